@@ -1,0 +1,64 @@
+# make demo    everything, from nothing to numbers, on this machine
+# make test    everything the tests need, and the tests
+.DEFAULT_GOAL := help
+.PHONY: help install lint format types test demo lock clean
+.DELETE_ON_ERROR:
+
+# The first interpreter that Firstcall runs on, unless one is named: make PYTHON=python3.12 test
+PYTHON ?= $(shell for python in python3 python3.12 python3.13 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# What the demo simulates, and what else to tell it: make demo ARGS=--serve
+DEVELOPERS ?= 2000
+SEED ?= 1
+DAYS ?= 60
+ARGS ?=
+
+PYTEST_ARGS ?=
+
+help:
+	@echo 'make demo [DEVELOPERS=$(DEVELOPERS)] [SEED=$(SEED)] [DAYS=$(DAYS)] [ARGS=--serve]   run everything here, end with the numbers'
+	@echo 'make test [PYTEST_ARGS=...]   install, lint, check types, test'
+	@echo 'make install | lint | format | types | lock | clean'
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: requirements-dev.lock pyproject.toml
+	@test -n '$(PYTHON)' || { echo 'Python 3.11, 3.12 or 3.13 is needed and not found; name one: make PYTHON=/path/to/python' >&2; exit 1; }
+	@echo 'Installing locked dependencies into $(VENV) with $(PYTHON)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: install
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: install
+	$(BIN)/mypy
+
+test: install lint types
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+demo: install
+	@$(BIN)/firstcall demo --developers $(DEVELOPERS) --seed $(SEED) --days $(DAYS) $(ARGS)
+
+# Needs uv. The image installs requirements.lock, a checkout requirements-dev.lock; versions in both are the same.
+UV ?= uv
+COMPILE = $(UV) pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command 'make lock'
+lock:
+	$(COMPILE) --output-file requirements.lock --extra build $(LOCK_ARGS)
+	$(COMPILE) --output-file requirements-dev.lock --extra dev --constraints requirements.lock $(LOCK_ARGS)
+
+# Leaves .firstcall, the data of the local broker and the embedded ClickHouse, alone: remove it to start from nothing.
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,202 @@
+"""The command `firstcall`: what runs and looks after a deployment. The commands about data are in `deploy.data_commands`.
+
+Each command imports what it needs when it runs, so that help is there at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from deploy import data_commands
+from deploy.terminal import definitions_or_exit, fail, failures_told, out, settings_or_exit
+
+app = typer.Typer(
+    name="firstcall",
+    help="From the first docs visit to the first API call, activation and weekly use: from Kafka into ClickHouse, live.",
+    epilog="Settings are variables FIRSTCALL_... and one YAML file. `firstcall doctor` says what is wrong and what to do.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def main() -> None:
+    """Run the command. Exit codes: 1 something is wrong with what runs, 2 with what was given, 130 interrupted."""
+    from deploy.processes import Terminated, unwinding_signals
+
+    try:
+        with unwinding_signals():
+            app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Terminated:
+        sys.exit(143)
+
+
+@app.command()
+def up(workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers to run.")] = 1) -> None:
+    """Run everything on this machine: broker and ClickHouse unless given, topics, tables, worker, sink.
+
+    Example: `firstcall up --workers 2`
+    """
+    from deploy.up import Stack
+
+    settings_or_exit()
+    with failures_told(), Stack(out) as stack:
+        stack.start_kafka()
+        stack.start_clickhouse()
+        stack.create_tables()
+        stack.create_topics()
+        stack.start_streams(workers)
+        out.print(
+            f"\nProducers write to {stack.settings.brokers}. Try: `firstcall generate`, `firstcall query`. Ctrl-C ends all."
+        )
+        stack.serve()
+
+
+@app.command()
+def worker() -> None:
+    """Run the streams: events in, profiles, activity and counts out. Start as many as there are partitions, at most.
+
+    Example: `FIRSTCALL_KAFKA=kafka-1:9092 firstcall worker`
+    """
+    from deploy import logs, topics
+    from streams.app import run_worker
+
+    settings = settings_or_exit()
+    definitions_or_exit(settings)
+    logs.configure(settings)
+    with failures_told():
+        # Streams on topics of the wrong shape would make changelogs of the wrong shape.
+        wrong = topics.wrong_topics(settings)
+        if wrong:
+            fail("\n".join(wrong))
+        run_worker(settings)
+
+
+@app.command()
+def sink() -> None:
+    """Write events and the streams' rows to ClickHouse. Stateless: start as many as there are partitions, at most.
+
+    Example: `FIRSTCALL_KAFKA=kafka-1:9092 FIRSTCALL_CLICKHOUSE=http://user:password@clickhouse:8123/firstcall firstcall sink`
+    """
+    from deploy import logs
+    from schemas.configuration import hmac_secrets
+    from sinks.delivery import run_sink
+    from streams.normalise import Normaliser
+
+    settings = settings_or_exit()
+    definitions = definitions_or_exit(settings)
+    logs.configure(settings)
+    with failures_told():
+        run_sink(
+            bootstrap_servers=settings.brokers,
+            clickhouse_url=settings.clickhouse_address,
+            normaliser=Normaliser(definitions, hmac_secrets(settings)),
+            app_id=settings.app_id,
+            topic_name=settings.topic,
+            kafka_options=settings.kafka_options.for_librdkafka(),
+            batch_rows=settings.sink_batch_rows,
+            batch_seconds=settings.sink_batch_seconds,
+        )
+
+
+@app.command()
+def broker() -> None:
+    """Run Apache Kafka on this machine: one node, loopback only, its data in the data directory.
+
+    Example: `FIRSTCALL_BROKER_PORT=9092 firstcall broker`
+    """
+    from deploy.broker import LocalBroker
+
+    settings = settings_or_exit()
+    with failures_told(), LocalBroker(settings.data_dir, settings.broker_port) as running:
+        out.print(f"Kafka serves at {running.bootstrap}. Ctrl-C ends it.", highlight=False)
+        code = running.wait()
+    fail(f"Kafka has ended with code {code}; see {running.log}")
+
+
+@app.command()
+def clickhouse() -> None:
+    """Serve the embedded ClickHouse on loopback, from the data directory, for any ClickHouse client that speaks HTTP.
+
+    Example: `FIRSTCALL_CLICKHOUSE_PORT=8123 firstcall clickhouse`
+    """
+    from deploy.clickhouse import serve
+
+    settings = settings_or_exit()
+    with failures_told():
+        serve(
+            settings.data_dir,
+            settings.clickhouse_port,
+            on_ready=lambda url: out.print(f"ClickHouse serves at {url}. Ctrl-C ends it.", highlight=False),
+        )
+
+
+@app.command()
+def migrate() -> None:
+    """Create topics, tables and views, or bring them up to date. Running it again changes nothing.
+
+    Example: `FIRSTCALL_CLICKHOUSE=http://user:password@clickhouse:8123/firstcall firstcall migrate`
+    """
+    from deploy.up import Stack
+
+    settings_or_exit()
+    with failures_told(), Stack(out) as stack:
+        stack.create_tables()
+        stack.create_topics()
+
+
+@app.command()
+def doctor(
+    checks: Annotated[
+        list[str] | None, typer.Argument(help="Only these, as `kafka clickhouse`. All by default.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what is wrong.")] = False,
+) -> None:
+    """Look at Python, configuration, Kafka, topics, lag and ClickHouse, and say what to do. Exits with 1 if something is wrong.
+
+    Example: `firstcall doctor`, or in a health check: `firstcall doctor --quiet kafka clickhouse`
+    """
+    from deploy.doctor import CHECKS, examine
+
+    unknown = sorted(set(checks or ()) - set(CHECKS))
+    if unknown:
+        fail(f"no check named {', '.join(unknown)}; there are {', '.join(CHECKS)}", 2)
+    marks = {"ok": "[green]✓[/]", "note": "[yellow]![/]", "wrong": "[red]✗[/]"}
+    wrong = 0
+    with failures_told():
+        for finding in examine(settings_or_exit(), checks or ()):
+            wrong += finding.verdict == "wrong"
+            if quiet and finding.verdict != "wrong":
+                continue
+            out.print(f"{marks[finding.verdict]} [bold]{finding.check:<13}[/]", end=" ")
+            out.print(finding.detail, markup=False, highlight=False, soft_wrap=True)
+            if finding.advice:
+                out.print(f"                → {finding.advice}", markup=False, highlight=False, soft_wrap=True)
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def version() -> None:
+    """Print the versions of Firstcall and of what its numbers depend on.
+
+    Example: `firstcall version`
+    """
+    from deploy.doctor import installed_version
+
+    out.print(f"firstcall {installed_version('firstcall')}", highlight=False)
+    for name in ("faust-streaming", "confluent-kafka", "kafka-python", "clickhouse-connect", "chdb-core", "rocksdict"):
+        out.print(f"  {name} {installed_version(name)}", highlight=False)
+
+
+for command in (data_commands.generate, data_commands.replay, data_commands.query, data_commands.demo):
+    app.command()(command)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What statements may not do, as it would reach out of the data directory.
+
+Most of it the engine refuses by itself: its user has no grant to read or write files, URLs, or other servers. Here is the
+rest: what clients of ClickHouse do on their own side, which chDB does in this process, and what the engine does unasked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from deploy.clickhouse.statement import Token
+
+_FUNCTIONS: Final = frozenset({"FILE", "PYTHON", "EXECUTABLE", "SQLITE"})
+_ENGINES: Final = {
+    "EXECUTABLE": "Executable",
+    "EXECUTABLEPOOL": "ExecutablePool",
+    "EMBEDDEDROCKSDB": "EmbeddedRocksDB",
+    "PYTHON": "Python",
+    "SQLITE": "SQLite",
+    "DATALAKECATALOG": "DataLakeCatalog",
+    "MATERIALIZEDPOSTGRESQL": "MaterializedPostgreSQL",
+}
+#: Settings that name a file for a format.
+_SETTINGS: Final = frozenset({"FORMAT_SCHEMA", "FORMAT_TEMPLATE_ROW", "FORMAT_TEMPLATE_RESULTSET"})
+#: Functions that take the name of another one.
+_HIGHER_ORDER: Final = re.compile(r"(ARRAY|MAP)\w+|APPLY")
+#: An escape in a quoted name, other than of what quotes it: the name is not what it looks like.
+_DISGUISED: Final = re.compile(r"\\[^`\"\\]")
+
+
+def reaches_outside(tokens: Sequence[Token]) -> str | None:
+    """What in a statement reaches out of the data directory; None if nothing does."""
+    words = [token.text.removeprefix("`") for token in tokens]
+    makes_dictionary = "DICTIONARY" in words and not {"CREATE", "ATTACH", "REPLACE"}.isdisjoint(words)
+    if "FILE" in words and any(_HIGHER_ORDER.fullmatch(word) for word in words):
+        return "file() reaches out of the data directory; a column of that name needs another one here"
+    for at, word in enumerate(words):
+        first, second = [*words[at + 1 : at + 3], "", ""][:2]
+        if tokens[at].kind == "name" and _DISGUISED.search(word):
+            return "names have no such escapes here"
+        if tokens[at].kind == "word" and word in {"INFILE", "OUTFILE"} and _is_string(tokens, at + 1):
+            return f"{word} reads and writes files"
+        if word in _FUNCTIONS and first == "(":
+            return f"{word.lower()}() reaches out of the data directory"
+        if word in _SETTINGS and first == "=":
+            return f"{word.lower()} names a file"
+        if word == "INPUT" and first == "(" and words[0] == "INSERT":
+            return "input() has no data here; insert into a table and select from that"
+        if (word, first, second) == ("DISK", "=", "DISK"):
+            return "disk() names another place for data"
+        reason = None
+        if word == "ENGINE":
+            reason = _engine_outside(second if first == "=" else first)
+        elif word == "SOURCE" and first == "(" and makes_dictionary:
+            reason = _source_outside(second, words[at:])
+        if reason is not None:
+            return reason
+    return None
+
+
+def setting_reaches_outside(name: str) -> bool:
+    """Whether a setting names a file."""
+    return name.upper() in _SETTINGS
+
+
+def _engine_outside(engine: str) -> str | None:
+    if engine in _ENGINES:
+        return f"the engine {_ENGINES[engine]} reaches out of the data directory"
+    return "replicated tables need a cluster" if engine.startswith(("REPLICATED", "SHARED")) else None
+
+
+def _source_outside(source: str, words: Sequence[str]) -> str | None:
+    if source in {"CLICKHOUSE", "NULL"} and {"HOST", "PORT", "SECURE"}.isdisjoint(words):
+        return None
+    return "a dictionary can be filled from tables of this server only, and its source has no HOST, PORT or SECURE"
+
+
+def _is_string(tokens: Sequence[Token], at: int) -> bool:
+    return at < len(tokens) and tokens[at].kind == "string"

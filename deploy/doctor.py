@@ -1,0 +1,232 @@
+"""Looks at everything that Firstcall needs and says, about what is wrong, what to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from kafka.errors import KafkaError
+
+from deploy import topics
+from deploy.broker import Available, Missing, availability
+from schemas.definitions import DefinitionsError
+from schemas.definitions import load as load_definitions
+from schemas.settings import Settings
+from sinks.connection import Address, ClickHouseError, connect
+from sinks.migrations import pending_migrations
+from streams import topology
+
+Verdict = Literal["ok", "note", "wrong"]
+
+#: More than this many records behind is worth a note: normal while catching up, else a sign that it does not.
+LAG_NOTED: Final = 100_000
+LOW_DISK_GB: Final = 2
+REACHED_WITHIN_MS: Final = 10_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found. `advice` says what to do; it is empty when all is well."""
+
+    check: str
+    verdict: Verdict
+    detail: str
+    advice: str = ""
+
+
+def consumed_topics(settings: Settings) -> dict[str, list[str]]:
+    """Which topics each consumer group reads, by group."""
+    inputs = [settings.topic(topic.name) for topic in topology.INPUTS]
+    updates = [settings.topic(topic.name) for topic in topology.UPDATES]
+    rows = [settings.topic(topic.name) for topic in topology.ROWS]
+    return {settings.app_id: inputs + updates, f"{settings.app_id}-sink": inputs + rows}
+
+
+def examine(settings: Settings, checks: Sequence[str] = ()) -> Iterator[Finding]:
+    """Run the named checks, by default all."""
+    for name, check in CHECKS.items():
+        if not checks or name in checks:
+            yield from check(settings)
+
+
+def check_python(_: Settings) -> Iterator[Finding]:
+    """The interpreter and the versions of what matters most."""
+    supported = (3, 11) <= sys.version_info < (3, 14)
+    named = ("firstcall", "faust-streaming", "confluent-kafka", "chdb-core")
+    versions = ", ".join(f"{name} {installed_version(name)}" for name in named)
+    yield Finding(
+        "python",
+        "ok" if supported else "wrong",
+        f"{platform.python_version()}; {versions}",
+        "" if supported else "use Python 3.11, 3.12 or 3.13",
+    )
+
+
+def installed_version(name: str) -> str:
+    """The version of an installed distribution."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def check_configuration(settings: Settings) -> Iterator[Finding]:
+    """Definitions, data directory and the secret that names API keys. The settings themselves were read to come here."""
+    shown = settings.config or "shipped definitions; FIRSTCALL_CONFIG is not set"
+    try:
+        definitions = load_definitions(settings.config)
+    except DefinitionsError as error:
+        yield Finding("configuration", "wrong", str(error), "correct the file that FIRSTCALL_CONFIG names")
+    else:
+        count = f"{len(definitions.stages)} stages, {len(definitions.activations)} activations"
+        yield Finding("configuration", "ok", f"{shown}: {count}, fingerprint {definitions.fingerprint()}")
+    yield from _check_data_dir(settings)
+    yield _secret_found(settings)
+
+
+def _check_data_dir(settings: Settings) -> Iterator[Finding]:
+    place = settings.data_dir
+    existing = next(parent for parent in (place, *place.parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        yield Finding("data", "wrong", f"{place} cannot be written", "set FIRSTCALL_DATA_DIR to a folder that can be")
+        return
+    free = shutil.disk_usage(existing).free / 1e9
+    low = free < LOW_DISK_GB
+    advice = "free some space, or set FIRSTCALL_DATA_DIR to another disk" if low else ""
+    yield Finding("data", "note" if low else "ok", f"{place}, {free:.0f} GB free", advice)
+
+
+def _secret_found(settings: Settings) -> Finding:
+    if settings.secrets:
+        return Finding("secret", "ok", f"{len(settings.secrets)} given, the first one names API keys")
+    path = settings.data_dir / "secret"
+    if not path.exists():
+        return Finding("secret", "ok", f"none yet; one will be made in {path}")
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        return Finding("secret", "wrong", f"{path} can be read by others", f"chmod 600 {path}")
+    return Finding("secret", "ok", f"generated, in {path}; keep a copy of it")
+
+
+def check_tools(settings: Settings) -> Iterator[Finding]:
+    """What the local broker can be run with; of no matter where Kafka is given."""
+    if settings.kafka is not None:
+        return
+    match availability(settings.data_dir):
+        case Available(detail=detail):
+            yield Finding("tools", "ok", f"the local broker can be {detail}")
+        case Missing(reason=reason, what_to_do=what_to_do):
+            yield Finding("tools", "wrong", f"no local broker: {reason}", what_to_do)
+
+
+def check_kafka(settings: Settings) -> Iterator[Finding]:
+    """Whether the brokers answer and the topics are as they must be."""
+    try:
+        with topics.administration(settings, REACHED_WITHIN_MS) as client:
+            brokers = len(client.describe_cluster()["brokers"])
+            states = topics.inspect_topics(client, settings)
+    except KafkaError as error:
+        yield Finding("kafka", "wrong", f"{settings.brokers}: {error}", _start_kafka(settings))
+        return
+    yield Finding("kafka", "ok", f"{settings.brokers}, {brokers} broker{'s' if brokers != 1 else ''}")
+    wrong = [state for state in states if state.problem]
+    for state in wrong:
+        yield Finding(
+            "topics", "wrong", f"{state.name}: {state.problem}", "firstcall migrate" if not state.partitions else ""
+        )
+    if not wrong:
+        yield Finding("topics", "ok", f"{len(states)} topics, {settings.partitions} partitions")
+
+
+def check_lag(settings: Settings) -> Iterator[Finding]:
+    """How far worker and sink are behind."""
+    try:
+        with topics.administration(settings, REACHED_WITHIN_MS) as client:
+            found = topics.lags(client, consumed_topics(settings))
+    except KafkaError as error:
+        yield Finding("lag", "wrong", f"{settings.brokers}: {error}", _start_kafka(settings))
+        return
+    for group in consumed_topics(settings):
+        behind = {lag.topic: lag.records for lag in found if lag.group == group and lag.records}
+        total = sum(behind.values())
+        most = max(behind, key=lambda topic: behind[topic], default="")
+        detail = f"{group}: {total:,} records behind" + (f", most of them of {most}" if most else "")
+        noted = total > LAG_NOTED
+        advice = "normal after a replay; if it does not shrink, start more workers, or look at the log" if noted else ""
+        yield Finding("lag", "note" if noted else "ok", detail, advice)
+
+
+def check_worker(settings: Settings) -> Iterator[Finding]:
+    """Whether any worker is a member of the consumer group, and the group is not looking for its members."""
+    yield _group(settings, "worker", settings.app_id)
+
+
+def check_sink(settings: Settings) -> Iterator[Finding]:
+    """Whether any sink is a member of its consumer group."""
+    yield _group(settings, "sink", f"{settings.app_id}-sink")
+
+
+def _group(settings: Settings, role: str, group: str) -> Finding:
+    try:
+        with topics.administration(settings, REACHED_WITHIN_MS) as client:
+            members = topics.members_of(client, group)
+    except KafkaError as error:
+        return Finding(role, "wrong", f"{settings.brokers}: {error}", _start_kafka(settings))
+    if members:
+        return Finding(role, "ok", f"{members} in group {group}")
+    return Finding(
+        role, "wrong", f"none in group {group}", f"start one with `firstcall {role}`, or all with `firstcall up`"
+    )
+
+
+def check_clickhouse(settings: Settings) -> Iterator[Finding]:
+    """Whether ClickHouse answers and has the tables of this version."""
+    address = Address.parse(settings.clickhouse_address)
+    try:
+        client = connect(address, database="default")
+        try:
+            version = client.server_version
+        finally:
+            client.close()
+    except ClickHouseError as error:
+        advice = (
+            "check FIRSTCALL_CLICKHOUSE"
+            if settings.clickhouse
+            else "start it with `firstcall clickhouse` or `firstcall up`"
+        )
+        yield Finding("clickhouse", "wrong", str(error), advice)
+        return
+    yield Finding("clickhouse", "ok", f"{settings.clickhouse_shown}, version {version}")
+    try:
+        pending = pending_migrations(address)
+    except ClickHouseError as error:
+        yield Finding("tables", "wrong", str(error), "firstcall migrate")
+        return
+    if pending:
+        yield Finding("tables", "wrong", f"{len(pending)} migrations have not run", "firstcall migrate")
+    else:
+        yield Finding("tables", "ok", "all migrations have run")
+
+
+def _start_kafka(settings: Settings) -> str:
+    if settings.kafka is None:
+        return "start the local broker with `firstcall broker` or `firstcall up`"
+    return "check FIRSTCALL_KAFKA, FIRSTCALL_KAFKA_OPTIONS and the way to the brokers"
+
+
+CHECKS: Final[dict[str, Callable[[Settings], Iterator[Finding]]]] = {
+    "python": check_python,
+    "configuration": check_configuration,
+    "tools": check_tools,
+    "kafka": check_kafka,
+    "worker": check_worker,
+    "sink": check_sink,
+    "lag": check_lag,
+    "clickhouse": check_clickhouse,
+}

@@ -1,0 +1,180 @@
+"""Creates the topics and says how far the consumer groups are behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError, TopicAlreadyExistsError, for_code
+
+from schemas.settings import Settings
+from streams.topology import TOPICS, Topic
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class TopicState:
+    """A topic as Kafka has it. `problem` is empty, or says what is wrong and what to do."""
+
+    name: str
+    partitions: int
+    created: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Lag:
+    """How many records of a topic a consumer group has not acknowledged yet, over all partitions."""
+
+    group: str
+    topic: str
+    records: int
+    committed: int
+
+
+@contextmanager
+def administration(settings: Settings, timeout_ms: int = 10_000) -> Iterator[KafkaAdminClient]:
+    """A client to administer Kafka with. Raises KafkaError when no broker answers in time."""
+    client = KafkaAdminClient(
+        bootstrap_servers=settings.brokers.split(","),
+        client_id=f"{settings.app_id}-administration",
+        request_timeout_ms=timeout_ms,
+        bootstrap_timeout_ms=timeout_ms,
+        **settings.kafka_options.for_kafka_python(),
+    )
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def partitions_of(settings: Settings, topic: Topic) -> int:
+    """How many partitions a topic is to have."""
+    return 1 if topic.single else settings.partitions
+
+
+def ensure_topics(client: KafkaAdminClient, settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[TopicState]:
+    """Create the topics that are missing and compare the others. Repeating it changes nothing.
+
+    Raises KafkaError when a topic cannot be created.
+    """
+    topics = tuple(topics)
+    before = {state.name for state in inspect_topics(client, settings, topics) if state.partitions}
+    missing = [topic for topic in topics if settings.topic(topic.name) not in before]
+    if missing:
+        names = [settings.topic(topic.name) for topic in missing]
+        answer = client.create_topics(
+            {settings.topic(topic.name): _creation(settings, topic) for topic in missing}, raise_errors=False
+        )
+        for created in answer["topics"]:
+            error = for_code(created["error_code"])
+            # Another process was first: as good.
+            if created["error_code"] and error is not TopicAlreadyExistsError:
+                raise error(f"topic {created['name']} cannot be created: {created['error_message'] or error.__name__}")
+        client.wait_for_topics(names, timeout_ms=60_000)
+    after = inspect_topics(client, settings, topics)
+    return [TopicState(t.name, t.partitions, t.name not in before, t.problem) for t in after]
+
+
+def inspect_topics(client: KafkaAdminClient, settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[TopicState]:
+    """The topics as Kafka has them; a missing one has no partitions."""
+    topics = tuple(topics)
+    existing = set(client.list_topics())
+    wanted = [name for name in (settings.topic(topic.name) for topic in topics) if name in existing]
+    # Asked only for those that exist: asking for others could create them.
+    found = {each["name"]: len(each["partitions"]) for each in client.describe_topics(wanted)} if wanted else {}
+    return [_compared(settings, topic, found.get(settings.topic(topic.name), 0)) for topic in topics]
+
+
+def wrong_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[str]:
+    """What is wrong with the topics, a line for each. Raises KafkaError when no broker answers."""
+    with administration(settings) as client:
+        states = inspect_topics(client, settings, topics)
+    return [f"topic {state.name} {state.problem}" for state in states if state.problem]
+
+
+def delete_topics(client: KafkaAdminClient, prefixes: tuple[str, ...]) -> list[str]:
+    """Delete all topics whose names begin so, for ever, and name them."""
+    names = [name for name in client.list_topics() if name.startswith(prefixes)]
+    if names:
+        client.delete_topics(names)
+    return names
+
+
+def _compared(settings: Settings, topic: Topic, partitions: int) -> TopicState:
+    name, wanted = settings.topic(topic.name), partitions_of(settings, topic)
+    problem = ""
+    if partitions == 0:
+        problem = "missing; create it with `firstcall migrate`"
+    elif partitions != wanted:
+        what = "FIRSTCALL_PARTITIONS is" if not topic.single else "it must be"
+        problem = (
+            f"has {partitions} partitions, but {what} {wanted}. Keys would move between partitions: set FIRSTCALL_PARTITIONS "
+            "to what is there, or start anew with another FIRSTCALL_TOPIC_PREFIX and FIRSTCALL_APP_ID and replay"
+        )
+    return TopicState(name, partitions, created=False, problem=problem)
+
+
+def _creation(settings: Settings, topic: Topic) -> dict[str, Any]:
+    configs: dict[str, str] = {"cleanup.policy": topic.cleanup}
+    if topic.retention_days is not None:
+        configs["retention.ms"] = str(-1 if topic.retention_days < 0 else topic.retention_days * DAY_MS)
+    return {
+        "num_partitions": partitions_of(settings, topic),
+        "replication_factor": settings.replication_factor,
+        "configs": configs,
+    }
+
+
+def lags(client: KafkaAdminClient, consumed: Mapping[str, Iterable[str]]) -> list[Lag]:
+    """The lag of each group on each of the topics it consumes. A missing topic has none.
+
+    What a group has never acknowledged counts from the earliest record on. Acknowledgements are read before the ends,
+    so that work which moves on to another topic in between is seen in one of the two.
+    """
+    existing = set(client.list_topics())
+    topics = {topic for names in consumed.values() for topic in names} & existing
+    partitions = [
+        TopicPartition(each["name"], partition["partition_index"])
+        for each in (client.describe_topics(sorted(topics)) if topics else [])
+        for partition in each["partitions"]
+    ]
+    if not partitions:
+        return []
+    committed = {group: _committed(client, group) for group in consumed}
+    first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+    end = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    found = []
+    for group, names in consumed.items():
+        for topic in sorted(set(names) & existing):
+            records = done = 0
+            for partition in partitions:
+                if partition.topic == topic:
+                    at = committed[group].get(partition, -1)
+                    done += max(at, 0)
+                    records += max(end[partition].offset - max(at, first[partition].offset), 0)
+            found.append(Lag(group, topic, records, done))
+    return found
+
+
+def members_of(client: KafkaAdminClient, group: str) -> int:
+    """How many consumers a group has; 0 too while they are still finding each other."""
+    try:
+        found = client.describe_groups([group])[group]
+    except (GroupIdNotFoundError, CoordinatorNotAvailableError):
+        return 0
+    return len(found["members"]) if found["group_state"] == "Stable" else 0
+
+
+def _committed(client: KafkaAdminClient, group: str) -> dict[TopicPartition, int]:
+    try:
+        offsets = client.list_group_offsets({group: None})[group]
+    except (GroupIdNotFoundError, CoordinatorNotAvailableError):
+        # A group that has never been there has acknowledged nothing.
+        return {}
+    return {partition: found.offset for partition, found in offsets.items() if found.offset >= 0}

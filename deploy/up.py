@@ -1,0 +1,193 @@
+"""Starts what a deployment on this machine is made of, in order, each when what it needs is there, and ends it in reverse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+from kafka.errors import KafkaError
+from rich.console import Console
+
+from deploy import topics
+from deploy.broker import LocalBroker, jars_directory, serves
+from deploy.clickhouse import LocalClickHouse
+from deploy.processes import Children, StartError
+from schemas.configuration import hmac_secrets, load_settings, variable
+from schemas.settings import Settings
+from sinks.connection import Address, ClickHouseError, connect
+from sinks.migrations import migrate
+
+STREAMS_WITHIN_SECONDS: Final = 180.0
+_POLL_SECONDS: Final = 0.25
+
+
+class Stack:
+    """The parts that run for one deployment: those named in the settings are used, the others started here.
+
+    `overrides` are settings that win over the environment's, here and in all children. `jars_dir` is the data directory
+    that keeps the broker's jars, if it is another one.
+    """
+
+    def __init__(
+        self, console: Console, overrides: Mapping[str, Any] | None = None, *, jars_dir: Path | None = None
+    ) -> None:
+        self.settings = load_settings(**(overrides or {}))
+        self.console = console
+        self.log_dir = self.settings.data_dir / "logs"
+        self.children = Children(self.log_dir, _variables(overrides or {}))
+        self._services = ExitStack()
+        self._jars_dir = jars_dir or self.settings.data_dir
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End all that was started, in reverse. Repeating it changes nothing."""
+        self.children.stop()
+        self._services.close()
+
+    def start_kafka(self) -> None:
+        """Start the local broker, unless brokers are given or it already runs. Raises ServiceError."""
+        settings = self.settings
+        if kafka_answers(settings):
+            self._done(f"Kafka at {settings.brokers}")
+        elif settings.kafka is not None:
+            raise StartError(
+                f"Kafka at {settings.brokers} does not answer; check FIRSTCALL_KAFKA and FIRSTCALL_KAFKA_OPTIONS"
+            )
+        else:
+            broker = LocalBroker(settings.data_dir, settings.broker_port, jars=jars_directory(self._jars_dir))
+            with self.console.status("Starting Kafka; the first time, Maven fetches its jars …"):
+                self._services.enter_context(broker)
+            self._done(f"Kafka, run here at {broker.bootstrap}")
+
+    def start_clickhouse(self) -> None:
+        """Start the embedded ClickHouse, unless one is given or it already runs. Raises ServiceError."""
+        settings = self.settings
+        if clickhouse_answers(settings):
+            self._done(f"ClickHouse at {settings.clickhouse_shown}")
+        elif settings.clickhouse is not None:
+            raise StartError(f"ClickHouse at {settings.clickhouse_shown} does not answer; check FIRSTCALL_CLICKHOUSE")
+        else:
+            with self.console.status("Starting the embedded ClickHouse …"):
+                self._services.enter_context(LocalClickHouse(settings.data_dir, settings.clickhouse_port))
+            self._done(f"ClickHouse, embedded, at {settings.clickhouse_shown}")
+
+    def create_tables(self) -> None:
+        """Bring ClickHouse's tables and views up to date."""
+        ran = migrate(Address.parse(self.settings.clickhouse_address), cluster=self.settings.clickhouse_cluster)
+        self._done(f"Tables and views{f', {len(ran)} migrations run' if ran else ', up to date'}")
+
+    def create_topics(self) -> None:
+        """Create missing topics. Raises StartError when one has a wrong number of partitions."""
+        with topics.administration(self.settings) as client:
+            states = topics.ensure_topics(client, self.settings)
+        wrong = [f"topic {state.name} {state.problem}" for state in states if state.problem]
+        if wrong:
+            raise StartError("\n".join(wrong))
+        created = sum(state.created for state in states)
+        self._done(f"{len(states)} topics{f', {created} created' if created else ''}")
+
+    def start_streams(self, workers: int = 1) -> None:
+        """Start workers and the sink, and wait until they are members of their groups."""
+        settings = self.settings
+        for number in range(1, workers + 1):
+            # Tables on disk have one owner: every worker but the first has a folder of its own.
+            apart = (
+                {}
+                if number == 1
+                else _variables({"data_dir": settings.data_dir / f"worker-{number}", **_shared(settings)})
+            )
+            self.children.start(f"worker-{number}", "worker", environment=apart)
+        self.children.start("sink", "sink")
+        with topics.administration(settings) as client:
+            self._await(
+                "Starting worker and sink",
+                lambda: (
+                    topics.members_of(client, settings.app_id) >= workers
+                    and topics.members_of(client, f"{settings.app_id}-sink") >= 1
+                ),
+                STREAMS_WITHIN_SECONDS,
+            )
+        self._done(f"{workers} worker{'s' if workers > 1 else ''} and a sink; logs in {shown_path(self.log_dir)}")
+
+    def check(self) -> None:
+        """Raise StartError when a part has ended."""
+        ended = self.children.ended()
+        if ended is not None:
+            raise StartError(
+                f"{ended.name} has ended with code {ended.code}. The end of {shown_path(ended.log)}:\n{ended.last_lines}"
+            )
+
+    def serve(self) -> None:
+        """Wait until interrupted, or until a part ends, which raises StartError."""
+        while True:
+            self.check()
+            time.sleep(1)
+
+    def _done(self, what: str) -> None:
+        self.console.print(f"[green]✓[/] {what}", highlight=False, soft_wrap=True)
+
+    def _await(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
+        with self.console.status(f"{what} …"):
+            end = time.monotonic() + seconds
+            while not ready():
+                self.check()
+                if time.monotonic() > end:
+                    raise StartError(f"{what}: not done within {seconds:.0f} s; see the logs in {self.log_dir}")
+                time.sleep(_POLL_SECONDS)
+
+
+def kafka_answers(settings: Settings) -> bool:
+    """Whether a broker answers."""
+    if settings.kafka is None:
+        return serves(settings.brokers)
+    try:
+        with topics.administration(settings, timeout_ms=5_000) as client:
+            client.list_topics()
+    except KafkaError:
+        return False
+    return True
+
+
+def clickhouse_answers(settings: Settings) -> bool:
+    """Whether ClickHouse answers."""
+    try:
+        connect(Address.parse(settings.clickhouse_address), database="default").close()
+    except ClickHouseError:
+        return False
+    return True
+
+
+@contextmanager
+def reachable_clickhouse(settings: Settings, console: Console) -> Iterator[None]:
+    """Have ClickHouse there for a while: the embedded one is started, and ended again, if it does not run."""
+    if clickhouse_answers(settings) or settings.clickhouse is not None:
+        yield
+        return
+    with ExitStack() as started:
+        with console.status("Starting the embedded ClickHouse for this …"):
+            started.enter_context(LocalClickHouse(settings.data_dir, settings.clickhouse_port))
+        yield
+
+
+def shown_path(path: Path) -> Path:
+    """A path as a person in this directory would write it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _shared(settings: Settings) -> dict[str, Any]:
+    """What a worker with a data directory of its own would else look for there."""
+    return {"secrets": ",".join(secret.decode() for secret in hmac_secrets(settings))}
+
+
+def _variables(given: Mapping[str, Any]) -> dict[str, str]:
+    """Settings as variables for children; files that variables name for them are out of force."""
+    named = {variable(name): str(value) for name, value in given.items()}
+    return named | {f"{name}_FILE": "" for name in named}

@@ -1,0 +1,219 @@
+"""The definitions behind every number: selectors, stages, activations and who does not count.
+
+They are configuration (`definitions.yaml` is what ships). A file of one's own replaces whole sections of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+Level = Literal["developer", "company"]
+Phase = Literal["awareness", "consideration", "adoption", "advocacy"]
+Environment = Literal["production", "test", "development"]
+Scalar = str | int | float | bool
+
+
+class DefinitionsError(ValueError):
+    """A definitions file that cannot be used. The message names the file, each wrong field and what to do."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PropertyTest(_Model):
+    """A test of one event property. Every operator given must hold."""
+
+    equals: Scalar | list[Scalar] | None = None
+    prefix: str | None = None
+    lt: float | None = None
+    lte: float | None = None
+    gt: float | None = None
+    gte: float | None = None
+    exists: bool | None = None
+    or_missing: bool = Field(default=False, description="An event without the property passes too.")
+
+
+class Selector(_Model):
+    """A condition over one event. Every part given must hold; a list means any of its values."""
+
+    source: Literal["web", "api"] | None = None
+    name: list[str] = Field(default_factory=list)
+    environment: list[Environment] = Field(default_factory=list)
+    properties: dict[str, PropertyTest] = Field(default_factory=dict)
+
+    @field_validator("name", "environment", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("properties", mode="before")
+    @classmethod
+    def _plain_value_means_equals(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {k: v if isinstance(v, dict | PropertyTest) else {"equals": v} for k, v in value.items()}
+
+
+class Stage(_Model):
+    """A stage of the funnel: entered at the earliest matching event, or when an activation is reached."""
+
+    phase: Phase
+    selector: str | None = None
+    activation: dict[Level, str] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Stage:
+        if (self.selector is None) == (self.activation is None):
+            raise ValueError("give either `selector` or `activation`")
+        return self
+
+
+class Condition(_Model):
+    """`count` or `distinct_days` (UTC calendar days) of the events a selector matches, at least so many."""
+
+    count: str | None = None
+    distinct_days: str | None = None
+    at_least: int = Field(ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Condition:
+        if (self.count is None) == (self.distinct_days is None):
+            raise ValueError("give either `count` or `distinct_days`")
+        return self
+
+
+class Activation(_Model):
+    """Reached when all conditions hold, not before the anchor stage and within `span_days` of it."""
+
+    levels: list[Level] = Field(min_length=1)
+    anchor: str
+    span_days: int | None = Field(default=None, ge=1, description="No value: no limit.")
+    all: list[Condition] = Field(min_length=1)
+
+
+class Internal(_Model):
+    """The own organisation's traffic: one such trait makes a developer internal."""
+
+    email_domains: list[str] = Field(default_factory=list)
+    user_ids: list[str] = Field(default_factory=list)
+    company_ids: list[str] = Field(default_factory=list)
+    ip_networks: list[str] = Field(default_factory=list)
+
+    @field_validator("ip_networks")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
+
+
+class Bots(_Model):
+    """Parts of a user agent, in any case, that mark an event as automated."""
+
+    user_agents: list[str] = Field(default_factory=list)
+
+
+class Limits(_Model):
+    """Bounds. `web_alias_events`: beyond it a session or anonymous id is automated traffic."""
+
+    web_alias_events: int = Field(default=5000, ge=1)
+    future_hours: float = Field(default=24, ge=0)
+
+
+class Definitions(_Model):
+    """Everything that decides what a published number means."""
+
+    selectors: dict[str, Selector]
+    stages: dict[str, Stage]
+    activations: dict[str, Activation]
+    usage: str
+    touch: str
+    internal: Internal = Internal()
+    bots: Bots = Bots()
+    key_prefixes: dict[str, Environment] = Field(default_factory=dict)
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Definitions:
+        def known(name: str, names: dict[str, Any], where: str, kind: str) -> None:
+            if name not in names:
+                near = get_close_matches(name, names, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(names))}"
+                raise ValueError(f"{where}: no {kind} named {name!r}{hint}")
+
+        for name, stage in self.stages.items():
+            if stage.selector is not None:
+                known(stage.selector, self.selectors, f"stages.{name}.selector", "selector")
+            for level, activation in (stage.activation or {}).items():
+                known(activation, self.activations, f"stages.{name}.activation.{level}", "activation")
+                if level not in self.activations[activation].levels:
+                    raise ValueError(f"stages.{name}.activation.{level}: {activation!r} is not defined at this level")
+        for name, definition in self.activations.items():
+            known(definition.anchor, self.stages, f"activations.{name}.anchor", "stage")
+            if self.stages[definition.anchor].selector is None:
+                raise ValueError(f"activations.{name}.anchor: the stage {definition.anchor!r} has no selector")
+            for i, condition in enumerate(definition.all):
+                selector = condition.count or condition.distinct_days or ""
+                known(selector, self.selectors, f"activations.{name}.all[{i}]", "selector")
+        known(self.usage, self.selectors, "usage", "selector")
+        known(self.touch, self.selectors, "touch", "selector")
+        return self
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change with any change of meaning."""
+        return hashlib.blake2b(self.model_dump_json().encode(), digest_size=8).hexdigest()
+
+
+def shipped() -> dict[str, Any]:
+    """The sections of the shipped definitions, as plain data."""
+    loaded: dict[str, Any] = yaml.safe_load(files("schemas").joinpath("definitions.yaml").read_text("utf-8"))
+    return loaded
+
+
+def build(sections: dict[str, Any], origin: str = "definitions") -> Definitions:
+    """Definitions from `sections`, each of which replaces the shipped one.
+
+    Raises DefinitionsError with one line for each wrong field.
+    """
+    merged = shipped() | sections
+    try:
+        return Definitions.model_validate(merged)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            where = ".".join(str(part) for part in problem["loc"]) or "(file)"
+            hint = ""
+            if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
+                near = get_close_matches(where, Definitions.model_fields, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+            lines.append(f"  {where}: {problem['msg'].removeprefix('Value error, ')}{hint}")
+        raise DefinitionsError(f"{origin} cannot be used:\n" + "\n".join(lines)) from None
+
+
+def load(path: Path | None = None) -> Definitions:
+    """The definitions of a YAML file (its `settings` section left aside), or the shipped ones.
+
+    Raises DefinitionsError when the file cannot be read, is not YAML, or holds a wrong field.
+    """
+    if path is None:
+        return build({})
+    try:
+        loaded = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise DefinitionsError(f"{path} cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise DefinitionsError(f"{path} is not YAML: {error}") from None
+    if loaded is None:
+        loaded = {}
+    if not isinstance(loaded, dict):
+        raise DefinitionsError(f"{path} must hold a mapping of sections, not a {type(loaded).__name__}")
+    return build({k: v for k, v in loaded.items() if k != "settings"}, str(path))

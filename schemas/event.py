@@ -1,0 +1,74 @@
+"""One event in the form that every part of Firstcall works on, and what is said of input that is none."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Source = Literal["web", "api"]
+AliasKind = Literal["user_id", "api_key", "session_token", "anonymous_id"]
+EventType = Literal["event", "identify", "group", "merge"]
+
+#: From the strongest to the weakest: the first one that an event carries is its alias.
+ALIAS_KINDS: tuple[AliasKind, ...] = ("user_id", "api_key", "session_token", "anonymous_id")
+
+#: Aliases that several people may share over time; their events are kept one by one.
+WEB_ALIAS_KINDS: tuple[AliasKind, ...] = ("session_token", "anonymous_id")
+
+
+#: The topics that producers write to, without the prefix of a deployment.
+TOPIC_BY_SOURCE: dict[Source, str] = {"web": "web-events", "api": "api-events"}
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """A normalised event. Times are milliseconds since 1970 UTC; a missing identifier is the empty string.
+
+    `api_key` is the keyed hash of the key, never the key.
+    """
+
+    message_id: str
+    time: int
+    received_at: int
+    source: Source
+    type: EventType
+    name: str
+    anonymous_id: str
+    session_token: str
+    api_key: str
+    user_id: str
+    company_id: str
+    previous_id: str
+    environment: str
+    properties: dict[str, Any]
+    context: dict[str, Any]
+    traits: dict[str, Any]
+    is_internal: bool
+    is_bot: bool
+
+    @property
+    def alias_kind(self) -> AliasKind:
+        """The kind of the strongest identifier that the event carries."""
+        if self.user_id:
+            return "user_id"
+        if self.api_key:
+            return "api_key"
+        return "session_token" if self.session_token else "anonymous_id"
+
+    @property
+    def alias(self) -> str:
+        """The strongest identifier that the event carries."""
+        return self.user_id or self.api_key or self.session_token or self.anonymous_id
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """Input that is no event: the reason (a fixed word), the field it lies in, and what is wrong, for a person."""
+
+    reason: str
+    field: str
+    detail: str
+
+
+def visitor_id(kind: AliasKind, alias: str) -> str:
+    """The developer id of an alias that no one is known behind."""
+    return f"{kind}:{alias}"

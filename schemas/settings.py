@@ -1,0 +1,214 @@
+"""The one settings object: where the parts of a deployment are, and how they run.
+
+What the numbers *mean* is in `schemas.definitions`; nothing here changes a published number, but for `secrets`, which
+name the API keys. `schemas.configuration.load_settings` reads and checks them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from schemas.event import TOPIC_BY_SOURCE
+from schemas.kafka_options import KafkaOptions
+
+PREFIX = "FIRSTCALL_"
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+MIN_SECRET_CHARACTERS = 16
+
+_INPUTS = frozenset(TOPIC_BY_SOURCE.values())
+_BROKER = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$")
+_TOPIC_PART = re.compile(r"^[A-Za-z0-9._-]{0,100}$")
+_URL_SHAPE = "give http(s)://user:password@host:port/database"
+
+
+def _brokers(value: str) -> str:
+    parts = [part.strip() for part in value.split(",")]
+    for part in parts:
+        found = _BROKER.match(part)
+        if found is None or not 0 < int(found[2]) < 65536:
+            raise ValueError(
+                f"{part!r} is not host:port; give one or more, separated by commas, as in kafka-1:9092,kafka-2:9092"
+            )
+    return ",".join(parts)
+
+
+def _clickhouse_url(value: SecretStr) -> SecretStr:
+    url = urlsplit(value.get_secret_value())
+    if url.scheme not in {"http", "https"}:
+        raise ValueError(
+            f"does not start with http:// or https://; {_URL_SHAPE}. It is ClickHouse's HTTP port: 8123, or 8443 with TLS"
+        )
+    try:
+        port = url.port
+    except ValueError:
+        raise ValueError(f"its port is not a number up to 65535; {_URL_SHAPE}") from None
+    if not url.hostname:
+        raise ValueError(f"names no host; {_URL_SHAPE}")
+    if port == 9000:
+        raise ValueError("port 9000 is ClickHouse's native protocol; give its HTTP port, 8123 by default")
+    if url.path.rstrip("/").count("/") > 1 or url.query or url.fragment:
+        raise ValueError(f"has more than a database after the host; {_URL_SHAPE}")
+    return value
+
+
+class Settings(BaseSettings):
+    """Every setting. Its variable is `FIRSTCALL_` and the name in upper case."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    config: Path | None = Field(
+        None,
+        description="A YAML file with a `settings` section and the metric definitions. Without it: the shipped definitions.",
+    )
+    kafka: Annotated[str, AfterValidator(_brokers)] | None = Field(
+        None,
+        description="Kafka brokers, host:port separated by commas. Without it: a local broker that Firstcall runs itself.",
+    )
+    kafka_options: Annotated[KafkaOptions, NoDecode] = Field(
+        KafkaOptions(),
+        description="Authentication to Kafka: a JSON object of security_protocol, sasl_mechanism, sasl_username, sasl_password, "
+        "ssl_ca_file, ssl_cert_file, ssl_key_file.",
+    )
+    clickhouse: Annotated[SecretStr, AfterValidator(_clickhouse_url)] | None = Field(
+        None,
+        description="ClickHouse, http(s)://user:password@host:port/database. Without it: the embedded one, in the data directory.",
+    )
+    clickhouse_cluster: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="ClickHouse cluster on which to create replicated tables. Without it: one server.",
+    )
+    data_dir: Path = Field(
+        Path(".firstcall"),
+        validate_default=True,
+        description="Local broker, embedded ClickHouse, stream state, generated secret. In the working directory like .git and .venv: "
+        "two checkouts never share data, and removing one folder removes it all.",
+    )
+    secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="HMAC secrets that name API keys, newest first, separated by commas; the first one is in use. "
+        "Required when Kafka is remote; else one is generated in the data directory. Losing it makes every known key a stranger.",
+    )
+    app_id: str = Field(
+        "firstcall",
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="Names the consumer groups and internal topics. A new id starts from nothing.",
+    )
+    topic_prefix: str = Field("", description="Put before every topic name to share a Kafka cluster, as in `staging.`")
+    partitions: int = Field(
+        3,
+        ge=1,
+        le=1024,
+        description="Partitions of every topic. At most so many workers share the load, and it cannot change later.",
+    )
+    replication_factor: int = Field(1, ge=1, le=9, description="Copies of every topic: 3 in production.")
+    batch_size: int = Field(2000, ge=1, le=100_000, description="Events that one step of the streams decides together.")
+    sink_batch_rows: int = Field(
+        50_000, ge=1, le=5_000_000, description="Rows after which the sink writes to ClickHouse."
+    )
+    sink_batch_seconds: float = Field(1.0, gt=0, le=300, description="Seconds after which the sink writes what it has.")
+    broker_port: int = Field(19092, ge=1, le=65535, description="Port of the local broker, on loopback.")
+    clickhouse_port: int = Field(18123, ge=1, le=65535, description="Port of the embedded ClickHouse, on loopback.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least serious line to log."
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="`auto`: console on a terminal, else JSON lines."
+    )
+
+    @field_validator("secrets", mode="before")
+    @classmethod
+    def _split_secrets(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [part.strip() for part in value.replace("\n", ",").split(",") if part.strip()]
+        return value
+
+    @field_validator("secrets")
+    @classmethod
+    def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for position, secret in enumerate(value, start=1):
+            if len(secret.get_secret_value()) < MIN_SECRET_CHARACTERS:
+                raise ValueError(
+                    f"secret {position} has fewer than {MIN_SECRET_CHARACTERS} characters; make one with `openssl rand -hex 32`"
+                )
+        return value
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _topic_characters(cls, value: str) -> str:
+        if not _TOPIC_PART.match(value):
+            raise ValueError("may have up to 100 letters, digits, dots, underscores and hyphens")
+        return value
+
+    @field_validator("data_dir", "config")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _remote_kafka_needs_a_secret(self) -> Settings:
+        if self.kafka_is_remote and not self.secrets:
+            raise ValueError(
+                f"{PREFIX}SECRETS: missing. Kafka is remote, so all workers and sinks must share the secret that names API keys; "
+                "make one with `openssl rand -hex 32`, keep it, and set it everywhere"
+            )
+        return self
+
+    @property
+    def kafka_is_remote(self) -> bool:
+        """Whether any broker is on another machine than this."""
+        hosts = {broker.rpartition(":")[0].strip("[]") for broker in (self.kafka or "localhost:9092").split(",")}
+        return not hosts <= LOOPBACK_HOSTS
+
+    @property
+    def brokers(self) -> str:
+        """Where Kafka is: the given brokers, else the local one's place."""
+        return self.kafka or f"127.0.0.1:{self.broker_port}"
+
+    @property
+    def clickhouse_address(self) -> str:
+        """Where ClickHouse is: the given address, else the embedded one's place. It holds the password: not to be logged."""
+        if self.clickhouse is None:
+            return f"http://127.0.0.1:{self.clickhouse_port}/firstcall"
+        return self.clickhouse.get_secret_value()
+
+    @property
+    def clickhouse_shown(self) -> str:
+        """The address of ClickHouse without its password, for people and logs."""
+        url = urlsplit(self.clickhouse_address)
+        user = f"{url.username}@" if url.username else ""
+        return f"{url.scheme}://{user}{url.hostname}:{url.port or (8443 if url.scheme == 'https' else 8123)}{url.path}"
+
+    def topic(self, name: str) -> str:
+        """The name of a topic on this Kafka cluster: all but those that producers write to belong to the application id."""
+        return f"{self.topic_prefix}{name}" if name in _INPUTS else f"{self.topic_prefix}{self.app_id}-{name}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Strongest first: arguments, variables, files that variables name, the YAML file."""
+        from schemas.configuration import settings_in_files, settings_in_yaml
+
+        return (
+            init_settings,
+            env_settings,
+            InitSettingsSource(settings_cls, init_kwargs=settings_in_files()),
+            InitSettingsSource(settings_cls, init_kwargs=settings_in_yaml()),
+        )

@@ -1,0 +1,41 @@
+-- Grain: one row an event, at its earliest time.
+-- Key: (alias_kind, alias, message_id), unless copies of an event disagree in more than their times: then each is a row.
+-- Engine: a view over event_rows with FINAL, so that copies count once before they are merged. Read events of an alias by
+--   alias_kind and alias, the order of the rows; any other condition reads the columns it names of all rows.
+CREATE OR REPLACE VIEW events /* ON CLUSTER */
+(
+    message_id String COMMENT 'The producer''s id of the event, or one made from its content',
+    time DateTime64(3, 'UTC') COMMENT 'When it happened, corrected for the client''s clock',
+    received_at DateTime64(3, 'UTC') COMMENT 'When the collector, else Kafka, got it',
+    source LowCardinality(String) COMMENT 'web or api',
+    type LowCardinality(String) COMMENT 'event, identify, group or merge',
+    name LowCardinality(String) COMMENT 'What happened: Page Viewed, Signed Up, API Call, ...',
+    alias_kind LowCardinality(String) COMMENT 'Which identifier is the alias: user_id, api_key, session_token or anonymous_id',
+    alias String COMMENT 'The strongest identifier the event carries',
+    user_id String COMMENT 'User as the producer knew him, empty if not given',
+    api_key String COMMENT 'Keyed hash of the API key in hex, empty if not given',
+    session_token String COMMENT 'Session, empty if not given',
+    anonymous_id String COMMENT 'Browser or device, empty if not given',
+    company_id String COMMENT 'Company as the producer knew it, empty if not given',
+    previous_id String COMMENT 'Of a merge: the user id that leads to user_id from now on',
+    environment LowCardinality(String) COMMENT 'production, test or development',
+    is_internal Bool COMMENT 'Traffic of the own organisation: counts for nothing',
+    is_bot Bool COMMENT 'Automated traffic by its user agent: counts for nothing',
+    path String COMMENT 'properties.path: page or API route, empty if not given',
+    status Nullable(UInt16) COMMENT 'properties.status: HTTP status of an API call',
+    latency_ms Nullable(Float64) COMMENT 'properties.latency_ms: how long an API call took',
+    properties String COMMENT 'JSON object: what the event says of itself',
+    context String COMMENT 'JSON object: campaign, page, device, library, ...',
+    traits String COMMENT 'JSON object: what an identify or group call says of the user or company'
+)
+COMMENT 'Every event once, with the identifiers it carried'
+AS SELECT
+    message_id,
+    fromUnixTimestamp64Milli(time, 'UTC') AS time,
+    fromUnixTimestamp64Milli(received_at, 'UTC') AS received_at,
+    source, type, name, alias_kind, alias, user_id, api_key, session_token, anonymous_id, company_id, previous_id, environment, is_internal, is_bot,
+    JSONExtractString(properties, 'path') AS path,
+    JSONExtract(properties, 'status', 'Nullable(UInt16)') AS status,
+    JSONExtract(properties, 'latency_ms', 'Nullable(Float64)') AS latency_ms,
+    properties, context, traits
+FROM event_rows FINAL;

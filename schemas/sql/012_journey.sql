@@ -1,0 +1,26 @@
+-- Grain: one row an event of one developer, as in `events_resolved`: SELECT * FROM journey(developer = 'u1') ORDER BY time.
+-- Key: as of `events`.
+-- Engine: a view with a parameter. It first finds the aliases that lead, or once led, to the developer, so that only their
+--   events are read; which of these are the developer's own is then decided as always.
+CREATE OR REPLACE VIEW journey /* ON CLUSTER */
+AS
+WITH
+    members AS
+    (
+        SELECT {developer:String} AS user
+        UNION DISTINCT
+        SELECT user_id AS user FROM canonical_users WHERE developer_id = {developer:String}
+    ),
+    aliases AS
+    (
+        SELECT 'user_id' AS alias_kind, user AS alias FROM members
+        UNION ALL
+        SELECT alias_kind, alias FROM identity_rows FINAL
+        WHERE alias_kind != 'user_id' AND hasAny(developer_ids, (SELECT groupArray(user) FROM members))
+        UNION ALL
+        SELECT
+            substring({developer:String}, 1, position({developer:String}, ':') - 1) AS alias_kind,
+            substring({developer:String}, position({developer:String}, ':') + 1) AS alias
+    )
+SELECT * FROM events_resolved
+WHERE (alias_kind, alias) IN (SELECT alias_kind, alias FROM aliases) AND developer_id = {developer:String};

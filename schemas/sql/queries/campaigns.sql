@@ -1,0 +1,15 @@
+-- What first touches lead to: developers by the campaign, else referrer, of their first touch.
+-- limit = 15: how many rows
+SELECT
+    multiIf(first_touch_campaign != '', first_touch_campaign, first_touch_referrer != '', domain(first_touch_referrer),
+        isNotNull(first_touch_at), first_touch_name, '(none)') AS first_touch,
+    count() AS developers,
+    countIf(isNotNull(signup_at)) AS signed_up,
+    countIf(isNotNull(first_call_at)) AS called,
+    countIf(isNotNull(activated_at)) AS activated,
+    round(100 * activated / nullIf(signed_up, 0), 1) AS activated_percent_of_signed_up
+FROM developers
+WHERE NOT is_internal AND NOT is_bot
+GROUP BY first_touch
+ORDER BY signed_up DESC, developers DESC, first_touch
+LIMIT {limit:UInt32}

@@ -1,0 +1,12 @@
+-- Messages that were refused, by reason, with an example of where one lies.
+-- limit = 15: how many rows
+SELECT
+    reason, field,
+    count() AS messages,
+    max(recorded_at) AS latest,
+    argMax(concat(topic, '/', toString(partition), '/', toString(offset)), (recorded_at, offset)) AS example,
+    argMax(detail, (recorded_at, offset)) AS example_detail
+FROM dead_letters
+GROUP BY reason, field
+ORDER BY messages DESC, reason, field
+LIMIT {limit:UInt32}

@@ -1,0 +1,91 @@
+"""Rows that are written together, and what becomes of those that ClickHouse refuses."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import orjson
+
+from sinks.row_writer import RowWriter
+from streams.clock import text
+from streams.normalise import redacted
+
+DEAD_LETTER_ROWS: Final = "dead_letter_rows"
+
+#: Enough of ClickHouse's complaint to understand it; the rest repeats the row.
+MAX_DETAIL_CHARACTERS: Final = 500
+
+
+class Origin(NamedTuple):
+    """Where a row comes from. `timestamp`: of the message, in ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+
+
+class _Refused(NamedTuple):
+    origin: Origin
+    row: bytes
+    detail: str
+
+
+class Batch:
+    """Rows by table, each with its origin."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, tuple[list[bytes], list[Origin]]] = {}
+        self._refused: list[_Refused] = []
+        self.rows = 0
+        self.bytes = 0
+
+    def add(self, table: str, row: bytes, origin: Origin) -> None:
+        """Collect a row."""
+        waiting = self._tables.get(table)
+        if waiting is None:
+            waiting = self._tables[table] = ([], [])
+        waiting[0].append(row)
+        waiting[1].append(origin)
+        self.rows += 1
+        self.bytes += len(row)
+
+    def refuse(self, row: bytes, origin: Origin, detail: str) -> None:
+        """Make a row that no table can take a dead letter."""
+        self._refused.append(_Refused(origin, row, detail))
+
+    def write(self, writer: RowWriter) -> dict[str, int]:
+        """Write all rows, table by table, and give the number of rows written by this call, by table.
+
+        A row that ClickHouse can never take becomes a dead letter; the others are written. Raises ClickHouseError: then
+        what is not known to be written stays, and the next call writes it.
+        """
+        written: dict[str, int] = {}
+        for table, (rows, origins) in list(self._tables.items()):
+            for place, detail in writer.write(table, rows):
+                self.refuse(rows[place], origins[place], detail)
+            written[table] = len(rows)
+            del self._tables[table]
+        if self._refused:
+            letters = [_dead_letter(refused) for refused in self._refused]
+            lost = writer.write(DEAD_LETTER_ROWS, letters)
+            assert not lost, f"a dead letter is refused itself: {lost[0].detail}"
+            written[DEAD_LETTER_ROWS] = written.get(DEAD_LETTER_ROWS, 0) + len(letters)
+            self._refused.clear()
+        return written
+
+
+def _dead_letter(refused: _Refused) -> bytes:
+    topic, partition, offset, timestamp = refused.origin
+    return orjson.dumps(
+        {
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+            "reason": "row_refused",
+            "field": "",
+            "detail": refused.detail[:MAX_DETAIL_CHARACTERS],
+            "payload": redacted(refused.row),
+            "recorded_at": text(timestamp),
+        }
+    )

@@ -1,0 +1,258 @@
+"""Reads the topics, writes what they hold to ClickHouse, and only then commits: each message is written at least once.
+
+One batch is written while the next one is read. While ClickHouse is away the messages stay in Kafka: nothing is dropped,
+and nobody else waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from sinks.connection import Address
+from sinks.row_writer import RowWriter
+from sinks.scribe import Scribe
+from sinks.sink import Sink
+from streams.normalise import Normaliser
+
+#: Messages and time of one call that reads; bounds how long a signal waits.
+CHUNK_MESSAGES: Final = 5_000
+IDLE_SECONDS: Final = 0.5
+#: How often a full batch looks whether it is to stop.
+WAIT_SECONDS: Final = 0.1
+#: For so long a full batch just waits. After it the group must hear of this member again; that takes pausing, which throws
+#: away what was fetched ahead.
+QUIET_SECONDS: Final = 5.0
+
+Positions = dict[tuple[str, int], int]
+
+log = structlog.get_logger("firstcall.sink")
+
+
+class BatchLimits(NamedTuple):
+    """Whichever is reached first ends a batch. `seconds` may be exceeded while the batch before is being written."""
+
+    rows: int
+    bytes: int
+    seconds: float
+
+
+class _Flight(NamedTuple):
+    """A batch on its way. `positions`: the next offset by (topic, partition), to commit when `done` is true."""
+
+    done: Future[bool]
+    positions: Positions
+
+
+class Delivery:
+    """One member of the sink's consumer group. Set `stop` to end `run`."""
+
+    def __init__(
+        self, consumer: Consumer, sink: Sink, writer: RowWriter, limits: BatchLimits, stop: threading.Event
+    ) -> None:
+        self._consumer = consumer
+        self._sink = sink
+        self._limits = limits
+        self._stop = stop
+        self._scribe = Scribe(writer, stop)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write-rows")
+        #: Of the messages collected for the next batch.
+        self._positions: Positions = {}
+        self._flight: _Flight | None = None
+        #: Of rows that are written.
+        self._uncommitted: Positions = {}
+
+    def run(self) -> None:
+        """Deliver until `stop` is set. What was read by then is written and committed, if ClickHouse takes it."""
+        self._consumer.subscribe(
+            self._sink.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+        )
+        try:
+            while not self._stop.is_set():
+                self._gather()
+                if self._positions:
+                    self._await_flight()
+                    self._launch()
+                elif self._flight is not None and self._flight.done.done():
+                    self._land()
+            self._land()
+            self._launch()
+            self._land()
+        finally:
+            # After an error too: the thread must not go on waiting for ClickHouse.
+            self._stop.set()
+            self._thread.shutdown()
+            self._consumer.close()
+
+    def _gather(self) -> None:
+        """Collect messages until the batch is full, or old enough; nothing if none comes for a while."""
+        if not self._positions:
+            self._take(self._consumer.consume(1, IDLE_SECONDS))
+        end = time.monotonic() + self._limits.seconds
+        while self._positions and not self._stop.is_set():
+            room = self._limits.rows - self._sink.waiting_rows
+            if room <= 0 or self._sink.waiting_bytes >= self._limits.bytes:
+                return
+            left = end - time.monotonic()
+            if left <= 0:
+                if self._flight is None or self._flight.done.done():
+                    return
+                left = WAIT_SECONDS
+            self._take(self._consumer.consume(min(room, CHUNK_MESSAGES), min(left, IDLE_SECONDS)))
+
+    def _take(self, messages: list[Message]) -> None:
+        add, positions = self._sink.add, self._positions
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                _report(error)
+                continue
+            # Only an error lacks any of these.
+            topic: Any = message.topic()
+            partition: Any = message.partition()
+            offset: Any = message.offset()
+            add(topic, message.value(), message.timestamp()[1], partition, offset)
+            positions[topic, partition] = offset + 1
+
+    def _launch(self) -> None:
+        """Let what is collected be written. Not while the batch before it is not written: its offsets come first."""
+        if self._flight is None and self._positions:
+            self._flight = _Flight(self._thread.submit(self._scribe.write, self._sink.take()), self._positions)
+            self._positions = {}
+
+    def _await_flight(self) -> None:
+        """Wait until the batch before is written, however long ClickHouse is away, as a member of the group."""
+        if self._flight is None:
+            return
+        pausing_at, paused = time.monotonic() + QUIET_SECONDS, False
+        while not self._stop.is_set() and not wait([self._flight.done], WAIT_SECONDS).done:
+            if time.monotonic() < pausing_at:
+                continue
+            self._consumer.pause(self._consumer.assignment())
+            paused = True
+            message = self._consumer.poll(0)
+            if message is not None:
+                # Of a partition that was assigned in the meantime. It joins the batch.
+                self._take([message])
+        if paused:
+            self._consumer.resume(self._consumer.assignment())
+        if self._flight.done.done():
+            self._land()
+
+    def _land(self) -> None:
+        """Commit the batch that is being written, once it is; it stays if it was given up."""
+        if self._flight is not None and self._flight.done.result():
+            self._uncommitted |= self._flight.positions
+            self._flight = None
+            self._commit()
+
+    def _commit(self) -> None:
+        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in self._uncommitted.items()]
+        if not offsets:
+            return
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            log.warning("offsets not committed; the next commit includes them", error=error.args[0].str())
+        else:
+            self._uncommitted.clear()
+
+    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        log.info("partitions assigned", partitions=_shown(partitions))
+
+    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        """Leave partitions to their next owner, who reads again what is not committed. Their rows here are written too."""
+        log.info("partitions revoked", partitions=_shown(partitions))
+        for partition in partitions:
+            place = (partition.topic, partition.partition)
+            for positions in (self._positions, self._flight.positions if self._flight else {}, self._uncommitted):
+                positions.pop(place, None)
+
+
+def run_sink(
+    *,
+    bootstrap_servers: str,
+    clickhouse_url: str,
+    normaliser: Normaliser,
+    app_id: str = "firstcall",
+    topic_name: Callable[[str], str] = str,
+    kafka_options: Mapping[str, Any] | None = None,
+    batch_rows: int = 50_000,
+    batch_bytes: int = 64_000_000,
+    batch_seconds: float = 0.5,
+    stop: threading.Event | None = None,
+) -> None:
+    """Deliver until SIGTERM or SIGINT, or until `stop` is set; the signals are handled in the main thread only.
+
+    `topic_name`: the name in Kafka of a topic of `streams.topology`. A batch ends with the first of `batch_rows`,
+    `batch_bytes` and `batch_seconds`. `kafka_options`: more properties for librdkafka, such as authentication. Waits for
+    ClickHouse, and for its tables. Raises ValueError for a URL that is none, KafkaException when the consumer cannot be made
+    or fails for good.
+    """
+    stop = stop or threading.Event()
+    address = Address.parse(clickhouse_url)
+    writer = RowWriter(address)
+    sink = Sink(writer, normaliser, topic_name=topic_name)
+    consumer = _make_consumer(bootstrap_servers, app_id, dict(kafka_options or {}))
+    limits = BatchLimits(batch_rows, batch_bytes, batch_seconds)
+    with _stopping(stop):
+        log.info("sink started", kafka=bootstrap_servers, clickhouse=str(address), group=f"{app_id}-sink")
+        try:
+            Delivery(consumer, sink, writer, limits, stop).run()
+        finally:
+            writer.close()
+        log.info("sink stopped")
+
+
+def _make_consumer(bootstrap_servers: str, app_id: str, options: dict[str, Any]) -> Consumer:
+    """A consumer of the sink's group. `options`: more properties for librdkafka. Raises KafkaException."""
+    properties = {
+        "bootstrap.servers": bootstrap_servers,
+        "group.id": f"{app_id}-sink",
+        "client.id": f"{app_id}-sink",
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        # A member that comes or goes moves only the partitions that change hands.
+        "partition.assignment.strategy": "cooperative-sticky",
+        # A killed sink's partitions are read again after this time.
+        "session.timeout.ms": 10_000,
+        # Finds topics that are created after the start.
+        "topic.metadata.refresh.interval.ms": 10_000,
+        # librdkafka rests for a whole second by default when its buffer is full; the sink empties it faster.
+        "fetch.queue.backoff.ms": 20,
+        "queued.max.messages.kbytes": 65_536,
+    }
+    return Consumer(properties | options, logger=logging.getLogger("librdkafka"))
+
+
+@contextmanager
+def _stopping(stop: threading.Event) -> Iterator[None]:
+    """Set `stop` on SIGTERM and SIGINT."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _report(error: KafkaError) -> None:
+    if error.fatal():
+        raise KafkaException(error)
+    log.warning("Kafka reports an error; reading goes on", error=error.str())
+
+
+def _shown(partitions: list[TopicPartition]) -> list[str]:
+    return [f"{partition.topic}/{partition.partition}" for partition in partitions]

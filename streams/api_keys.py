@@ -1,0 +1,187 @@
+"""The owner of an API key: whose it is, which company's, and whether it is an active token.
+
+A key belongs to its first owner and its first company for its whole history, so no event needs to be kept. Events that
+name a user or a company themselves are kept apart in buckets, one row each, since theirs outranks the key's. The key's
+own row is bounded by one bit per hour and one entry per internal user.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.event import visitor_id
+from streams.facts import NOTHING, Facts, join, join_all
+from streams.hours import Hours, union
+from streams.plan import Plan
+from streams.published import Subject, activity_rows, identity_row
+from streams.rolling import Standing
+from streams.rows import row_key
+from streams.step import Step
+from streams.subjects import publish_change
+from streams.updates import AliasUpdate, Bucket, Child, Link
+from streams.web_aliases import tell_companies
+
+
+class ApiKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """State of one key. `owner`, `company`: the earliest evidence. `internal`: what users said of themselves, with the
+    version of their word. `hours`: active hours per environment by events that count. `visitor`: what the key
+    contributes to companies, by company, while its developer is unknown, and its facts as a subject.
+    """
+
+    owner: Link | None = None
+    company: Link | None = None
+    internal: dict[str, tuple[bool, int]] = {}
+    hours: dict[str, Hours] = {}
+    visitor: dict[str, Facts] = {}
+
+    def developer_of(self, bucket: Bucket) -> str:
+        """The user whose the bucket's events are; '' if unknown."""
+        return bucket.user or (self.owner[1] if self.owner else "")
+
+    def company_of(self, bucket: Bucket) -> str:
+        """The company that the bucket's events are stamped with; '' if it follows from the developer."""
+        return bucket.company or (self.company[1] if self.company else "")
+
+    def is_internal(self, user: str) -> bool:
+        """Whether the user has said that he is internal."""
+        return self.internal.get(user, (False, 0))[0]
+
+
+UNKNOWN = ApiKey()
+
+
+def fold(step: Step, alias: str, updates: list[AliasUpdate]) -> None:
+    """Join updates into the key, tell its developers and companies what changed, publish what is new."""
+    key = row_key(b"k", alias)
+    before = step.rows.get(key, ApiKey) or UNKNOWN
+    touched = _join_buckets(step, alias, updates)
+    links = _joined_links(before, updates)
+    moved = links is not before
+    if not moved and not touched:
+        return
+    changed = {bucket_key: (old, new) for bucket_key, (old, new) in touched.items()}
+    if moved:
+        changed = {(b.user, b.company): (b, b) for b in _buckets(step, alias)} | changed
+    for old, new in changed.values():
+        _tell_developer(step, alias, (before, old), (links, new))
+    after = _with_derived(step, alias, links, [new for _, new in changed.values()], moved)
+    if after == before and all(new is old for old, new in changed.values()):
+        return
+    step.rows.put(key, after)
+    if (after.owner, after.company) != (before.owner, before.company):
+        owners = [after.owner] if after.owner else []
+        step.outbox.publish(identity_row("api_key", alias, owners, after.company, step.version))
+    _publish_token(step, alias, before.hours, after.hours)
+    name = visitor_id("api_key", alias)
+    was, now = _visitor(step.plan, name, before), _visitor(step.plan, name, after)
+    publish_change(step, was, now)
+    tell_companies(step, name, _company_shares(was, before), _company_shares(now, after))
+
+
+def _join_buckets(step: Step, alias: str, updates: list[AliasUpdate]) -> dict[tuple[str, str], tuple[Bucket, Bucket]]:
+    """Join deltas into the bucket rows; the (old, new) of those that the deltas are about.
+
+    Also of those that did not change: a batch that was interrupted may have written them and not the key's own row.
+    """
+    touched: dict[tuple[str, str], tuple[Bucket, Bucket]] = {}
+    for update in updates:
+        for delta in update.buckets:
+            key = row_key(b"b", alias, delta.user, delta.company)
+            old = step.rows.get(key, Bucket) or Bucket(delta.user, delta.company, NOTHING)
+            facts = join(old.facts, delta.facts, step.plan.cuts)
+            new = old
+            if facts is not old.facts:
+                new = Bucket(delta.user, delta.company, facts)
+                step.rows.put(key, new)
+            first = touched.get((delta.user, delta.company), (old, old))[0]
+            touched[delta.user, delta.company] = (first, new)
+    return touched
+
+
+def _buckets(step: Step, alias: str) -> list[Bucket]:
+    return [bucket for _, bucket in step.rows.scan(row_key(b"b", alias), Bucket)]
+
+
+def _joined_links(state: ApiKey, updates: list[AliasUpdate]) -> ApiKey:
+    """The state with earliest evidence and latest words of users joined in; `state` itself if nothing is new."""
+    owner, company, internal = state.owner, state.company, state.internal
+    for update in updates:
+        owner = min([owner, *update.users] if owner else update.users, default=None)
+        company = min([company, *update.companies] if company else update.companies, default=None)
+        for word in update.internal_users:
+            known = internal.get(word.user)
+            if known is None or word.version > known[1]:
+                internal = {**internal, word.user: (word.internal, word.version)}
+    if (owner, company) == (state.owner, state.company) and internal is state.internal:
+        return state
+    return ApiKey(owner, company, internal, state.hours, state.visitor)
+
+
+def _tell_developer(step: Step, alias: str, before: tuple[ApiKey, Bucket], after: tuple[ApiKey, Bucket]) -> None:
+    """Tell a bucket's developer of its facts, and the one it belonged to before that it is gone."""
+    old_developer, new_developer = before[0].developer_of(before[1]), after[0].developer_of(after[1])
+    bucket = after[1]
+    # The explicit parts are in the name: two buckets of one key may reach one developer under one company.
+    child = f"{visitor_id('api_key', alias)}/{'named' if bucket.user else 'owned'}/{bucket.company}"
+    if old_developer and old_developer != new_developer and before[1].facts != NOTHING:
+        step.outbox.developer(old_developer).children.append(Child(child, "", NOTHING, step.version, alias))
+    if new_developer:
+        company = after[0].company_of(bucket)
+        same = (old_developer, before[0].company_of(before[1]), before[1].facts)
+        if same != (new_developer, company, bucket.facts):
+            word = Child(child, company, bucket.facts, step.version, alias)
+            step.outbox.developer(new_developer).children.append(word)
+
+
+def _with_derived(step: Step, alias: str, state: ApiKey, changed: list[Bucket], moved: bool) -> ApiKey:
+    """The state with `hours` and `visitor` brought up to date; from all buckets if links moved."""
+    is_visitor = any(not state.developer_of(bucket) for bucket in changed)
+    buckets = _buckets(step, alias) if moved or is_visitor else changed
+    visitor: dict[str, Facts] = {}
+    hours = {} if moved else state.hours
+    for bucket in buckets:
+        if not state.developer_of(bucket):
+            company = state.company_of(bucket)
+            visitor[company] = join(visitor.get(company, NOTHING), bucket.facts, step.plan.cuts)
+    if not moved and not is_visitor:
+        visitor = state.visitor
+    visitor_internal = any(facts.internal for facts in visitor.values())
+    if visitor_internal and not any(facts.internal for facts in state.visitor.values()):
+        # The visitor has just turned out to be internal: what it added to the hours goes, so they are built anew.
+        hours, buckets = {}, _buckets(step, alias)
+    for bucket in buckets:
+        developer = state.developer_of(bucket)
+        if visitor_internal if not developer else state.is_internal(developer):
+            continue
+        for environment, active in bucket.facts.hours.items():
+            known = hours.get(environment)
+            hours = {**hours, environment: active if known is None else union(known, active)}
+    return ApiKey(state.owner, state.company, state.internal, hours, visitor)
+
+
+def _publish_token(step: Step, alias: str, before: dict[str, Hours], after: dict[str, Hours]) -> None:
+    if before == after:
+        return
+    for row in activity_rows("token", alias, before, after, step.version):
+        step.outbox.publish(row)
+    was, now = before.get("production"), after.get("production")
+    step.rolling.move(
+        "developer",
+        Standing({"active_tokens": was} if was else {}, {}),
+        Standing({"active_tokens": now} if now else {}, {}),
+    )
+
+
+def _visitor(plan: Plan, name: str, state: ApiKey) -> Subject | None:
+    """The key as a subject of its own, while nobody is known behind its events."""
+    if not state.visitor:
+        return None
+    facts = join_all(state.visitor.values(), plan.cuts)
+    company = state.company[1] if state.company else ""
+    return Subject("developer", name, "visitor", facts, company, facts.internal)
+
+
+def _company_shares(visitor: Subject | None, state: ApiKey) -> dict[str, Facts]:
+    if visitor is None or visitor.is_internal:
+        return {}
+    return {company: facts for company, facts in state.visitor.items() if company}

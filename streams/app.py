@@ -1,0 +1,245 @@
+"""The Faust app: tables and agents in the order of the dataflow. An agent's body is gather, decide, apply.
+
+Deciding is `streams.stages`; applying makes the parts of its outcome durable, one after the other, and only then says
+`done`. A crash at any point leads to the same batch again, and every effect of a batch is idempotent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ssl
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from time import perf_counter
+from typing import Any, Final, cast
+
+import faust
+import structlog
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.types import TP, EventT, Message
+from faust.types.auth import CredentialsT
+from yarl import URL
+
+from schemas import definitions
+from schemas.configuration import hmac_secrets
+from schemas.definitions import Definitions
+from schemas.kafka_options import KafkaOptions
+from schemas.settings import Settings
+from streams import stages, topology
+from streams.delivery import Delivery
+from streams.lease import Lease, LeaseLostError
+from streams.normalise import Normaliser
+from streams.outbox import Message as Outgoing
+from streams.plan import Plan
+from streams.stages import Change, Delivered, Outcome, Stage
+from streams.tables import RowTable
+from streams.transport import Batch, BatchConsumer, BatchTransport
+
+log = structlog.get_logger("firstcall.streams")
+
+#: Batches that may wait in front of an agent before its partition is not fetched any more.
+BATCHES_BUFFERED: Final = 4
+
+
+#: After so long without a sign of life a worker's partitions go to others; a killed worker's wait as long for their next.
+SESSION_SECONDS: Final = 12.0
+LEASE_CHECK_SECONDS: Final = 1.0
+
+#: What an agent does with a batch: whether it has finished it.
+Work = Callable[[Batch, Message], Awaitable[bool]]
+
+
+class StreamsApp(faust.App):
+    """A Faust app that consumes in batches."""
+
+    def _new_transport(self) -> BatchTransport:
+        return BatchTransport(self.conf.broker_consumer, self)
+
+
+class Worker:
+    """One worker's agents and what they share."""
+
+    def __init__(self, settings: Settings, meaning: Definitions, secrets: Sequence[bytes]) -> None:
+        self.settings = settings
+        self.plan = Plan(meaning)
+        self.normaliser = Normaliser(meaning, secrets)
+        self.app = _faust_app(settings)
+        self.lease = Lease(SESSION_SECONDS)
+        self.delivery = Delivery({"bootstrap.servers": settings.brokers, **settings.kafka_options.for_librdkafka()})
+
+        self.app.timer(LEASE_CHECK_SECONDS, name="check_lease")(self.check_lease)
+        self._agent("normalise_events", topology.INPUTS, self.normalise_events)
+        self._fold("fold_aliases", topology.ALIAS_UPDATES, stages.fold_aliases)
+        self._fold("resolve_merges", topology.MERGES, stages.resolve_merges, partitions=1)
+        self._fold("fold_developers", topology.DEVELOPER_UPDATES, stages.fold_developers)
+        self._fold("fold_companies", topology.COMPANY_UPDATES, stages.fold_companies)
+
+    async def check_lease(self) -> None:
+        """Stop the worker if it has stood still for too long."""
+        try:
+            self.lease.check()
+        except LeaseLostError as error:
+            await self.app.crash(error)
+
+    async def normalise_events(self, batch: Batch, _: Message) -> bool:
+        """Events to updates: stateless, so the input topics may be keyed and partitioned as their producers like."""
+        received = [(batch.tp.partition, r.offset, r.timestamp, r.value) for r in batch.records]
+        source = topology.source_of(batch.tp.topic)
+        messages = stages.normalise_events(self.plan, self.normaliser, batch.tp.topic, source, received)
+        await self._send(messages)
+        return True
+
+    def _fold(self, name: str, topic: str, stage: Stage, partitions: int | None = None) -> None:
+        """Declare a table and the agent that folds a topic into it."""
+        partitions = partitions or self.settings.partitions
+        table = cast("RowTable", self.app.Table(name, partitions=partitions, key_type=bytes, value_type=bytes))
+        held: dict[TP, tuple[int | None, list[Delivered]]] = {}
+
+        async def fold(batch: Batch, message: Message) -> bool:
+            tp = batch.tp
+            rows = table.partition(tp.partition)
+            generation, delivered = held.pop(tp, (message.generation_id, []))
+            if generation != message.generation_id:
+                delivered = []
+            delivered += [(record.offset, record.value) for record in batch.records]
+            end = stages.interrupted_to(self.plan, rows, name)
+            again = [one for one in delivered if one[0] <= end]
+            if again and delivered[-1][0] < end:
+                held[tp] = (message.generation_id, delivered)
+                return False
+            for part in (again, delivered[len(again) :]):
+                if part:
+                    await self._apply(table, tp, stage(self.plan, rows, scope_of(tp), part))
+            return True
+
+        self._agent(name, (topology.topic_named(topic),), fold)
+
+    async def _apply(self, table: RowTable, tp: TP, outcome: Outcome) -> None:
+        """Make the parts of an outcome durable, in their order."""
+        if outcome.messages:
+            await self._write(table, tp, outcome.intent)
+            await self._send(outcome.messages)
+        if outcome.changes:
+            await self._write(table, tp, outcome.changes)
+
+    async def _write(self, table: RowTable, tp: TP, changes: Sequence[Change]) -> None:
+        """Write to the changelog, and when the brokers have it, to the local rows."""
+        self.lease.check()
+        changelog = table.changelog(tp.partition)
+        for key, value in changes:
+            self.delivery.send(changelog.topic, key, value, changelog.partition)
+        await self.delivery.acknowledged()
+        offset = self.delivery.written_to(changelog.topic, changelog.partition)
+        assert offset is not None, "the changelog has just been acknowledged"
+        table.partition(tp.partition).write(changes, offset)
+
+    async def _send(self, messages: Sequence[Outgoing]) -> None:
+        if messages:
+            self.lease.check()
+            for message in messages:
+                self.delivery.send(self.settings.topic(message.topic), message.key, message.value)
+            await self.delivery.acknowledged()
+
+    def _agent(self, name: str, topics: Sequence[topology.Topic], work: Work) -> None:
+        """Declare an agent that does `work` batch by batch, and stops the worker if it cannot.
+
+        `work` says whether it has finished the batch; it may keep one until those that belong to it have come.
+        """
+        names = [self.settings.topic(topic.name) for topic in topics]
+
+        async def agent(stream: Any) -> AsyncIterator[None]:
+            event: EventT[Any]
+            kept: dict[TP, list[tuple[Batch, Message]]] = defaultdict(list)
+            async for event in stream.noack().events():
+                began = perf_counter()
+                batch, message = cast("Batch", event.value), event.message
+                kept[batch.tp].append((batch, message))
+                try:
+                    if await work(batch, message):
+                        for finished in kept.pop(batch.tp):
+                            cast("BatchConsumer", self.app.consumer).done(*finished)
+                except asyncio.CancelledError:
+                    raise
+                except Exception as error:
+                    log.exception("batch_failed", agent=name, partition=str(batch.tp), error=str(error))
+                    await self.app.crash(error)
+                    raise
+                finally:
+                    event.ack()
+                log.debug(
+                    "batch",
+                    agent=name,
+                    topic=message.topic,
+                    partition=message.partition,
+                    records=len(batch.records),
+                    seconds=round(perf_counter() - began, 4),
+                )
+                yield
+
+        agent.__name__ = agent.__qualname__ = name
+        channel = self.app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        self.app.agent(channel, name=name)(agent)
+
+
+def scope_of(tp: TP) -> str:
+    """The name of a partition's share of the rolling counts."""
+    return f"{tp.topic}/{tp.partition}"
+
+
+def run_worker(settings: Settings) -> None:
+    """Run one worker until it is told to stop (SIGTERM, SIGINT) or fails, which raises what it failed of.
+
+    Raises DefinitionsError.
+    """
+    (settings.data_dir / "streams").mkdir(parents=True, exist_ok=True)
+    worker = Worker(settings, definitions.load(settings.config), hmac_secrets(settings))
+    # The heap holds many small objects that live for one batch: Python's default thresholds would walk all the others,
+    # which live for ever, after every 700 of them.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    log.info("worker_starts", brokers=settings.brokers, app_id=settings.app_id, partitions=settings.partitions)
+    faust.Worker(worker.app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()
+
+
+def _faust_app(settings: Settings) -> StreamsApp:
+    BatchConsumer.batch_size = settings.batch_size
+    return StreamsApp(
+        settings.app_id,
+        broker=[URL(f"kafka://{server}") for server in settings.brokers.split(",")],
+        broker_credentials=_credentials(settings.kafka_options),
+        store="rocksdb://",
+        datadir=str(settings.data_dir / "streams"),
+        autodiscover=False,
+        web_enabled=False,
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication_factor,
+        topic_disable_leader=True,
+        stream_buffer_maxsize=BATCHES_BUFFERED,
+        stream_wait_empty=True,
+        broker_commit_interval=1.0,
+        broker_session_timeout=SESSION_SECONDS,
+        broker_heartbeat_interval=3.0,
+        consumer_max_fetch_size=4 * 1024**2,
+        consumer_auto_offset_reset="earliest",
+        table_standby_replicas=0,
+        Table=RowTable,
+    )
+
+
+def _credentials(options: KafkaOptions) -> CredentialsT | None:
+    """The same authentication in Faust's terms; None for a plain connection."""
+    context = None
+    if options.security_protocol in ("SSL", "SASL_SSL"):
+        context = ssl.create_default_context(cafile=options.ssl_ca_file)
+        if options.ssl_cert_file is not None:
+            context.load_cert_chain(options.ssl_cert_file, options.ssl_key_file)
+    if options.sasl_password is not None:
+        return SASLCredentials(
+            username=options.sasl_username,
+            password=options.sasl_password.get_secret_value(),
+            mechanism=options.sasl_mechanism,
+            ssl_context=context,
+        )
+    return SSLCredentials(context) if context is not None else None

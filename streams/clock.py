@@ -1,0 +1,88 @@
+"""The time of an event: RFC 3339 texts to milliseconds, and Segment's correction of client clocks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from schemas.event import Rejected
+
+#: 2000-01-01: what claims to be older is a producer's fault, not an event.
+OLDEST_MS = 946_684_800_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001 - for printing: isoformat would append the offset
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Times(msgspec.Struct, frozen=True, gc=False):
+    """The time fields of an event as its producer wrote them; None: not given.
+
+    `event`: when it happened. `original`: the same by the client's clock, uncorrected. `sent`: when it was sent, by the
+    client's clock. `received`: when the collector got it. The fields' own names are kept for messages.
+    """
+
+    event: object = None
+    original: object = None
+    sent: object = None
+    received: object = None
+    names: tuple[str, str, str, str] = ("time", "original_timestamp", "sent_at", "received_at")
+
+
+def read(times: Times, recorded_at: int, future_ms: int) -> tuple[int, int, str] | Rejected:
+    """(event time, time of receipt, the time as it was given) in ms and text, or why there is none.
+
+    With the original time, the time of sending and that of receipt, the client's clock is corrected as Segment's
+    specification does: received_at - (sent_at - original). Without a receipt in the event itself there is no
+    correction: when a message reached Kafka says when it was delivered, not when it happened, and a replay would
+    change it. An event without any time takes `recorded_at`.
+    """
+    given: list[int | None] = []
+    for value, name in zip((times.event, times.original, times.sent, times.received), times.names, strict=True):
+        if value is None or value == "":
+            given.append(None)
+            continue
+        parsed = milliseconds(value)
+        if parsed is None:
+            return Rejected("wrong_time", name, f"{value!r:.60} is not an RFC 3339 time with an offset")
+        given.append(parsed)
+    event, original, sent, received = given
+    received_at = recorded_at if received is None else received
+    client = original if original is not None else event
+    if client is not None and sent is not None and received is not None:
+        time = received - (sent - client)
+    elif event is not None:
+        time = event
+    elif original is not None:
+        time = original
+    else:
+        time = received_at
+    if time > received_at + future_ms:
+        hours = (time - received_at) / 3_600_000
+        return Rejected("future", times.names[0], f"{text(time)} is {hours:.1f} hours after its receipt")
+    if time < OLDEST_MS:
+        return Rejected("ancient", times.names[0], f"{text(time)} is before the year 2000")
+    written = times.original if original is not None else times.event
+    return time, received_at, "" if written is None else str(written)
+
+
+def milliseconds(value: object) -> int | None:
+    """Milliseconds since 1970 of an RFC 3339 text; None if it is none."""
+    if not isinstance(value, str) or len(value) < 20 or value[10] not in "Tt ":
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def text(time_ms: int) -> str:
+    """A time as ClickHouse reads and prints it: `2026-01-02 03:04:05.678`, UTC."""
+    try:
+        return (_EPOCH_NAIVE + timedelta(milliseconds=time_ms)).isoformat(" ", "milliseconds")
+    except OverflowError:
+        return f"{time_ms} ms"

@@ -1,0 +1,40 @@
+"""The owner of a company: the join of what its developers, keys and stamped visitors contribute."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.children import absorb
+from streams.facts import NOTHING, Facts
+from streams.plan import Plan
+from streams.published import Subject
+from streams.rows import row_key
+from streams.step import Step
+from streams.subjects import publish_change
+from streams.updates import CompanyUpdate
+
+
+class Company(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """State of one company: the facts of all its children. Children have rows of their own."""
+
+    facts: Facts = NOTHING
+
+
+UNKNOWN = Company()
+
+
+def fold(step: Step, company: str, updates: list[CompanyUpdate]) -> None:
+    """Join updates into the company and publish what is new."""
+    key = row_key(b"m", company)
+    before = step.rows.get(key, Company) or UNKNOWN
+    words = [child for update in updates for child in update.children]
+    pooled, _ = absorb(step, company, {"": before.facts}, words, dict)
+    after = Company(pooled.get("", NOTHING))
+    if after != before:
+        step.rows.put(key, after)
+        publish_change(step, _subject(step.plan, company, before), _subject(step.plan, company, after))
+
+
+def _subject(plan: Plan, company: str, state: Company) -> Subject:
+    is_internal = company in plan.definitions.internal.company_ids
+    return Subject("company", company, "company", state.facts, "", is_internal)

@@ -1,0 +1,72 @@
+"""Sending through librdkafka, and knowing when the brokers have it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, Message, Producer
+
+#: How long the brokers may take to acknowledge a batch before the worker gives up and lets another one try.
+ACKNOWLEDGED_WITHIN_SECONDS = 120.0
+
+
+class DeliveryError(RuntimeError):
+    """The brokers did not take a message. The worker stops: what it was to follow from is read again."""
+
+
+class Delivery:
+    """An idempotent producer: in order and once per partition while the process lives.
+
+    `options`: further properties of librdkafka (addresses, authentication).
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._producer = Producer(
+            {
+                "enable.idempotence": True,
+                "compression.type": "lz4",
+                "linger.ms": 2,
+                "batch.num.messages": 20_000,
+                "queue.buffering.max.messages": 500_000,
+                "queue.buffering.max.kbytes": 262_144,
+                "message.max.bytes": 8_000_000,
+                "partitioner": "murmur2_random",
+                **options,
+            },
+            logger=logging.getLogger("librdkafka"),
+        )
+        self._failure: KafkaError | None = None
+        self._written: dict[tuple[str, int], int] = {}
+
+    def send(self, topic: str, key: bytes, value: bytes | None, partition: int = -1) -> None:
+        """Queue a message. `partition` -1: by the key."""
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, on_delivery=self._delivered)
+                return
+            except BufferError:
+                self._producer.poll(0.05)
+
+    async def acknowledged(self) -> None:
+        """Wait until the brokers have acknowledged all that was sent. Raises DeliveryError."""
+        loop = asyncio.get_running_loop()
+        left = await loop.run_in_executor(None, self._producer.flush, ACKNOWLEDGED_WITHIN_SECONDS)
+        if self._failure is not None:
+            raise DeliveryError(f"the brokers refused a message: {self._failure.str()}")
+        if left:
+            raise DeliveryError(f"{left} messages were not acknowledged within {ACKNOWLEDGED_WITHIN_SECONDS:.0f} s")
+
+    def written_to(self, topic: str, partition: int) -> int | None:
+        """The last offset acknowledged in a partition; None: nothing was sent there."""
+        return self._written.get((topic, partition))
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._failure = error
+            return
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        if topic is not None and partition is not None and offset is not None:
+            self._written[topic, partition] = max(offset, self._written.get((topic, partition), -1))

@@ -1,0 +1,62 @@
+"""The owner of all merges: which users are one person.
+
+Merges are rare, so one partition holds every pointer, and chains and cycles are followed in one place. Each id points
+at most at one other (the latest evidence); following the pointers leads to the canonical id, in a cycle to the
+smallest id in it. An id that points at itself is its own.
+"""
+
+from __future__ import annotations
+
+from streams.rows import Rows, row_key
+from streams.step import Step
+from streams.updates import Pointer, Root
+
+
+def fold(step: Step, pointers: list[Pointer]) -> None:
+    """Take in pointers, and tell every user whose canonical id changed."""
+    rows = step.rows
+    turned: set[str] = set()
+    for pointer in pointers:
+        key = row_key(b"p", pointer.previous)
+        known = rows.get(key, Pointer)
+        # An equal one is gone through again: a batch that was interrupted may have written only a part of this.
+        if known is not None and (known.time, known.target) > (pointer.time, pointer.target):
+            continue
+        if known is not None and known.target != pointer.target:
+            rows.delete(row_key(b"t", known.target, pointer.previous))
+        rows.put(row_key(b"t", pointer.target, pointer.previous), pointer.previous)
+        rows.put(key, pointer)
+        turned.add(pointer.previous)
+    for start in turned:
+        root = canonical(rows, start)
+        for user in _led_to(rows, start):
+            key = row_key(b"r", user)
+            if (rows.get(key, str) or user) != root:
+                rows.put(key, root)
+                step.outbox.developer(user).roots.append(Root(root, step.version))
+
+
+def canonical(rows: Rows, user: str) -> str:
+    """The id at the end of the pointers from `user`; of a cycle, its smallest id."""
+    path: list[str] = []
+    seen: set[str] = set()
+    while user not in seen:
+        seen.add(user)
+        path.append(user)
+        pointer = rows.get(row_key(b"p", user), Pointer)
+        if pointer is None:
+            return user
+        user = pointer.target
+    return min(path[path.index(user) :])
+
+
+def _led_to(rows: Rows, user: str) -> set[str]:
+    """All ids from which the pointers lead to `user`, itself among them."""
+    found = {user}
+    waiting = [user]
+    while waiting:
+        for _, previous in rows.scan(row_key(b"t", waiting.pop()), str):
+            if previous not in found:
+                found.add(previous)
+                waiting.append(previous)
+    return found

@@ -1,0 +1,126 @@
+"""State as rows under byte keys: the view that one batch has of one partition's store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+
+
+class Store(Protocol):
+    """One partition's rows, kept in the order of their keys."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row, or None."""
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The rows under `prefix` (a tag and one id), in order."""
+
+
+def row_key(tag: bytes, *parts: str) -> bytes:
+    """A key of `tag` and ids. Every part carries its length, so no id can be mistaken for two, or for a prefix."""
+    pieces = [tag]
+    for part in parts:
+        encoded = part.encode()
+        pieces.append(len(encoded).to_bytes(2, "big"))
+        pieces.append(encoded)
+    return b"".join(pieces)
+
+
+class Rows:
+    """Reads through to the store, keeps writes until the batch is done, decodes a row once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: dict[bytes, Any] = {}
+        self._written: dict[bytes, None] = {}
+        self._written_by_owner: dict[bytes, list[bytes]] = {}
+
+    def get(self, key: bytes, kind: type[T]) -> T | None:
+        """The row under `key`, or None."""
+        if key in self._seen:
+            found: T | None = self._seen[key]
+            return found
+        value = self._store.get(key)
+        row = None if value is None else decode_row(kind, value)
+        self._seen[key] = row
+        return row
+
+    def put(self, key: bytes, row: object) -> None:
+        """Write a row."""
+        self._seen[key] = row
+        if key not in self._written:
+            self._written[key] = None
+            self._written_by_owner.setdefault(_owner(key), []).append(key)
+
+    def delete(self, key: bytes) -> None:
+        """Remove a row."""
+        self.put(key, None)
+
+    def scan(self, prefix: bytes, kind: type[T]) -> Iterator[tuple[bytes, T]]:
+        """The rows under `prefix` (a tag and one id), this batch's own writes among them. No order is promised."""
+        stored = set()
+        for key, value in self._store.scan(prefix):
+            stored.add(key)
+            if key not in self._seen:
+                yield key, decode_row(kind, value)
+            elif self._seen[key] is not None:
+                yield key, self._seen[key]
+        for key in tuple(self._written_by_owner.get(prefix, ())):
+            if key not in stored and self._seen[key] is not None:
+                yield key, self._seen[key]
+
+    def beside(self) -> Rows:
+        """A view of the same store whose changes are its own."""
+        return Rows(self._store)
+
+    def changes(self) -> list[tuple[bytes, bytes | None]]:
+        """What the batch wrote, encoded, in the order in which keys were first written; None deletes."""
+        return [(key, None if (row := self._seen[key]) is None else _encode(row)) for key in self._written]
+
+
+def decode_row(kind: type[T], value: bytes) -> T:
+    """The row of that kind from its stored form."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
+    row: T = decoder.decode(value)
+    return row
+
+
+def _owner(key: bytes) -> bytes:
+    """The tag and the first id of a key."""
+    return key[: 3 + int.from_bytes(key[1:3], "big")]
+
+
+class MemoryStore:
+    """A store in memory, for running without Kafka and for tests."""
+
+    def __init__(self) -> None:
+        self._owners: dict[bytes, dict[bytes, bytes]] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row, or None."""
+        return self._owners.get(_owner(key), {}).get(key)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The rows under `prefix` (a tag and one id), in order."""
+        return iter(sorted(self._owners.get(prefix, {}).items()))
+
+    def write(self, changes: list[tuple[bytes, bytes | None]]) -> None:
+        """Apply what a batch wrote."""
+        for key, value in changes:
+            rows = self._owners.setdefault(_owner(key), {})
+            if value is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = value
+
+    def __len__(self) -> int:
+        return sum(len(rows) for rows in self._owners.values())

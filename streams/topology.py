@@ -1,0 +1,74 @@
+"""All topics and how they are kept: the whole dataflow on one screen.
+
+    web-events ─┐ normalise_events        fold_aliases           fold_developers          fold_companies
+    api-events ─┴───────────────▶ alias-updates ───▶ developer-updates ───▶ company-updates ───▶ (profiles)
+                        └───────▶ merges ── resolve_merges ──▶┘
+
+Every fold also publishes rows for ClickHouse: identities, profiles, activity, rolling-counts, dead-letters.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from schemas.event import TOPIC_BY_SOURCE
+
+WEB_EVENTS: Final = TOPIC_BY_SOURCE["web"]
+API_EVENTS: Final = TOPIC_BY_SOURCE["api"]
+ALIAS_UPDATES: Final = "alias-updates"
+DEVELOPER_UPDATES: Final = "developer-updates"
+COMPANY_UPDATES: Final = "company-updates"
+MERGES: Final = "merges"
+IDENTITIES: Final = "identities"
+PROFILES: Final = "profiles"
+ACTIVITY: Final = "activity"
+ROLLING_COUNTS: Final = "rolling-counts"
+DEAD_LETTERS: Final = "dead-letters"
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """A topic by its name in code; `Settings.topic` gives the one in Kafka.
+
+    `cleanup`: Kafka's cleanup policy. `single`: one partition, whatever the deployment's number is.
+    `retention_days`: for topics that are deleted by age; None: the broker's default.
+    """
+
+    name: str
+    cleanup: Literal["delete", "compact"]
+    single: bool = False
+    retention_days: int | None = None
+
+
+#: What producers write to.
+INPUTS: Final = (Topic(WEB_EVENTS, "delete", retention_days=-1), Topic(API_EVENTS, "delete", retention_days=-1))
+
+#: What the streams tell each other. Acknowledged updates are part of the state, so age alone deletes them.
+UPDATES: Final = (
+    Topic(ALIAS_UPDATES, "delete", retention_days=7),
+    Topic(DEVELOPER_UPDATES, "delete", retention_days=7),
+    Topic(COMPANY_UPDATES, "delete", retention_days=7),
+    Topic(MERGES, "delete", single=True, retention_days=7),
+)
+
+#: What the sink writes to ClickHouse: absolute rows, the latest of each key is enough.
+ROWS: Final = (
+    Topic(IDENTITIES, "compact"),
+    Topic(PROFILES, "compact"),
+    Topic(ACTIVITY, "compact"),
+    Topic(ROLLING_COUNTS, "compact"),
+    Topic(DEAD_LETTERS, "delete", retention_days=30),
+)
+
+TOPICS: Final = (*INPUTS, *UPDATES, *ROWS)
+
+
+def source_of(topic: str) -> Literal["web", "api"]:
+    """What an input topic (with or without a prefix) says of events that do not name their source."""
+    return "api" if topic.endswith(API_EVENTS) else "web"
+
+
+def topic_named(name: str) -> Topic:
+    """The topic of that name. Raises KeyError."""
+    return {topic.name: topic for topic in TOPICS}[name]

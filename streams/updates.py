@@ -1,0 +1,152 @@
+"""What the levels tell each other: the messages on the internal topics.
+
+A message is either a delta to be joined (no version: joining twice changes nothing), or an absolute value with the
+offset of the message that caused it as its version (the sender's state is a function of its log up to that offset, so
+an older version is an older truth, whoever sends it).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+
+from schemas.event import AliasKind
+from streams.facts import Facts
+from streams.plan import Observation
+
+#: Evidence of a link: (time in ms, id of the parent).
+Link = tuple[int, str]
+
+
+class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Facts of an API key's events that carried the same explicit user and company ('' for none)."""
+
+    user: str
+    company: str
+    facts: Facts
+
+
+class InternalUser(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A developer tells a key of his whether he is internal, so that its use does or does not count."""
+
+    user: str
+    internal: bool
+    version: int
+
+
+class AliasUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """To the owner of an alias. `users`, `companies`: evidence. `events`: (explicit company, observation) of a web
+    alias; `buckets`: facts of an API key.
+    """
+
+    kind: AliasKind
+    alias: str
+    users: list[Link] = []
+    companies: list[Link] = []
+    events: list[tuple[str, Observation]] = []
+    buckets: list[Bucket] = []
+    internal_users: list[InternalUser] = []
+
+    @property
+    def owner(self) -> tuple[str, str]:
+        """Whom the update is for."""
+        return (self.kind, self.alias)
+
+
+class Child(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a child contributes to its parent, under one company ('' if none is stamped). No facts: it withdraws.
+
+    `child`: who contributes, unique among the parent's children. `api_key`: the key that it is a bucket of, or ''.
+    """
+
+    child: str
+    company: str
+    facts: Facts
+    version: int
+    api_key: str = ""
+
+
+class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A merged user's latest company, told to the developer he is part of. `link` None: none, or no member any more."""
+
+    user: str
+    link: Link | None
+    present: bool
+    version: int
+
+
+class Root(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The canonical developer of a user, by the pointers seen so far."""
+
+    root: str
+    version: int
+
+
+class RootInternal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A canonical developer tells a merged user whether he is internal."""
+
+    root: str
+    internal: bool
+    version: int
+
+
+class DeveloperUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """To the owner of a user id. `own`: (explicit company, facts) of events that named the user and no key."""
+
+    user: str
+    own: list[tuple[str, Facts]] = []
+    companies: list[Link] = []
+    children: list[Child] = []
+    members: list[Member] = []
+    roots: list[Root] = []
+    root_internal: list[RootInternal] = []
+
+    @property
+    def owner(self) -> str:
+        """Whom the update is for."""
+        return self.user
+
+
+class CompanyUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """To the owner of a company: what its developers, keys and stamped visitors contribute."""
+
+    company: str
+    children: list[Child] = []
+
+    @property
+    def owner(self) -> str:
+        """Whom the update is for."""
+        return self.company
+
+
+class Pointer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Evidence that `previous` is the same person as `target`; of several the latest (time, target) holds."""
+
+    previous: str
+    time: int
+    target: str
+
+    @property
+    def owner(self) -> str:
+        """Whom the update is for: all pointers have one owner."""
+        return ""
+
+
+U = TypeVar("U", AliasUpdate, DeveloperUpdate, CompanyUpdate, Pointer)
+Update = AliasUpdate | DeveloperUpdate | CompanyUpdate | Pointer
+
+_encode = msgspec.msgpack.Encoder().encode
+_DECODERS: Final[dict[type, msgspec.msgpack.Decoder[Any]]] = {
+    kind: msgspec.msgpack.Decoder(kind) for kind in (AliasUpdate, DeveloperUpdate, CompanyUpdate, Pointer)
+}
+
+
+def encode(update: Update) -> bytes:
+    """The value of the message."""
+    return _encode(update)
+
+
+def decode(kind: type[U], value: bytes) -> U:
+    """The update of that kind. Raises msgspec.DecodeError on bytes that `encode` did not write."""
+    return cast("U", _DECODERS[kind].decode(value))

@@ -1,0 +1,194 @@
+"""The owner of a session token or an anonymous id: several people may share it, so its events are kept one by one.
+
+An event belongs to the latest link at or before it, or to the earliest link if all are later. Its row is bounded by
+the limit of events that matter (beyond it the alias is automated traffic and its events count for nothing) and by one
+time per (user, UTC day) of links.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Any, Literal
+
+import msgspec
+
+from schemas.event import visitor_id
+from streams.facts import NOTHING, Facts, join, join_all
+from streams.hours import day_of
+from streams.plan import Observation, Plan
+from streams.published import Subject, identity_row
+from streams.rows import row_key
+from streams.step import Step
+from streams.subjects import publish_change
+from streams.updates import AliasUpdate, Child, Link
+
+#: Stands for the visitor among the users of `shares`: no user id is empty.
+VISITOR = ""
+
+
+class WebAlias(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """State of one web alias.
+
+    `links`: earliest time per user and day. `events`: (explicit company, observation). `shares`: whose the events'
+    facts are, by user and company; derived from the two, kept so that one more event costs one join.
+    """
+
+    links: dict[str, dict[int, int]] = {}
+    events: list[tuple[str, Observation]] = []
+    automated: bool = False
+    shares: dict[str, dict[str, Facts]] = {}
+
+
+UNKNOWN = WebAlias()
+
+
+def fold(step: Step, kind: Literal["session_token", "anonymous_id"], alias: str, updates: list[AliasUpdate]) -> None:
+    """Join updates into the alias, tell its developers and companies what changed, publish what is new."""
+    key = row_key(b"w", kind, alias)
+    before = step.rows.get(key, WebAlias) or UNKNOWN
+    after = _joined(step.plan, before, updates)
+    if after is before:
+        return
+    step.rows.put(key, after)
+    name = visitor_id(kind, alias)
+    if after.links is not before.links:
+        segments = _segments(after.links)
+        if segments != _segments(before.links):
+            step.outbox.publish(identity_row(kind, alias, segments, None, step.version))
+    for user in before.shares.keys() | after.shares.keys():
+        if user != VISITOR:
+            old, new = before.shares.get(user, {}), after.shares.get(user, {})
+            for company in old.keys() | new.keys():
+                if old.get(company) != new.get(company):
+                    child = Child(f"{name}/{company}", company, new.get(company, NOTHING), step.version)
+                    step.outbox.developer(user).children.append(child)
+    was, now = _visitor(step.plan, name, before), _visitor(step.plan, name, after)
+    publish_change(step, was, now)
+    tell_companies(step, name, _company_shares(was, before), _company_shares(now, after))
+
+
+def tell_companies(step: Step, name: str, before: dict[str, Facts], after: dict[str, Facts]) -> None:
+    """Tell each company whose facts by a subject changed; no facts where there were some withdraws them."""
+    for company in before.keys() | after.keys():
+        if before.get(company, NOTHING) != after.get(company, NOTHING):
+            step.outbox.company(company, Child(name, "", after.get(company, NOTHING), step.version))
+
+
+def _visitor(plan: Plan, name: str, state: WebAlias) -> Subject | None:
+    """The alias as a subject of its own; None once someone is known behind it."""
+    if state.links:
+        return None
+    facts = join_all(state.shares.get(VISITOR, {}).values(), plan.cuts)
+    return Subject("developer", name, "visitor", facts, "", facts.internal, state.automated)
+
+
+def _company_shares(visitor: Subject | None, state: WebAlias) -> dict[str, Facts]:
+    """What a visitor contributes to the companies named on its events."""
+    if visitor is None or visitor.is_internal:
+        return {}
+    return {company: facts for company, facts in state.shares.get(VISITOR, {}).items() if company}
+
+
+def _joined(plan: Plan, state: WebAlias, updates: list[AliasUpdate]) -> WebAlias:
+    links = _joined_links(state.links, updates)
+    if state.automated:
+        return state if links is state.links else WebAlias(links, [], True, {})
+    events, new = _joined_events(state.events, updates)
+    if len(events) > plan.definitions.limits.web_alias_events:
+        distinct = {seen.event for _, seen in events}
+        if len(distinct) > plan.definitions.limits.web_alias_events:
+            return WebAlias(links, [], True, {})
+    if links is state.links and events is state.events:
+        return state
+    points = _points(links)
+    if links is state.links and new is not None:
+        shares = {user: dict(companies) for user, companies in state.shares.items()}
+        for company, seen in new:
+            _join_share(plan, shares, _owner(points, seen.time), company, seen)
+    else:
+        shares = {}
+        for company, seen in events:
+            _join_share(plan, shares, _owner(points, seen.time), company, seen)
+    return WebAlias(links, events, False, shares)
+
+
+def _join_share(plan: Plan, shares: dict[str, dict[str, Facts]], user: str, company: str, seen: Observation) -> None:
+    companies = shares.setdefault(user, {})
+    companies[company] = join(companies.get(company, NOTHING), plan.facts(seen), plan.cuts)
+
+
+def _joined_links(links: dict[str, dict[int, int]], updates: list[AliasUpdate]) -> dict[str, dict[int, int]]:
+    """The earliest time per user and day; `links` itself if nothing is new."""
+    joined = links
+    for update in updates:
+        for time, user in update.users:
+            day = day_of(time)
+            known = joined.get(user, {}).get(day)
+            if known is None or time < known:
+                joined = {**joined, user: {**joined.get(user, {}), day: time}}
+    return joined
+
+
+def _joined_events(
+    events: list[tuple[str, Observation]], updates: list[AliasUpdate]
+) -> tuple[list[tuple[str, Observation]], list[tuple[str, Observation]] | None]:
+    """All events, copies of equal content once, and the added ones; None there: the times of some event changed.
+
+    The list itself if nothing is new.
+    """
+    by_content: dict[Any, int] = {}
+    joined = events
+    added: list[tuple[str, Observation]] | None = []
+    for update in updates:
+        for company, seen in update.events:
+            if not by_content:
+                by_content = {_content(c, s): i for i, (c, s) in enumerate(events)}
+            content = _content(company, seen)
+            known = by_content.get(content)
+            if known is None:
+                if joined is events:
+                    joined = list(events)
+                by_content[content] = len(joined)
+                joined.append((company, seen))
+                if added is not None:
+                    added.append((company, seen))
+            else:
+                copy = joined[known][1]
+                time, latest = min(copy.time, seen.time), max(copy.latest, seen.latest)
+                if (time, latest) != (copy.time, copy.latest):
+                    if joined is events:
+                        joined = list(events)
+                    joined[known] = (company, msgspec.structs.replace(copy, time=time, latest=latest))
+                    added = None
+    return joined, added
+
+
+def _content(company: str, seen: Observation) -> tuple[Any, ...]:
+    touch = None if seen.touch is None else tuple(sorted(seen.touch.items()))
+    return (seen.event, company, seen.selectors, seen.environment, seen.uses, seen.internal, touch)
+
+
+def _points(links: dict[str, dict[int, int]]) -> list[Link]:
+    """All links in the order of time."""
+    return sorted((time, user) for user, days in links.items() for time in days.values())
+
+
+def _owner(points: list[Link], time: int) -> str:
+    """Who an event at `time` belongs to: the latest link at or before it, else the earliest, else the visitor."""
+    if not points:
+        return VISITOR
+    at = bisect_right(points, time, key=lambda link: link[0])
+    return points[at - 1 if at else 0][1]
+
+
+def _segments(links: dict[str, dict[int, int]]) -> list[Link]:
+    """The links at which the owner changes."""
+    points = _points(links)
+    last_of_instant = [p for i, p in enumerate(points) if i + 1 == len(points) or points[i + 1][0] > p[0]]
+    segments: list[Link] = []
+    for i, (time, user) in enumerate(last_of_instant):
+        if i == 0 and points[0][1] != user:
+            segments.append(points[0])
+        if not segments or segments[-1][1] != user:
+            segments.append((time, user))
+    return segments

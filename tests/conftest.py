@@ -1,0 +1,161 @@
+"""What the tests run on: a real broker and a real ClickHouse engine, started once, and names that keep tests apart.
+
+Variables for other places to run on: FIRSTCALL_TEST_KAFKA (host:port) and FIRSTCALL_TEST_CLICKHOUSE (http://user:password@host:port).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import yaml
+
+from deploy.broker import LocalBroker, Missing, availability, jars_directory
+from deploy.claim import ServiceError
+from deploy.population import Population
+from schemas.configuration import TEST_PREFIX
+from schemas.settings import PREFIX
+from sinks.connection import Address, connect
+from sinks.migrations import migrate
+from streams.topology import source_of
+from tests.reference import Record
+
+ROOT = Path(__file__).resolve().parent.parent
+#: The timestamp of simulated records: after all of their events.
+NOW_MS = 1_790_000_000_000
+#: Kafka's jars stay where `make demo` keeps them: fetched once for both.
+JARS_HOME = ROOT / ".firstcall"
+
+
+def free_port() -> int:
+    """A port on loopback that nothing listens on now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs on Kafka."""
+    for item in items:
+        if "broker" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.kafka)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was skipped, one line for each reason."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple)
+    )
+    for reason, tests in sorted(reasons.items()):
+        terminalreporter.write_line(f"skipped {tests} tests: {reason}", yellow=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _settings_of_no_one() -> Iterator[None]:
+    """The settings of whoever runs the tests do not reach them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Kafka broker, shared by all tests of the session: take topics and groups of one's own (`unique`)."""
+    given = os.environ.get(f"{TEST_PREFIX}KAFKA")
+    if given:
+        yield given
+        return
+    found = availability(JARS_HOME)
+    if isinstance(found, Missing):
+        pytest.skip(f"no Kafka: {found.reason}")
+    running = LocalBroker(tmp_path_factory.mktemp("kafka"), jars=jars_directory(JARS_HOME))
+    try:
+        running.start()
+    except ServiceError as error:
+        pytest.skip(f"no Kafka: {error}")
+    yield running.bootstrap
+    running.stop()
+
+
+@pytest.fixture(scope="session", params=["embedded", pytest.param("server", marks=pytest.mark.docker)])
+def clickhouse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a ClickHouse without its database, as `http://user:password@host:port`, shared by all tests.
+
+    Each test that asks for it runs on the embedded engine, and on a real server where there is one.
+    """
+    if request.param == "embedded":
+        from deploy.clickhouse import LocalClickHouse
+
+        with LocalClickHouse(tmp_path_factory.mktemp("clickhouse")) as running:
+            yield running.url
+        return
+    given = os.environ.get(f"{TEST_PREFIX}CLICKHOUSE")
+    if given:
+        yield given.rstrip("/")
+        return
+    require_docker()
+    yield from _clickhouse_server()
+
+
+def _clickhouse_server() -> Iterator[str]:
+    """The server of compose.yaml, in a container that is removed in the end."""
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.wait_strategies import HttpWaitStrategy
+
+    image = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]["clickhouse"]["image"]
+    container = (
+        DockerContainer(image)
+        .with_envs(CLICKHOUSE_USER="firstcall", CLICKHOUSE_PASSWORD="firstcall")
+        .with_exposed_ports(8123)
+        .waiting_for(HttpWaitStrategy(8123, "/ping").with_startup_timeout(120))
+    )
+    with container as running:
+        host = running.get_container_host_ip().replace("localhost", "127.0.0.1")
+        yield f"http://firstcall:firstcall@{host}:{running.get_exposed_port(8123)}"
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test uses: for topic prefixes, groups, databases."""
+    return f"t{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def database(clickhouse: str, unique: str) -> Iterator[str]:
+    """The address of a fresh database with all tables and views."""
+    url = f"{clickhouse}/{unique}"
+    address = Address.parse(url)
+    migrate(address)
+    yield url
+    client = connect(address, database="default")
+    client.command(f"DROP DATABASE `{unique}`")
+    client.close()
+
+
+def require_docker() -> None:
+    """Skip the test that asks where no Docker engine answers."""
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        client = docker.from_env()
+        client.ping()
+        client.close()
+    except DockerException:
+        pytest.skip("no Docker engine answers")
+
+
+@pytest.fixture(scope="session")
+def simulated() -> list[Record]:
+    """The records of a simulated population, with what is unusual in it, as they would come."""
+    population = Population(seed=3, target_events=6_000)
+    return [Record(source_of(topic), value, NOW_MS) for topic, value in population.messages()]

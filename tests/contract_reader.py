@@ -1,0 +1,111 @@
+"""Reads the views of the read contract into the form of the reference, so that the two can be compared."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any, Final
+
+from clickhouse_connect.driver import Client
+
+from tests.reference import Published, Record, Resolved
+from tests.worlds import as_bytes
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read_contract(client: Client) -> Published:
+    """Everything that the views say."""
+    published = Published()
+    published.identities = {
+        (kind, alias, level, parent, ms(time))
+        for kind, alias, level, parent, time in rows(
+            client, "SELECT alias_kind, alias, level, parent, from_time FROM identities"
+        )
+    }
+    published.developers = _profiles(client, "developer", "developers", "kind, company_id, is_bot")
+    published.companies = _profiles(client, "company", "companies", "'company', '', false")
+    published.activity = {
+        (level, subject, environment, ms(hour))
+        for level, subject, environment, hour in rows(
+            client, "SELECT level, subject_id, environment, hour FROM activity"
+        )
+    }
+    published.rolling = _steps(
+        rows(client, "SELECT metric, level, window_hours, hour, value FROM rolling_counts ORDER BY ALL")
+    )
+    for *key, developer, company, time in rows(
+        client,
+        "SELECT message_id, alias_kind, alias, developer_id, company_id, time FROM events_resolved ORDER BY time",
+    ):
+        message_id, kind, alias = key
+        published.event_rows.add((message_id, kind, alias, developer, company, ms(time)))
+        published.events.setdefault((message_id, kind, alias), Resolved(developer, company, ms(time)))
+    return published
+
+
+def _profiles(client: Client, level: str, view: str, more: str) -> dict[str, Any]:
+    reached: dict[str, dict[str, tuple[int, int]]] = {}
+    for subject, definition, anchor, activated in rows(
+        client, f"SELECT subject_id, definition, anchor_at, activated_at FROM activations WHERE level = '{level}'"
+    ):
+        reached.setdefault(subject, {})[definition] = (ms(anchor), ms(activated))
+    touch = ", ".join(
+        f"'{field}', first_touch_{field}"
+        for field in ("campaign", "source", "medium", "term", "content", "referrer", "path", "name")
+    )
+    profiles = {}
+    for subject, kind, company, is_bot, first, last, stages, touched, first_touch, is_internal in rows(
+        client,
+        f"SELECT id, {more}, first_seen, last_active, stages, first_touch_at,"
+        f" mapFilter((field, text) -> text != '', map({touch})), is_internal FROM {view}",
+    ):
+        profiles[subject] = {
+            "kind": kind,
+            "company_id": company,
+            "first_seen": optional_ms(first),
+            "last_active": optional_ms(last),
+            "stages": {name: ms(time) for name, time in stages.items()},
+            "activations": reached.get(subject, {}),
+            "first_touch_at": optional_ms(touched),
+            "first_touch": first_touch,
+            "is_internal": is_internal,
+            "is_bot": is_bot,
+        }
+    return profiles
+
+
+def _steps(values: list[tuple[Any, ...]]) -> dict[tuple[str, str, int, int], int]:
+    """The differences from hour to hour of each series. Fails unless its hours follow each other without a gap."""
+    steps = {}
+    for series, points in groupby(values, key=lambda row: row[:3]):
+        before, hour_before = 0, None
+        for *_, hour, value in points:
+            assert hour_before is None or hour - hour_before == timedelta(hours=1), (series, hour_before, hour)
+            if value != before:
+                metric, level, window_hours = series
+                steps[metric, level, window_hours, ms(hour)] = value - before
+            before, hour_before = value, hour
+    return steps
+
+
+def wire(one: Record) -> bytes:
+    """The value of a record as it is on the wire."""
+    value = as_bytes(one).value
+    assert isinstance(value, bytes)
+    return value
+
+
+def rows(client: Client, query: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    """The rows of a query."""
+    return [tuple(row) for row in client.query(query, parameters).result_rows]
+
+
+def ms(time: datetime) -> int:
+    """Milliseconds since 1970 of a time that ClickHouse gave, which is UTC."""
+    return (time.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+
+
+def optional_ms(time: datetime | None) -> int | None:
+    """The same of a time that may be missing."""
+    return None if time is None else ms(time)

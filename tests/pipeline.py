@@ -1,0 +1,153 @@
+"""The running streams on real Kafka: worker processes, fed with records, read back from the row topics."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from deploy import topics
+from deploy.doctor import consumed_topics
+from schemas.definitions import Definitions
+from schemas.settings import Settings
+from streams.outbox import Message
+from streams.topology import ROWS
+from tests.published import RowTopics
+from tests.reference import Record
+from tests.worlds import SECRETS, as_bytes
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTLED_WITHIN_SECONDS = 60.0
+
+
+class Pipeline:
+    """One deployment of the streams: its own topics and group on a shared broker, its own workers."""
+
+    def __init__(self, broker: str, name: str, directory: Path, definitions: Definitions, partitions: int) -> None:
+        config = directory / "definitions.yaml"
+        config.write_text(yaml.safe_dump(definitions.model_dump(mode="json")))
+        self._directory = directory
+        self._options: dict[str, Any] = {
+            "kafka": broker,
+            "config": str(config),
+            "topic_prefix": f"{name}.",
+            "app_id": name,
+            "partitions": partitions,
+            "secrets": ",".join(secret.decode() for secret in SECRETS),
+            "batch_size": 500,
+        }
+        self.settings = Settings(**self._options)
+        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        with topics.administration(self.settings) as client:
+            topics.ensure_topics(client, self.settings)
+
+    def start(self, worker: str) -> None:
+        """Start a worker of that name; a name that was used before takes its state up again."""
+        variables = {f"FIRSTCALL_{name.upper()}": str(value) for name, value in self._options.items()}
+        variables["FIRSTCALL_DATA_DIR"] = str(self._directory / worker)
+        with (self._directory / f"{worker}.log").open("ab") as log:
+            self._workers[worker] = subprocess.Popen(
+                [sys.executable, "-m", "deploy.cli", "worker"],
+                cwd=ROOT,
+                env={**os.environ, **variables},
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self, worker: str, number: int = signal.SIGKILL) -> int:
+        """Send a signal, SIGKILL unless told otherwise, and give the exit code."""
+        process = self._workers.pop(worker)
+        process.send_signal(number)
+        return process.wait(60)
+
+    def stop(self) -> None:
+        """Kill all workers that still run."""
+        for worker in list(self._workers):
+            self.kill(worker)
+
+    def feed(self, records: Iterable[Record]) -> None:
+        """Write records to the input topics, without a key, as a producer that knows nothing."""
+        values = ((one.topic, as_bytes(one)) for one in records)
+        self.feed_values((f"{topic}-events", one.value, one.timestamp_ms) for topic, one in values)
+
+    def feed_values(self, values: Iterable[tuple[str, Any, int]]) -> None:
+        """Write (topic, value, timestamp in ms) to the input topics."""
+        producer = Producer({"bootstrap.servers": self.settings.brokers, "linger.ms": 5})
+        for topic, value, timestamp in values:
+            while True:
+                try:
+                    producer.produce(self.settings.topic(topic), value, timestamp=timestamp)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+        assert producer.flush(30) == 0
+
+    def progress(self) -> tuple[int, int]:
+        """(records acknowledged, records still to be worked on) over all topics that the workers read."""
+        group = self.settings.app_id
+        with topics.administration(self.settings) as client:
+            lags = topics.lags(client, {group: consumed_topics(self.settings)[group]})
+        return sum(lag.committed for lag in lags), sum(lag.records for lag in lags)
+
+    def settle(self) -> None:
+        """Wait until every record and all that follows from it is worked on."""
+        end = time.monotonic() + SETTLED_WITHIN_SECONDS
+        while self.progress()[1]:
+            for worker, process in self._workers.items():
+                assert process.poll() is None, f"{worker} has ended:\n{self.log(worker)[-3000:]}"
+            assert time.monotonic() < end, f"not settled: {self.progress()}"
+            time.sleep(0.3)
+
+    def log(self, worker: str) -> str:
+        """What a worker has printed."""
+        return (self._directory / f"{worker}.log").read_text("utf-8", "replace")
+
+    def rows(self) -> RowTopics:
+        """Everything on the row topics."""
+        read = RowTopics()
+        for topic in ROWS:
+            read.add(Message(topic.name, key, value) for key, value in self._records(self.settings.topic(topic.name)))
+        return read
+
+    def _records(self, topic: str) -> Iterator[tuple[bytes, bytes]]:
+        consumer = Consumer(
+            {"bootstrap.servers": self.settings.brokers, "group.id": "no-one", "enable.auto.commit": False}
+        )
+        partitions = consumer.list_topics(topic).topics[topic].partitions
+        ends: Mapping[int, int] = {
+            number: consumer.get_watermark_offsets(TopicPartition(topic, number))[1] for number in partitions
+        }
+        consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
+        left = {number for number, end in ends.items() if end}
+        while left:
+            for message in consumer.consume(10_000, 1.0):
+                key, value, number, offset = message.key(), message.value(), message.partition(), message.offset()
+                assert message.error() is None and number is not None and offset is not None
+                if isinstance(key, bytes) and value is not None:
+                    yield key, value
+                if offset + 1 >= ends[number]:
+                    left.discard(number)
+        consumer.close()
+
+
+@contextmanager
+def running(
+    broker: str, name: str, directory: Path, definitions: Definitions, *, partitions: int = 3, workers: int = 1
+) -> Iterator[Pipeline]:
+    """A pipeline with so many workers, `worker-1` and on, killed at the end."""
+    pipeline = Pipeline(broker, name, directory, definitions, partitions)
+    try:
+        for number in range(1, workers + 1):
+            pipeline.start(f"worker-{number}")
+        yield pipeline
+    finally:
+        pipeline.stop()

@@ -1,0 +1,268 @@
+"""The files of a deployment hang together: whatever one of them names is there, and is what it is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from deploy.broker import kafka_version
+from deploy.cli import app
+from deploy.doctor import CHECKS
+from schemas.configuration import load_settings, variable
+from schemas.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOY = ROOT / "deploy"
+COMPOSE_TEXT = (DEPLOY / "compose.yaml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = [name for name, service in SERVICES.items() if service["image"].startswith("firstcall")]
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+KNOWN_VARIABLES = {variable(name) for name in Settings.model_fields}
+KNOWN_VARIABLES |= {f"{name}_FILE" for name in KNOWN_VARIABLES}
+COMMANDS = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+INTERPOLATION = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+
+
+def example_variables() -> dict[str, str]:
+    return dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / ".env.example").read_text(), re.MULTILINE))
+
+
+def instructions(name: str) -> list[str]:
+    """The arguments of all instructions of a name in the Dockerfile, continued lines joined."""
+    joined = re.sub(r"\\\n\s*", " ", DOCKERFILE)
+    return re.findall(rf"^{name} (.+)$", joined, re.MULTILINE)
+
+
+# compose.yaml
+
+
+def test_compose_follows_the_specification():
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/compose.yaml"]
+    done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_compose_and_the_example_name_the_same_variables():
+    assert {name for name, _, _ in INTERPOLATION.findall(COMPOSE_TEXT)} == set(example_variables())
+
+
+def test_what_compose_falls_back_to_is_what_the_example_says():
+    example = example_variables()
+    for name, kind, default in INTERPOLATION.findall(COMPOSE_TEXT):
+        if kind == "-":
+            assert default == example[name], name
+        else:
+            assert (kind, example[name]) == ("?", ""), f"{name} has no default, so the example leaves it empty"
+
+
+def test_compose_sets_only_settings_that_exist():
+    for name in OURS:
+        assert set(SERVICES[name]["environment"]) <= KNOWN_VARIABLES
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_the_settings_of_each_service_are_accepted(service, monkeypatch, tmp_path):
+    example = example_variables() | {"CLICKHOUSE_PASSWORD": "abc"}
+    secrets = tmp_path / "secrets"
+    secrets.write_text("0123456789abcdef0123456789abcdef\n")
+    for name, value in SERVICES[service]["environment"].items():
+        monkeypatch.setenv(name, INTERPOLATION.sub(lambda found: example[found[1]], str(value)))
+    monkeypatch.setenv("FIRSTCALL_SECRETS_FILE", str(secrets))
+    monkeypatch.setenv("FIRSTCALL_CONFIG", str(DEPLOY / example["FIRSTCALL_CONFIG"]))
+    settings = load_settings()
+    assert (settings.kafka, settings.clickhouse_shown) == ("kafka:9092", "http://firstcall@clickhouse:8123/firstcall")
+
+
+def test_services_reach_each_other_by_name():
+    listeners = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    assert "INTERNAL://kafka:9092" in listeners
+    user = SERVICES["clickhouse"]["environment"]
+    assert f"{user['CLICKHOUSE_USER']}:" in SERVICES["worker"]["environment"]["FIRSTCALL_CLICKHOUSE"]
+    assert SERVICES["worker"]["environment"]["FIRSTCALL_CLICKHOUSE"].endswith(f"/{user['CLICKHOUSE_DB']}")
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_each_service_runs_a_command_that_exists(service):
+    assert SERVICES[service]["command"][0] in COMMANDS
+    healthcheck = SERVICES[service]["healthcheck"]
+    if not healthcheck.get("disable"):
+        _, program, command, *arguments = healthcheck["test"]
+        assert (program, command) == ("firstcall", "doctor")
+        assert set(arguments) - {"--quiet"} <= set(CHECKS)
+
+
+def test_what_a_service_waits_for_can_come_true():
+    for service in SERVICES.values():
+        for name, condition in service.get("depends_on", {}).items():
+            if condition["condition"] == "service_healthy":
+                assert SERVICES[name]["healthcheck"]["test"]
+            else:
+                assert (condition["condition"], SERVICES[name]["restart"]) == ("service_completed_successfully", "no")
+
+
+@pytest.mark.parametrize("service", [name for name, service in SERVICES.items() if service["restart"] != "no"])
+def test_whatever_stays_up_is_restarted_checked_and_bounded(service):
+    service = SERVICES[service]
+    assert service["restart"] == "unless-stopped"
+    assert service["healthcheck"]["test"]
+    assert service["stop_grace_period"]
+    assert service["logging"]["options"]["max-size"]
+
+
+def test_images_are_of_a_version():
+    for service in SERVICES.values():
+        name, _, tag = service["image"].partition(":")
+        assert tag, name
+        assert tag != "latest", name
+
+
+def test_images_are_of_the_versions_that_the_tests_run_on():
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{kafka_version()}"
+    engine = ".".join(version("chdb-core").split(".")[:2])
+    assert SERVICES["clickhouse"]["image"] == f"clickhouse/clickhouse-server:{engine}"
+    assert {SERVICES[name]["image"] for name in OURS} == {f"firstcall:{PROJECT['version']}"}
+
+
+def test_only_loopback_is_published():
+    for service in SERVICES.values():
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:")
+
+
+def test_our_services_have_no_rights():
+    for name in OURS:
+        service = SERVICES[name]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_all_that_services_use_is_declared_and_there():
+    for service in SERVICES.values():
+        assert set(service.get("secrets", [])) <= set(COMPOSE["secrets"])
+        assert {config["source"] for config in service.get("configs", [])} <= set(COMPOSE["configs"])
+        named = [volume.split(":")[0] for volume in service.get("volumes", []) if ":" in volume]
+        assert set(named) <= set(COMPOSE["volumes"])
+        if "build" in service:
+            context = (DEPLOY / service["build"]["context"]).resolve()
+            assert context == ROOT
+            assert (context / service["build"]["dockerfile"]).is_file()
+    assert (DEPLOY / example_variables()["FIRSTCALL_CONFIG"]).is_file()
+
+
+def test_a_secret_is_mounted_where_the_setting_looks():
+    worker = SERVICES["worker"]
+    assert worker["environment"]["FIRSTCALL_SECRETS_FILE"] == f"/run/secrets/{worker['secrets'][0]}"
+    assert worker["environment"]["FIRSTCALL_CONFIG"] == worker["configs"][0]["target"]
+
+
+def test_nothing_secret_is_kept_in_the_repository():
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert ".env" in ignored
+    assert "deploy/secrets/" in ignored
+    assert example_variables()["API_KEY_SECRETS"].startswith("./secrets/")
+
+
+# Dockerfile
+
+
+def test_all_that_the_image_is_made_of_is_there_and_sent():
+    sent = {line[1:] for line in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {source for line in instructions("COPY") if not line.startswith("--from") for source in line.split()[:-1]}
+    assert copied == sent
+    for source in copied:
+        assert (ROOT / source).exists(), source
+
+
+def test_the_image_is_not_root_and_names_known_settings():
+    assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", instructions("USER")[-1])
+    assert set(re.findall(r"FIRSTCALL_\w+", DOCKERFILE)) <= KNOWN_VARIABLES
+
+
+def test_the_image_runs_a_supported_python():
+    for image in instructions("FROM"):
+        found = re.match(r"python:(\d+\.\d+)-slim", image)
+        assert found, image
+        assert found[1] in SpecifierSet(PROJECT["requires-python"])
+
+
+def test_the_image_checks_its_health_with_a_check_that_exists():
+    command = json.loads(instructions("HEALTHCHECK")[0].partition("CMD ")[2])
+    assert command[:2] == ["firstcall", "doctor"]
+    assert set(command[2:]) - {"--quiet"} <= set(CHECKS)
+
+
+# What is installed
+
+
+def locked(name: str) -> dict[str, str]:
+    """Versions by package, of entries that have hashes."""
+    entries = re.findall(
+        r"^([A-Za-z0-9_.-]+)==(\S+)( ;[^\\]*)? \\\n +--hash=sha256:[0-9a-f]{64}",
+        (ROOT / name).read_text(),
+        re.MULTILINE,
+    )
+    return {f"{canonicalize_name(package)}{marker.strip()}": found for package, found, marker in entries}
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_every_locked_package_has_hashes_and_no_address(name):
+    text = (ROOT / name).read_text()
+    assert len(locked(name)) == len(re.findall(r"^[A-Za-z0-9]", text, re.MULTILINE))
+    assert "://" not in text
+
+
+def test_both_locks_agree():
+    for name, found in locked("requirements.lock").items():
+        assert locked("requirements-dev.lock")[name] == found
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("requirements.lock", PROJECT["dependencies"]),
+        ("requirements-dev.lock", [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]),
+    ],
+)
+def test_the_lock_has_all_that_the_project_asks_for(name, wanted):
+    found = locked(name)
+    for requirement in map(Requirement, wanted):
+        if requirement.name != PROJECT["name"]:
+            assert found[canonicalize_name(requirement.name)] in requirement.specifier, str(requirement)
+
+
+def test_the_wheel_holds_all_files_of_the_packages(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, capture_output=True, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    packages = ("schemas", "streams", "sinks", "deploy")
+    files = {
+        str(path.relative_to(ROOT)) for package in packages for path in (ROOT / package).rglob("*") if path.is_file()
+    }
+    ignored = {name for name in files if "__pycache__" in name or name.endswith("/.env") or "/secrets/" in name}
+    assert files - ignored - held == set()
+    assert not any(name.startswith("tests/") for name in held)
+
+
+def test_ci_runs_what_a_developer_runs():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "make test" in script.read_text()

@@ -1,0 +1,250 @@
+"""The named queries on real tables, filled by the whole job in one process."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+from typer.testing import CliRunner, Result
+
+from deploy import queries
+from deploy.cli import app
+from deploy.in_process import InProcess, NotEmptyError
+from schemas.configuration import load_settings
+from schemas.definitions import build
+from schemas.settings import Settings
+from sinks.connection import Address, connect
+from streams.topology import API_EVENTS, WEB_EVENTS
+
+DEFINITIONS = build({})
+SECRETS = [b"0123456789abcdef"]
+MINUTE = 60
+
+
+def at(day: int, seconds: int = 0) -> str:
+    """A time in March 2026, at noon of the day and so many seconds later."""
+    return f"2026-03-{day:02d}T{12 + seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}Z"
+
+
+def web(name: str, time: str, **fields: Any) -> tuple[str, dict[str, Any]]:
+    return WEB_EVENTS, {"name": name, "source": "web", "time": time, **fields}
+
+
+def call(time: str, key: str, number: int = 0, **fields: Any) -> tuple[str, dict[str, Any]]:
+    return API_EVENTS, {
+        "name": "API Call",
+        "source": "api",
+        "time": time,
+        "api_key": key,
+        "message_id": f"{key}-{time}-{number}",
+        **fields,
+    }
+
+
+#  day     1                        2      3      10                29
+#  ann     docs (ad), sign-up, key  call   call   call              -         company acme; first call after 4 minutes
+#  bob            sign-up           -      -      -                 -         company acme; never calls
+#  visitor docs                     -      -      -                 docs
+#  broken                                                           one message that is no event
+EVENTS = [
+    web(
+        "Page Viewed",
+        at(1),
+        anonymous_id="laptop",
+        properties={"path": "/docs/start"},
+        context={"campaign": {"name": "spring"}},
+    ),
+    web("Signed Up", at(1, 10 * MINUTE), anonymous_id="laptop", user_id="ann", company_id="acme"),
+    web("API Key Created", at(1, 11 * MINUTE), user_id="ann", api_key="sk_live_ann", company_id="acme"),
+    *(call(at(1, 14 * MINUTE), "sk_live_ann", number, properties={"status": 200}) for number in range(3)),
+    call(at(2), "sk_live_ann", properties={"status": 200}),
+    call(at(3), "sk_live_ann", properties={"status": 200}),
+    call(at(10), "sk_live_ann", properties={"status": 500}),
+    web("Signed Up", at(1, 20 * MINUTE), user_id="bob", company_id="acme"),
+    web("Page Viewed", at(1), anonymous_id="visitor", properties={"path": "/docs"}),
+    web("Page Viewed", at(29), anonymous_id="visitor", properties={"path": "/docs"}),
+    call(at(4), "sk_live_nobody", properties={"status": 200}),
+    web("Page Viewed", at(5)),
+]
+
+
+@pytest.fixture
+def settings(database: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("FIRSTCALL_CLICKHOUSE", database)
+    settings = load_settings()
+    process = InProcess(settings, DEFINITIONS, SECRETS)
+    for topic, event in EVENTS:
+        process.send(topic, None, json.dumps(event).encode())
+    process.finish()
+    return settings
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[Client]:
+    client = connect(Address.parse(settings.clickhouse_address))
+    yield client
+    client.close()
+
+
+def ask(client: Client, name: str, **given: str) -> list[dict[str, Any]]:
+    query = queries.find_query(name)
+    assert isinstance(query, queries.Query)
+    values = queries.bind(query, given, DEFINITIONS)
+    assert not isinstance(values, queries.Unknown)
+    answer = queries.ask(client, query.sql, values)
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+
+
+def firstcall(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments), env={"NO_COLOR": "1", "COLUMNS": "200"})
+
+
+def test_the_funnel_of_developers_has_visitors_at_its_top(client):
+    entered = {row["stage"]: row["entered"] for row in ask(client, "funnel")}
+    # ann; the visitor. bob and the key that nobody is known behind never saw a page.
+    assert entered == {
+        "visit": 2,
+        "docs": 2,
+        "signup": 2,
+        "key": 1,
+        "first_call": 2,
+        "activated": 1,
+        "paying": 0,
+        "advocate": 0,
+    }
+
+
+def test_the_funnel_of_companies_counts_companies(client):
+    rows = ask(client, "funnel", level="company")
+    assert {row["stage"]: row["entered"] for row in rows} == {
+        "visit": 1,
+        "docs": 1,
+        "signup": 1,
+        "key": 1,
+        "first_call": 1,
+        "activated": 0,
+        "paying": 0,
+        "advocate": 0,
+    }
+    assert [row["percent_of_previous"] for row in rows][:3] == [None, 100, 100]
+
+
+def test_activation_has_a_rate_of_those_whose_span_has_passed(client):
+    found = {(row["level"], row["definition"]): row for row in ask(client, "activation")}
+    three_days = found["developer", "three_days"]
+    assert (
+        three_days["anchored"],
+        three_days["activated"],
+        three_days["matured"],
+        three_days["percent_of_matured"],
+    ) == (2, 1, 2, 50)
+    first_call = found["company", "first_call"]
+    assert (first_call["anchored"], first_call["activated"], first_call["matured"]) == (1, 1, 0)
+    assert set(found) == {
+        ("developer", "first_call"),
+        ("company", "first_call"),
+        ("company", "messages"),
+        ("developer", "three_days"),
+    }
+
+
+def test_activation_can_be_asked_as_of_an_earlier_time(client):
+    found = {(row["level"], row["definition"]): row for row in ask(client, "activation", at="2026-03-02 00:00:00")}
+    assert found["developer", "three_days"]["activated"] == 0
+    assert found["developer", "first_call"]["activated"] == 1
+
+
+def test_weekly_active_ends_with_the_latest_event(client):
+    rows = ask(client, "active", at="2026-03-04 12:00:00")
+    assert [
+        (str(row["week_end"])[:16], row["active_tokens"], row["active_developers"], row["active_companies"])
+        for row in rows
+    ] == [
+        ("2026-03-04 12:00", 2, 1, 1),
+    ]
+    # The week to the 15th has ann's call of the 10th; the week to the 29th, that of the latest event, has none.
+    weeks = {str(row["week_end"])[:10]: row["active_tokens"] for row in ask(client, "active")}
+    assert weeks["2026-03-15"] == 1
+    assert weeks["2026-03-29"] == 0
+
+
+def test_time_to_first_call_is_from_sign_up_to_the_first_successful_call(client):
+    developers, companies = ask(client, "ttfc")
+    assert (developers["level"], developers["signed_up"], developers["called"], developers["median_minutes"]) == (
+        "developer",
+        2,
+        1,
+        4,
+    )
+    assert developers["percent_within_5_minutes"] == 100
+    assert (companies["level"], companies["called"], companies["p90_minutes"]) == ("company", 1, 4)
+
+
+def test_concentration_is_of_companies_and_tokens(client):
+    found = {row["by"]: row for row in ask(client, "concentration", days="60")}
+    # Seven calls: six with ann's key, one with a key that nobody is known behind, which is of no company.
+    assert (found["company"]["largest"], found["company"]["largest_percent"], found["company"]["herfindahl"]) == (
+        "acme",
+        100,
+        1,
+    )
+    assert (
+        found["token"]["subjects"],
+        found["token"]["total_calls"],
+        found["token"]["subjects_with_half_of_calls"],
+    ) == (2, 7, 1)
+    assert found["token"]["herfindahl"] == pytest.approx((36 + 1) / 49, abs=1e-4)
+
+
+def test_campaigns_say_what_first_touches_lead_to(client):
+    found = {row["first_touch"]: row for row in ask(client, "campaigns")}
+    assert (found["spring"]["signed_up"], found["spring"]["called"], found["spring"]["activated"]) == (1, 1, 1)
+
+
+def test_a_journey_has_all_events_of_a_developer_whatever_alias_they_carried(client):
+    rows = ask(client, "journey", developer="ann")
+    assert [row["name"] for row in rows][:3] == ["Page Viewed", "Signed Up", "API Key Created"]
+    assert [row["alias_kind"] for row in rows][:4] == ["anonymous_id", "user_id", "user_id", "api_key"]
+    assert len(rows) == 9
+
+
+def test_dead_letters_are_counted_by_reason(client):
+    (row,) = ask(client, "dead-letters")
+    assert (row["reason"], row["messages"]) == ("no_identifier", 1)
+
+
+@pytest.mark.parametrize("name", queries.named_queries())
+def test_every_query_runs_with_its_defaults(name, settings):
+    result = firstcall("query", name)
+    assert result.exit_code == 0, result.output
+
+
+def test_an_answer_comes_as_csv_and_as_json(settings):
+    sql = "SELECT name, count() AS events FROM events GROUP BY name ORDER BY events DESC, name"
+    rows = list(csv.DictReader(io.StringIO(firstcall("query", "--sql", sql, "-f", "csv").output)))
+    assert rows[0] == {"name": "API Call", "events": "7"}
+    lines = firstcall("query", "--sql", sql, "-f", "json").output.splitlines()
+    assert [json.loads(line)["name"] for line in lines] == [row["name"] for row in rows]
+
+
+def test_parameters_are_bound_and_never_become_sql(settings):
+    sql = "SELECT {what:String} AS told"
+    result = firstcall("query", "--sql", sql, "-p", "what=x' OR 1 = 1 --", "-f", "json")
+    assert json.loads(result.output) == {"told": "x' OR 1 = 1 --"}
+
+
+def test_wrong_sql_is_told_in_one_line(settings):
+    result = firstcall("query", "--sql", "SELECT nothing FROM nowhere")
+    assert result.exit_code == 1
+    assert "nowhere" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_the_job_in_one_process_wants_an_empty_database(settings):
+    with pytest.raises(NotEmptyError, match=r"holds [0-9]+ profile rows already"):
+        InProcess(settings, DEFINITIONS, SECRETS)

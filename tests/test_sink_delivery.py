@@ -1,0 +1,360 @@
+"""From Kafka to ClickHouse, with real ones: nothing is lost, and nothing is committed that is not written."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import selectors
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from operator import add
+from typing import Any
+
+import orjson
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from structlog.testing import capture_logs
+
+from sinks.connection import Address, connect
+from sinks.delivery import run_sink
+from sinks.sink import TABLE_BY_TOPIC
+from streams import topology
+from streams.normalise import Normaliser
+from tests.contract_reader import rows
+from tests.tables import empty_tables, fresh_database
+from tests.worlds import MONDAY, SECRETS, page_viewed, small_definitions
+
+PARTITIONS = 2
+PATIENCE_SECONDS = 60
+
+
+class Pipe:
+    """A deployment of its own: topics, a group, a database, and sinks that a test starts and stops."""
+
+    def __init__(self, broker: str, address: Address, prefix: str) -> None:
+        self.broker = broker
+        self.address = address
+        self.prefix = prefix
+        self.url = f"http://{address.user}:{address.password}@{address.host}:{address.port}/{address.database}"
+        self.client = connect(address)
+        empty_tables(self.client)
+        self._producer = Producer({"bootstrap.servers": broker, "linger.ms": 1})
+        self._offsets = Consumer({"bootstrap.servers": broker, "group.id": f"{prefix}app-sink"})
+        admin = AdminClient({"bootstrap.servers": broker})
+        topics = [NewTopic(prefix + topic.name, PARTITIONS, 1) for topic in (*topology.INPUTS, *topology.ROWS)]
+        for created in admin.create_topics(topics).values():
+            created.result()
+
+    def close(self) -> None:
+        self.client.close()
+        self._offsets.close()
+
+    def send(self, topic: str, *values: bytes | None, partition: int = 0) -> None:
+        for value in values:
+            self._producer.produce(self.prefix + topic, value, partition=partition, timestamp=MONDAY)
+        assert self._producer.flush(PATIENCE_SECONDS) == 0
+
+    def options(self, **given: Any) -> dict[str, Any]:
+        return {
+            "bootstrap_servers": self.broker,
+            "clickhouse_url": self.url,
+            "app_id": f"{self.prefix}app",
+            "topic_name": partial(add, self.prefix),
+            "batch_seconds": 0.05,
+        } | given
+
+    @contextmanager
+    def sink(self, **given: Any) -> Iterator[threading.Thread]:
+        """A sink in a thread; it has ended in order when the block is left."""
+        stop = threading.Event()
+        thread = threading.Thread(target=_run, args=(self.options(stop=stop, **given),), daemon=True)
+        thread.start()
+        try:
+            yield thread
+        finally:
+            stop.set()
+            thread.join(PATIENCE_SECONDS)
+            assert not thread.is_alive()
+
+    def count(self, table: str) -> int:
+        return int(rows(self.client, f"SELECT count() FROM {table}")[0][0])
+
+    def committed(self, topic: str) -> list[int]:
+        """The committed offset of each partition; 0 where there is none."""
+        places = [TopicPartition(self.prefix + topic, partition) for partition in range(PARTITIONS)]
+        return [max(place.offset, 0) for place in self._offsets.committed(places, timeout=PATIENCE_SECONDS)]
+
+    def sent(self, topic: str) -> list[int]:
+        """The end of each partition."""
+        places = [TopicPartition(self.prefix + topic, partition) for partition in range(PARTITIONS)]
+        return [self._offsets.get_watermark_offsets(place, timeout=PATIENCE_SECONDS)[1] for place in places]
+
+    def await_commit(self, *topics: str) -> None:
+        """Wait until all that was sent to the topics is committed."""
+        until(lambda: all(self.committed(topic) == self.sent(topic) for topic in topics))
+
+
+def _run(options: dict[str, Any]) -> None:
+    run_sink(normaliser=Normaliser(small_definitions(), SECRETS), **options)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def address(clickhouse):
+    with fresh_database(clickhouse) as address:
+        yield address
+
+
+@pytest.fixture
+def pipe(broker, address, unique):
+    with closing(Pipe(broker, address, f"{unique}.")) as pipe:
+        yield pipe
+
+
+class Line:
+    """A TCP line to a server, which a test can cut and mend."""
+
+    def __init__(self, address: Address) -> None:
+        self._to = (address.host, address.port)
+        self._open: set[socket.socket] = set()
+        with closing(socket.create_server(("127.0.0.1", 0))) as found:
+            self.port = found.getsockname()[1]
+        self._cut = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def mend(self) -> None:
+        self._cut.clear()
+        server = socket.create_server(("127.0.0.1", self.port), reuse_port=True)
+        self._thread = threading.Thread(target=self._serve, args=(server,))
+        self._thread.start()
+
+    def cut(self) -> None:
+        self._cut.set()
+        if self._thread is not None:
+            self._thread.join(PATIENCE_SECONDS)
+            self._thread = None
+
+    def _serve(self, server: socket.socket) -> None:
+        with server, selectors.DefaultSelector() as ready:
+            ready.register(server, selectors.EVENT_READ)
+            while not self._cut.is_set():
+                for key, _ in ready.select(0.05):
+                    if key.fileobj is server:
+                        near, far = server.accept()[0], socket.create_connection(self._to)
+                        ready.register(near, selectors.EVENT_READ, far)
+                        ready.register(far, selectors.EVENT_READ, near)
+                    else:
+                        _pass_on(ready, key)
+            for key in list(ready.get_map().values()):
+                if isinstance(key.fileobj, socket.socket):
+                    key.fileobj.close()
+
+
+def _pass_on(ready: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    near, far = key.fileobj, key.data
+    assert isinstance(near, socket.socket)
+    passed = b""
+    with suppress(OSError):
+        passed = near.recv(1 << 16)
+        far.sendall(passed)
+    if not passed:
+        for end in (near, far):
+            with suppress(KeyError):
+                ready.unregister(end)
+            end.close()
+
+
+@pytest.fixture
+def line(pipe):
+    line = Line(pipe.address)
+    yield line
+    line.cut()
+
+
+def through(pipe: Pipe, line: Line) -> str:
+    return pipe.url.replace(f"@{pipe.address.host}:{pipe.address.port}/", f"@127.0.0.1:{line.port}/")
+
+
+def events(count: int, first: int = 0) -> list[bytes]:
+    return [orjson.dumps(page_viewed(MONDAY + i, anonymous_id=f"a{i}")) for i in range(first, first + count)]
+
+
+def identities(count: int, first: int = 0) -> list[bytes]:
+    row = {"alias_kind": "anonymous_id", "developer_ids": ["u"], "developer_from": ["2026-01-05 00:00:00.000"]}
+    return [orjson.dumps(row | {"alias": f"a{i}", "version": 1}) for i in range(first, first + count)]
+
+
+def test_every_topic_reaches_its_table_and_is_committed(pipe):
+    row = {
+        "identities": {"alias": "a"},
+        "profiles": {"level": "developer", "id": "u"},
+        "activity": {"id": "u", "day": "2026-01-05", "hours": 1},
+        "rolling-counts": {"metric": "signups", "hour": "2026-01-05 00:00:00.000", "delta": 1},
+        "dead-letters": {"topic": "web-events", "reason": "not_json"},
+    }
+    with pipe.sink():
+        for topic, columns in row.items():
+            pipe.send(topic, orjson.dumps(columns), None, partition=1)
+        pipe.send("web-events", *events(3), b"no event", partition=0)
+        pipe.send("api-events", *events(2, first=3), partition=1)
+        pipe.await_commit(*row, "web-events", "api-events")
+    assert {table: pipe.count(table) for table in TABLE_BY_TOPIC.values()} == dict.fromkeys(TABLE_BY_TOPIC.values(), 1)
+    assert rows(pipe.client, "SELECT source, count() FROM events GROUP BY 1 ORDER BY 1") == [("api", 2), ("web", 3)]
+
+
+def test_a_sink_that_starts_again_goes_on_where_it_stopped(pipe):
+    for first in (0, 100):
+        pipe.send("web-events", *events(100, first))
+        with pipe.sink():
+            pipe.await_commit("web-events")
+        # Unlike `events`, it counts what was written twice, too.
+        assert pipe.count("event_rows") == first + 100
+
+
+def test_what_was_read_when_a_sink_is_told_to_stop_is_written_and_committed(pipe):
+    pipe.send("web-events", *events(50))
+    with pipe.sink(batch_seconds=300), capture_logs() as said:
+        until(lambda: any(line["event"] == "partitions assigned" for line in said))
+        time.sleep(1)
+    assert pipe.committed("web-events") == [50, 0]
+    assert pipe.count("events") == 50
+
+
+def test_a_small_batch_limit_splits_and_loses_nothing(pipe):
+    pipe.send("web-events", *events(500))
+    with pipe.sink(batch_rows=7), capture_logs() as said:
+        pipe.await_commit("web-events")
+    written = [line["rows"] for line in said if line["event"] == "rows written"]
+    assert sum(written) == 500
+    assert max(written) <= 7 + 1
+
+
+def test_while_clickhouse_is_away_rows_wait_and_are_written_when_it_is_back(pipe, line):
+    """
+    ClickHouse  away ──────── there ──── away ────────── there
+    sent             100            100        100
+    """
+    pipe.send("web-events", *events(100))
+    pipe.send("identities", *identities(100))
+    with capture_logs() as said, pipe.sink(clickhouse_url=through(pipe, line), batch_rows=30) as thread:
+        until(lambda: any(line["event"] == "ClickHouse takes no rows; they wait in Kafka" for line in said))
+        # Long enough for several attempts.
+        time.sleep(2)
+        assert pipe.committed("web-events") == [0, 0]
+        line.mend()
+        pipe.await_commit("web-events", "identities")
+        line.cut()
+        pipe.send("web-events", *events(100, first=100), partition=1)
+        until(lambda: sum(line["event"].startswith("ClickHouse takes no rows") for line in said) == 2)
+        pipe.send("web-events", *events(100, first=200))
+        time.sleep(1)
+        assert pipe.committed("web-events") == [100, 0]
+        line.mend()
+        pipe.await_commit("web-events")
+        assert thread.is_alive()
+    assert (pipe.count("events"), pipe.count("identities")) == (300, 100)
+    assert [line["event"] for line in said if "ClickHouse" in line["event"]] == [
+        "ClickHouse takes no rows; they wait in Kafka",
+        "ClickHouse takes rows again",
+    ] * 2
+
+
+def test_a_sink_stopped_while_clickhouse_is_away_commits_nothing_and_ends(pipe, line):
+    pipe.send("web-events", *events(100))
+    with capture_logs() as said, pipe.sink(clickhouse_url=through(pipe, line), batch_rows=30):
+        until(lambda: any(line["event"].startswith("ClickHouse takes no rows") for line in said))
+    assert pipe.committed("web-events") == [0, 0]
+    with pipe.sink():
+        pipe.await_commit("web-events")
+    assert pipe.count("events") == 100
+
+
+def test_a_sink_waits_for_its_tables(pipe):
+    pipe.client.command("RENAME TABLE event_rows TO elsewhere")
+    pipe.send("web-events", *events(10))
+    with capture_logs() as said, pipe.sink():
+        until(lambda: any(line["event"].startswith("ClickHouse takes no rows") for line in said))
+        (complaint,) = [line["error"] for line in said if "error" in line]
+        assert "firstcall migrate" in complaint
+        pipe.client.command("RENAME TABLE elsewhere TO event_rows")
+        pipe.await_commit("web-events")
+    assert pipe.count("events") == 10
+
+
+def test_a_poisoned_row_becomes_a_dead_letter_that_says_where_it_lies(pipe):
+    pipe.send("identities", *identities(10), partition=1)
+    pipe.send("identities", b"poison", *identities(10, first=10), partition=1)
+    with pipe.sink():
+        pipe.await_commit("identities")
+    assert pipe.count("identities") == 20
+    assert rows(pipe.client, "SELECT topic, partition, offset, reason, payload FROM dead_letters") == [
+        (f"{pipe.prefix}identities", 1, 10, "row_refused", "poison")
+    ]
+
+
+def test_partitions_that_move_to_a_second_sink_are_all_delivered(pipe):
+    """
+    sink 1  ═══════════════╗      both read one partition of each topic
+    sink 2      ═══════════╩══▶   then the second one reads all
+    """
+    total = 0
+    with pipe.sink(batch_rows=50):
+        pipe.send("web-events", *events(500))
+        with pipe.sink(batch_rows=50):
+            for total in range(500, 1500, 100):
+                pipe.send("web-events", *events(50, first=total), partition=0)
+                pipe.send("web-events", *events(50, first=total + 50), partition=1)
+            pipe.await_commit("web-events")
+    assert pipe.count("events") == total + 100
+
+
+@contextmanager
+def process(pipe: Pipe, **given: Any) -> Iterator[multiprocessing.process.BaseProcess]:
+    """A sink in a process of its own."""
+    sink = multiprocessing.get_context("spawn").Process(target=_run, args=(pipe.options(**given),))
+    sink.start()
+    try:
+        yield sink
+    finally:
+        sink.kill()
+        sink.join()
+
+
+def test_sigterm_ends_a_sink_in_order(pipe):
+    pipe.send("web-events", *events(200))
+    with process(pipe, batch_rows=20) as sink:
+        until(lambda: pipe.count("events") > 0)
+        assert sink.pid is not None
+        os.kill(sink.pid, signal.SIGTERM)
+        sink.join(PATIENCE_SECONDS)
+        assert sink.exitcode == 0
+    assert pipe.count("event_rows") == pipe.committed("web-events")[0] > 0
+
+
+def test_a_killed_sink_loses_nothing(pipe):
+    """
+    sink 1  ══✕ kill -9
+    sink 2      ════════▶
+    """
+    # A name that both have spares waiting until the group gives the first one up.
+    same = {"kafka_options": {"group.instance.id": "same"}}
+    pipe.send("web-events", *events(2_000))
+    with process(pipe, batch_rows=100, **same):
+        until(lambda: pipe.count("events") > 0)
+    assert pipe.committed("web-events")[0] <= pipe.count("events") < 2_000
+    with pipe.sink(**same):
+        pipe.await_commit("web-events")
+    assert pipe.count("events") == 2_000
