@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +15,6 @@ from types import FrameType
 from deploy.tether import end_tethered, start_tethered
 
 LOG_LINES_SHOWN = 15
-#: How long a process may take to end once nobody is there for whom it runs.
-ENDS_WITHIN_SECONDS = 30.0
 
 
 class StartError(RuntimeError):
@@ -66,33 +62,28 @@ class Children:
         return None
 
     def stop(self) -> None:
-        """End all children, the last one started first. Repeating it changes nothing."""
+        """End all children, at the same time. Repeating it changes nothing."""
+        for _, process, _ in self._running:
+            assert process.stdin is not None, "a tethered process has one"
+            process.stdin.close()
         while self._running:
             end_tethered(self._running[-1][1])
             self._running.pop()
 
 
-def end_when_stdin_closes() -> None:
-    """End this process as SIGTERM would, when whoever holds the other end of its standard input is no more."""
-
-    def watch() -> None:
-        while os.read(0, 4096):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(ENDS_WITHIN_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
-
-
 @contextmanager
 def unwinding_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack like Ctrl-C does, so that what was started is ended. Main thread only."""
+    """Let SIGTERM, SIGHUP and SIGINT unwind the stack, so that what was started is ended. Main thread only.
+
+    SIGINT does so anyway, but not in a process that a script has started in the background.
+    """
 
     def unwind(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         raise Terminated(number)
 
-    before = {number: signal.signal(number, unwind) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, unwind) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     try:
         yield
     finally:

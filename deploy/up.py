@@ -39,6 +39,7 @@ class Stack:
         self.log_dir = self.settings.data_dir / "logs"
         self.children = Children(self.log_dir, _variables(overrides or {}))
         self._services = ExitStack()
+        self._local: dict[str, LocalBroker | LocalClickHouse] = {}
         self._jars_dir = jars_dir or self.settings.data_dir
 
     def __enter__(self) -> Self:
@@ -64,7 +65,7 @@ class Stack:
         else:
             broker = LocalBroker(settings.data_dir, settings.broker_port, jars=jars_directory(self._jars_dir))
             with self.console.status("Starting Kafka; the first time, Maven fetches its jars …"):
-                self._services.enter_context(broker)
+                self._local["Kafka"] = self._services.enter_context(broker)
             self._done(f"Kafka, run here at {broker.bootstrap}")
 
     def start_clickhouse(self) -> None:
@@ -76,7 +77,8 @@ class Stack:
             raise StartError(f"ClickHouse at {settings.clickhouse_shown} does not answer; check FIRSTCALL_CLICKHOUSE")
         else:
             with self.console.status("Starting the embedded ClickHouse …"):
-                self._services.enter_context(LocalClickHouse(settings.data_dir, settings.clickhouse_port))
+                clickhouse = LocalClickHouse(settings.data_dir, settings.clickhouse_port)
+                self._local["ClickHouse"] = self._services.enter_context(clickhouse)
             self._done(f"ClickHouse, embedded, at {settings.clickhouse_shown}")
 
     def create_tables(self) -> None:
@@ -119,11 +121,13 @@ class Stack:
 
     def check(self) -> None:
         """Raise StartError when a part has ended."""
+        for name, service in self._local.items():
+            code = service.wait(0)
+            if code is not None:
+                raise StartError(_ended(name, code, service.log, service.last_log_lines()))
         ended = self.children.ended()
         if ended is not None:
-            raise StartError(
-                f"{ended.name} has ended with code {ended.code}. The end of {shown_path(ended.log)}:\n{ended.last_lines}"
-            )
+            raise StartError(_ended(ended.name, ended.code, ended.log, ended.last_lines))
 
     def serve(self) -> None:
         """Wait until interrupted, or until a part ends, which raises StartError."""
@@ -180,6 +184,10 @@ def reachable_clickhouse(settings: Settings, console: Console) -> Iterator[None]
 def shown_path(path: Path) -> Path:
     """A path as a person in this directory would write it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _ended(name: str, code: int, log: Path, last_lines: str) -> str:
+    return f"{name} has ended with code {code}. The end of {shown_path(log)}:\n{last_lines}"
 
 
 def _shared(settings: Settings) -> dict[str, Any]:

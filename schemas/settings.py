@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     sink_batch_rows: int = Field(
         50_000, ge=1, le=5_000_000, description="Rows after which the sink writes to ClickHouse."
     )
-    sink_batch_seconds: float = Field(1.0, gt=0, le=300, description="Seconds after which the sink writes what it has.")
+    sink_batch_seconds: float = Field(0.5, gt=0, le=300, description="Seconds after which the sink writes what it has.")
     broker_port: int = Field(19092, ge=1, le=65535, description="Port of the local broker, on loopback.")
     clickhouse_port: int = Field(18123, ge=1, le=65535, description="Port of the embedded ClickHouse, on loopback.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -154,11 +154,15 @@ class Worker:
             async for event in stream.noack().events():
                 began = perf_counter()
                 batch, message = cast("Batch", event.value), event.message
+                consumer = cast("BatchConsumer", self.app.consumer)
+                if not consumer.take(batch, message):
+                    event.ack()
+                    continue
                 kept[batch.tp].append((batch, message))
                 try:
                     if await work(batch, message):
                         for finished in kept.pop(batch.tp):
-                            cast("BatchConsumer", self.app.consumer).done(*finished)
+                            consumer.done(*finished)
                 except asyncio.CancelledError:
                     raise
                 except Exception as error:

@@ -36,7 +36,8 @@ def read(times: Times, recorded_at: int, future_ms: int) -> tuple[int, int, str]
     With the original time, the time of sending and that of receipt, the client's clock is corrected as Segment's
     specification does: received_at - (sent_at - original). Without a receipt in the event itself there is no
     correction: when a message reached Kafka says when it was delivered, not when it happened, and a replay would
-    change it. An event without any time takes `recorded_at`.
+    change it. An event without any time takes `recorded_at`. An event may be at most `future_ms` later than its receipt,
+    and its receipt than `recorded_at`.
     """
     given: list[int | None] = []
     for value, name in zip((times.event, times.original, times.sent, times.received), times.names, strict=True):
@@ -49,6 +50,10 @@ def read(times: Times, recorded_at: int, future_ms: int) -> tuple[int, int, str]
         given.append(parsed)
     event, original, sent, received = given
     received_at = recorded_at if received is None else received
+    if received_at > recorded_at + future_ms:
+        return Rejected(
+            "future", times.names[3], f"{text(received_at)} is after {text(recorded_at)}, when the message came"
+        )
     client = original if original is not None else event
     if client is not None and sent is not None and received is not None:
         time = received - (sent - client)

@@ -8,6 +8,7 @@ committed only when the stage says `done`, and only without a hole before it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -29,10 +30,6 @@ class Batch(msgspec.Struct, frozen=True):
     records: Sequence[Any]
 
 
-class HoleError(RuntimeError):
-    """A batch was finished while one before it was not: committing it would lose events."""
-
-
 class BatchConsumer(aiokafka.Consumer):
     """Delivers `Batch`es. Set `batch_size` (records) before it starts."""
 
@@ -40,28 +37,44 @@ class BatchConsumer(aiokafka.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        #: Up to where a partition's records are worked on and may be committed, and from where the next batch must go on.
         self._done: dict[TP, int] = {}
+        self._next: dict[TP, int] = {}
         #: Where a partition was read again because records seemed to be missing.
         self._sought: dict[TP, int] = {}
+        #: From where a partition must be read again because a batch was dropped on its way to the stage.
+        self._dropped: dict[TP, int] = {}
+        #: Messages (by id) that a stage has taken and that are not released yet.
+        self._taken: set[int] = set()
+
+    def take(self, batch: Batch, message: Message) -> bool:
+        """Whether a stage may work on the batch: it is of this generation, and goes on where the last one ended.
+
+        Faust drops messages when its flow is suspended. What came before a hole is read again, and this batch after it.
+        """
+        following = self._next.get(batch.tp)
+        if message.generation_id != self.app.consumer_generation_id or following is None or batch.start > following:
+            return False
+        self._next[batch.tp] = max(following, batch.end)
+        self._taken.add(id(message))
+        return True
 
     def done(self, batch: Batch, message: Message) -> None:
         """The stage has made everything durable that follows from the batch: its offsets may be committed.
 
         A batch of a generation before the last rebalance is ignored: whoever has the partition now does it again.
-        Raises HoleError if a batch before it was not finished.
         """
-        if message.generation_id != self.app.consumer_generation_id:
-            return
-        finished = self._done.get(batch.tp)
-        if finished is None or batch.start > finished:
-            raise HoleError(f"{batch.tp}: offsets {finished} to {batch.start} were not processed before {batch.end}")
-        self._done[batch.tp] = max(finished, batch.end)
+        if message.generation_id == self.app.consumer_generation_id:
+            self._done[batch.tp] = max(self._done.get(batch.tp, 0), batch.end)
 
     def ack(self, message: Message) -> bool:
-        """Release a message. It says nothing about commits: `done` does."""
+        """Release a message. It says nothing about commits: `done` does. One that no stage has taken is read again."""
         if message.acked:
             return False
         message.acked = True
+        if id(message) not in self._taken and message.generation_id == self.app.consumer_generation_id:
+            self._drop(cast("Batch", message.value))
+        self._taken.discard(id(message))
         self._unacked_messages.discard(message)
         return True
 
@@ -75,14 +88,16 @@ class BatchConsumer(aiokafka.Consumer):
         """Forget what was finished of partitions that others may have now."""
         await super().on_partitions_revoked(revoked)
         for tp in revoked:
-            self._done.pop(tp, None)
+            for positions in (self._done, self._next, self._sought, self._dropped):
+                positions.pop(tp, None)
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets, as after every rebalance; to the earliest where nothing was committed.
 
         Faust leaves the latter where they are, which skips what was fetched and then dropped.
         """
-        self._done.clear()
+        for positions in (self._done, self._next, self._sought, self._dropped):
+            positions.clear()
         await super().perform_seek()
         fresh = [tp for tp in self.assignment() if self._read_offset.get(tp) is None and not self._is_changelog_tp(tp)]
         if fresh:
@@ -93,6 +108,7 @@ class BatchConsumer(aiokafka.Consumer):
         """Fetch and deliver until the consumer stops."""
         try:
             while not (self.should_stop or fetcher.should_stop):
+                await self._read_dropped_again()
                 records, active = await self._wait_next_records(1.0)
                 await self.sleep(0)
                 if records is None or self.should_stop:
@@ -129,8 +145,28 @@ class BatchConsumer(aiokafka.Consumer):
                     return
                 # Set before it is delivered: a seek in the meantime must win.
                 position = self._read_offset[tp] = batch.end
-                self._done.setdefault(tp, batch.start)
-                await self.wait_first(self.callback(self._batch_message(batch)), self.suspend_flow.wait())
+                self._next.setdefault(tp, batch.start)
+                delivery = asyncio.ensure_future(self.callback(self._batch_message(batch)))
+                await self.wait_first(delivery, self.suspend_flow.wait())
+                if not delivery.done():
+                    self._drop(batch)
+                    return
+
+    def _drop(self, batch: Batch) -> None:
+        """Read again from where the stage is, or from the batch on if that is before."""
+        start = min(batch.start, self._next.get(batch.tp, batch.start))
+        self._dropped[batch.tp] = min(start, self._dropped.get(batch.tp, start))
+
+    async def _read_dropped_again(self) -> None:
+        while self._dropped and self.flow_active:
+            tp, offset = self._dropped.popitem()
+            if tp in self.assignment():
+                await self.seek(tp, offset)
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        """Read from `offset` on. Faust takes 0 for an unknown position; here it is one."""
+        await super().seek(partition, offset)
+        self._read_offset[TP(partition.topic, partition.partition)] = offset
 
     async def _is_torn(self, tp: TP, position: int | None, fetched: Sequence[Any]) -> bool:
         """Whether records are missing before those that were fetched; then they are fetched again.

@@ -50,7 +50,7 @@ def create(bootstrap: str, topic: str) -> None:
 
 
 def produce(bootstrap: str, topic: str, *values: bytes, timestamp_ms: int = 0) -> None:
-    options = {"message.max.bytes": 2 * len(LARGE), "topic.metadata.propagation.max.ms": 1000}
+    options = {"log_level": 0, "message.max.bytes": 2 * len(LARGE), "topic.metadata.propagation.max.ms": 1000}
     producer = Producer({"bootstrap.servers": bootstrap, **options})
     errors: list[KafkaError | None] = []
     for value in values:

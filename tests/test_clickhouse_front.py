@@ -291,6 +291,18 @@ def test_get_only_reads(served: LocalClickHouse, client: Client, unique: str) ->
     assert client.command("EXISTS TABLE t") == 1
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        "format_template_row=/etc/passwd",
+        "dialect=kusto",
+        f"param_f=file&query={quote('SELECT arrayMap({f:Identifier}, [1])')}",
+    ],
+)
+def test_no_option_reaches_outside(served: LocalClickHouse, options: str) -> None:
+    assert raw(served, "POST", f"/?{options}", b"" if "query" in options else b"SELECT 1")[0] == 403
+
+
 @pytest.mark.parametrize("headers", [{"Origin": "https://example.com"}, {"Host": "example.com"}])
 def test_a_page_of_another_site_cannot_run_statements(served: LocalClickHouse, headers: dict[str, str]) -> None:
     assert raw(served, "POST", "/", b"SELECT 1", **headers)[0] == 403
@@ -322,6 +334,21 @@ def test_data_outlives_a_kill_of_whoever_started_it(tmp_path: Path) -> None:
         opened = clickhouse_connect.get_client(host="127.0.0.1", port=again.port)
         assert opened.command("SELECT count() FROM kept") == 1
         opened.close()
+
+
+def test_it_starts_again_whatever_is_in_the_directory(tmp_path: Path) -> None:
+    # nothing ─▶ tables in a database of their own, then in `default` too ─▶ none in `default` any more
+    steps = (
+        (),
+        ("CREATE DATABASE own", "CREATE TABLE own.t ENGINE = MergeTree ORDER BY a AS SELECT 1 AS a"),
+        ("CREATE TABLE t ENGINE = MergeTree ORDER BY a AS SELECT * FROM own.t",),
+        ("DROP TABLE t",),
+        ("DROP TABLE own.t",),
+    )
+    for statements in steps:
+        with LocalClickHouse(tmp_path) as running:
+            for statement in statements:
+                assert raw(running, "POST", "/", statement.encode())[0] == 200
 
 
 def test_a_table_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:

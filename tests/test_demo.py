@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,7 @@ from deploy.broker import Missing, availability, jars_directory
 from tests.conftest import JARS_HOME, free_port
 
 pytestmark = pytest.mark.slow
+LINUX = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to see all processes")
 OPTIONS = ["--developers", "25", "--days", "12", "--seed", "3", "--bad", "5"]
 
 
@@ -56,10 +60,34 @@ def numbers(printed: str) -> str:
     return tables + "\n".join(" ".join(row) for row in refused)
 
 
-def processes_of(data_dir: Path) -> list[str]:
-    """The command lines of all processes that have to do with a directory."""
-    shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in shown.splitlines() if str(data_dir) in line]
+def processes_of(data_dir: Path) -> dict[int, str]:
+    """The command lines of all processes that run for a data directory, by process id."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            variables = (process / "environ").read_bytes().split(b"\0")
+            if str(data_dir) in command or f"FIRSTCALL_DATA_DIR={data_dir}".encode() in variables:
+                found[int(process.name)] = command
+    return found
+
+
+@contextmanager
+def up(variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """`firstcall up`, once it is up."""
+    command = [sys.executable, "-m", "deploy.cli", "up"]
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, env=variables, start_new_session=True, **streams) as running:
+        try:
+            assert running.stdout is not None
+            printed = ""
+            while "Ctrl-C ends all" not in printed:
+                line = running.stdout.readline()
+                assert line, f"it ended: {printed}"
+                printed += line
+            yield running
+        finally:
+            running.kill()
 
 
 def test_without_kafka_the_same_job_runs_in_one_process(variables):
@@ -85,31 +113,40 @@ def test_kafka_workers_and_one_process_come_to_the_same_numbers(variables):
 
 
 @pytest.mark.kafka
-def test_ctrl_c_ends_all_that_was_started(variables, tmp_path):
+@LINUX
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_all_that_was_started(number, variables, tmp_path):
     needs_kafka()
-    command = [sys.executable, "-m", "deploy.cli", "up"]
-    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
-        assert running.stdout is not None
-        printed = ""
-        for line in running.stdout:
-            printed += line
-            if "Ctrl-C ends all" in line:
-                break
-        assert "Ctrl-C ends all" in printed
-        running.send_signal(signal.SIGINT)
-        assert running.wait(90) == 130
-    assert processes_of(tmp_path / "data") == []
+    with up(variables) as running:
+        assert len(processes_of(tmp_path / "data")) >= 5, "itself, Kafka, ClickHouse, worker, sink"
+        running.send_signal(number)
+        assert running.wait(120) == 128 + number
+    assert processes_of(tmp_path / "data") == {}
 
 
 @pytest.mark.kafka
+@LINUX
 def test_nothing_outlives_a_killed_parent(variables, tmp_path):
     needs_kafka()
-    command = [sys.executable, "-m", "deploy.cli", "up"]
-    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
-        assert running.stdout is not None
-        assert any("Ctrl-C ends all" in line for line in running.stdout)
+    with up(variables) as running:
         running.kill()
     end = time.monotonic() + 60
     while processes_of(tmp_path / "data") and time.monotonic() < end:
         time.sleep(0.2)
-    assert processes_of(tmp_path / "data") == []
+    assert processes_of(tmp_path / "data") == {}
+
+
+@pytest.mark.kafka
+@LINUX
+@pytest.mark.parametrize("part", ["worker", "kafka.Kafka"])
+def test_a_part_that_ends_is_named_and_ends_the_others(part, variables, tmp_path):
+    needs_kafka()
+    with up(variables) as running:
+        for process, command in processes_of(tmp_path / "data").items():
+            if part in command and "tether.py" not in command:
+                os.kill(process, signal.SIGKILL)
+        assert running.wait(120) == 1
+        assert running.stdout is not None
+        told = running.stdout.read()
+    assert re.search(r"(worker-1|Kafka) has ended with code", told), told
+    assert processes_of(tmp_path / "data") == {}

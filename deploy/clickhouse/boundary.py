@@ -7,7 +7,7 @@ rest: what clients of ClickHouse do on their own side, which chDB does in this p
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from deploy.clickhouse.statement import Token
@@ -22,19 +22,25 @@ _ENGINES: Final = {
     "DATALAKECATALOG": "DataLakeCatalog",
     "MATERIALIZEDPOSTGRESQL": "MaterializedPostgreSQL",
 }
-#: Settings that name a file for a format.
-_SETTINGS: Final = frozenset({"FORMAT_SCHEMA", "FORMAT_TEMPLATE_ROW", "FORMAT_TEMPLATE_RESULTSET"})
+#: Settings that name a file, and the one for another language than is read here.
+_SETTINGS: Final = frozenset(
+    {
+        *("FORMAT_SCHEMA", "FORMAT_TEMPLATE_ROW", "FORMAT_TEMPLATE_RESULTSET"),
+        *("INPUT_FORMAT_RECORD_ERRORS_FILE_PATH", "RENAME_FILES_AFTER_PROCESSING", "DIALECT"),
+    }
+)
 #: Functions that take the name of another one.
 _HIGHER_ORDER: Final = re.compile(r"(ARRAY|MAP)\w+|APPLY")
 #: An escape in a quoted name, other than of what quotes it: the name is not what it looks like.
 _DISGUISED: Final = re.compile(r"\\[^`\"\\]")
 
 
-def reaches_outside(tokens: Sequence[Token]) -> str | None:
-    """What in a statement reaches out of the data directory; None if nothing does."""
+def reaches_outside(tokens: Sequence[Token], parameters: Iterable[str] = ()) -> str | None:
+    """What in a statement with the values of its parameters reaches out of the data directory; None if nothing does."""
     words = [token.text.removeprefix("`") for token in tokens]
     makes_dictionary = "DICTIONARY" in words and not {"CREATE", "ATTACH", "REPLACE"}.isdisjoint(words)
-    if "FILE" in words and any(_HIGHER_ORDER.fullmatch(word) for word in words):
+    names = {*words, *(value.upper() for value in parameters if "IDENTIFIER" in words)}
+    if "FILE" in names and any(_HIGHER_ORDER.fullmatch(word) for word in words):
         return "file() reaches out of the data directory; a column of that name needs another one here"
     for at, word in enumerate(words):
         first, second = [*words[at + 1 : at + 3], "", ""][:2]
@@ -45,7 +51,7 @@ def reaches_outside(tokens: Sequence[Token]) -> str | None:
         if word in _FUNCTIONS and first == "(":
             return f"{word.lower()}() reaches out of the data directory"
         if word in _SETTINGS and first == "=":
-            return f"{word.lower()} names a file"
+            return f"the setting {word.lower()} is not supported here"
         if word == "INPUT" and first == "(" and words[0] == "INSERT":
             return "input() has no data here; insert into a table and select from that"
         if (word, first, second) == ("DISK", "=", "DISK"):
@@ -61,7 +67,7 @@ def reaches_outside(tokens: Sequence[Token]) -> str | None:
 
 
 def setting_reaches_outside(name: str) -> bool:
-    """Whether a setting names a file."""
+    """Whether a setting may not be set."""
     return name.upper() in _SETTINGS
 
 

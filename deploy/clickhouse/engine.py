@@ -102,10 +102,14 @@ class Engine:
         By itself chDB lays the file system under it, so that each name that is no table, and each table to be created,
         is looked for among the files, and refused as such.
         """
-        if (self.directory / "metadata" / "default.sql").exists():
-            statements = ["DETACH DATABASE default", "ATTACH DATABASE default"]
+        asked = b"SELECT uuid, (SELECT count() FROM system.tables WHERE database = 'default') FROM system.databases "
+        found = run(self._first, asked + b"WHERE name = 'default'", "TabSeparated")
+        uuid, tables = found.body.decode().split() if isinstance(found, Answer) and found.body else ("", "0")
+        # An empty one cannot be attached again, and one of tables must not be dropped.
+        if tables == "0":
+            statements = ["DROP DATABASE IF EXISTS default", "CREATE DATABASE default ENGINE = Atomic"]
         else:
-            statements = ["DROP DATABASE default", "CREATE DATABASE default ENGINE = Atomic"]
+            statements = ["DETACH DATABASE default", f"ATTACH DATABASE default UUID '{uuid}' ENGINE = Atomic"]
         for statement in statements:
             done = run(self._first, statement.encode(), "Null")
             if isinstance(done, Failure):

@@ -50,7 +50,7 @@ class Execution:
 
     def answer(self, ask: Ask) -> Answer | Failure:
         """Run what is asked for, and have all of the answer."""
-        refused = _refusal(ask.statement, ask.settings)
+        refused = _refusal(ask.statement, ask.settings, ask.parameters.values())
         if refused is not None:
             return refused
         name = ask.options.get("session_id")
@@ -77,7 +77,7 @@ class Execution:
     def stream(self, ask: Ask) -> Generator[bytes | Failure]:
         """Run a statement whose answer is rows, and yield them block by block; a failure ends it."""
         assert isinstance(ask.statement, Statement), "data comes from a statement"
-        refused = _refusal(ask.statement, ask.settings)
+        refused = _refusal(ask.statement, ask.settings, ask.parameters.values())
         if refused is not None:
             yield refused
             return
@@ -115,12 +115,17 @@ class Execution:
         return bool(name) and self._sessions.find(name or "") is not None
 
 
-def _refusal(statement: Insert | Statement, settings: Iterable[str] = ()) -> Failure | None:
+def _refusal(
+    statement: Insert | Statement, settings: Iterable[str] = (), parameters: Iterable[str] = ()
+) -> Failure | None:
     tokens = (
         statement.tokens if isinstance(statement, Statement) else tuple(tokens_of(statement.into + statement.settings))
     )
-    reason = next(
-        (f"{name} names a file" for name in settings if setting_reaches_outside(name)), reaches_outside(tokens)
+    refused_setting = next((name for name in settings if setting_reaches_outside(name)), None)
+    reason = (
+        f"the setting {refused_setting} is not supported here"
+        if refused_setting
+        else reaches_outside(tokens, parameters)
     )
     if reason is None:
         return None

@@ -209,6 +209,8 @@ def _times(message: Message, record: Record, definitions: Definitions) -> tuple[
         result = received - (sent - shown)
     else:
         result = next(value for value in (time, original, received, record.timestamp_ms) if value is not None)
+    if received is not None and received > record.timestamp_ms + definitions.limits.future_hours * HOUR:
+        raise RefusedError("future", "received_at")
     latest = (record.timestamp_ms if received is None else received) + definitions.limits.future_hours * HOUR
     if result > latest:
         raise RefusedError("future", "time")
