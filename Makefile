@@ -1,7 +1,7 @@
 # make demo    everything, from nothing to numbers, on this machine
 # make test    everything the tests need, and the tests
 .DEFAULT_GOAL := help
-.PHONY: help install lint format types test demo lock clean
+.PHONY: help install lint format types test prove bench demo lock clean
 .DELETE_ON_ERROR:
 
 # The first interpreter that Firstcall runs on, unless one is named: make PYTHON=python3.12 test
@@ -21,6 +21,8 @@ PYTEST_ARGS ?=
 help:
 	@echo 'make demo [DEVELOPERS=$(DEVELOPERS)] [SEED=$(SEED)] [DAYS=$(DAYS)] [ARGS=--serve]   run everything here, end with the numbers'
 	@echo 'make test [PYTEST_ARGS=...]   install, lint, check types, test'
+	@echo 'make prove [EVENTS=$(EVENTS)]       the long proof: a large population through killed workers equals the reference'
+	@echo 'make bench [EVENTS=$(EVENTS)]       events a second, and CPU, of the whole job'
 	@echo 'make install | lint | format | types | lock | clean'
 
 install: $(VENV)/.installed
@@ -46,6 +48,14 @@ types: install
 
 test: install lint types
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The long proof: so many events through killed workers equal the independent reference.
+EVENTS ?= 1000000
+prove: install
+	FIRSTCALL_TEST_EVENTS=$(EVENTS) $(BIN)/python -m pytest -m long tests/test_proof.py
+
+bench: install
+	$(BIN)/python -m tests.benchmark --events $(EVENTS)
 
 demo: install
 	@$(BIN)/firstcall demo --developers $(DEVELOPERS) --seed $(SEED) --days $(DAYS) $(ARGS)

@@ -115,7 +115,7 @@ def read_segment(body: dict[str, Any]) -> Raw | Rejected:
     def beside(*names: str) -> Any:
         for holder in (in_context, in_properties):
             for field in names:
-                if field in holder:
+                if holder.get(field) not in (None, ""):
                     return holder[field]
         return None
 

@@ -298,8 +298,8 @@ def _check_ids(raw: Raw) -> Rejected | None:
 
 
 def _in_domains(email: str, domains: tuple[str, ...]) -> bool:
-    domain = email.rpartition("@")[2].lower()
-    return any(domain == own or domain.endswith("." + own) for own in domains)
+    _, at, domain = email.lower().rpartition("@")
+    return bool(at) and any(domain == own or domain.endswith("." + own) for own in domains)
 
 
 def _in_networks(ip: Any, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:

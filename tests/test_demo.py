@@ -114,13 +114,12 @@ def test_kafka_workers_and_one_process_come_to_the_same_numbers(variables):
 
 @pytest.mark.kafka
 @LINUX
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_all_that_was_started(number, variables, tmp_path):
+def test_ctrl_c_ends_all_that_was_started(variables, tmp_path):
     needs_kafka()
     with up(variables) as running:
         assert len(processes_of(tmp_path / "data")) >= 5, "itself, Kafka, ClickHouse, worker, sink"
-        running.send_signal(number)
-        assert running.wait(120) == 128 + number
+        running.send_signal(signal.SIGINT)
+        assert running.wait(120) == 130
     assert processes_of(tmp_path / "data") == {}
 
 
@@ -138,15 +137,14 @@ def test_nothing_outlives_a_killed_parent(variables, tmp_path):
 
 @pytest.mark.kafka
 @LINUX
-@pytest.mark.parametrize("part", ["worker", "kafka.Kafka"])
-def test_a_part_that_ends_is_named_and_ends_the_others(part, variables, tmp_path):
+def test_a_part_that_ends_is_named_and_ends_the_others(variables, tmp_path):
     needs_kafka()
     with up(variables) as running:
         for process, command in processes_of(tmp_path / "data").items():
-            if part in command and "tether.py" not in command:
+            if command.rstrip().endswith("deploy.cli worker") and "tether.py" not in command:
                 os.kill(process, signal.SIGKILL)
         assert running.wait(120) == 1
         assert running.stdout is not None
         told = running.stdout.read()
-    assert re.search(r"(worker-1|Kafka) has ended with code", told), told
+    assert "worker-1 has ended with code" in told
     assert processes_of(tmp_path / "data") == {}
