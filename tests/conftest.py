@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 import yaml
 
@@ -24,6 +25,11 @@ from sinks.connection import Address, connect
 from sinks.migrations import migrate
 from streams.topology import source_of
 from tests.reference import Record
+
+# A shared machine may stall any example, so none has a deadline.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("many", deadline=None, max_examples=10_000)
+hypothesis.settings.load_profile("default")
 
 ROOT = Path(__file__).resolve().parent.parent
 #: The timestamp of simulated records: after all of their events.

@@ -43,7 +43,7 @@ def assert_equal(expected: Published, actual: Published) -> None:
     assert not lines, "\n".join(lines)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=max(200, settings().max_examples), suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_order_any_duplicates_any_batches_any_partitions_give_the_reference(data: Any) -> None:
     records = data.draw(worlds())

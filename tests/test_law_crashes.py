@@ -68,7 +68,7 @@ def run(records: list[Record], seed: int) -> tuple[Published, int]:
     return rows.published(), runner.crashes
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=max(150, settings().max_examples), suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_crashes_at_any_place_lose_and_double_nothing(data: Any) -> None:
     records = data.draw(worlds())
