@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -14,7 +15,10 @@ from schemas.definitions import Definitions, DefinitionsError
 from schemas.definitions import load as load_definitions
 from schemas.settings import Settings
 
-out = Console()
+#: The width of what is not printed on a terminal: tables keep their headings whole in files and pipes.
+PIPE_WIDTH = 120
+
+out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Console(stderr=True)
 
 
