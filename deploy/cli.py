@@ -85,6 +85,7 @@ def sink() -> None:
     Example: `FIRSTCALL_KAFKA=kafka-1:9092 FIRSTCALL_CLICKHOUSE=http://user:password@clickhouse:8123/firstcall firstcall sink`
     """
     from deploy import logs
+    from deploy.local_services import require_broker, require_clickhouse
     from schemas.configuration import hmac_secrets
     from sinks.delivery import run_sink
     from streams.normalise import Normaliser
@@ -93,6 +94,8 @@ def sink() -> None:
     definitions = definitions_or_exit(settings)
     logs.configure(settings)
     with failures_told():
+        require_broker(settings)
+        require_clickhouse(settings)
         run_sink(
             bootstrap_servers=settings.brokers,
             clickhouse_url=settings.clickhouse_address,

@@ -15,6 +15,7 @@ from schemas.configuration import hmac_secrets
 
 if TYPE_CHECKING:
     from deploy.replay import Feeder, Summary
+    from schemas.settings import Settings
 
 #: Longer defaults of parameters are left out of the list of queries.
 SHOWN_DEFAULT = 20
@@ -55,7 +56,7 @@ def generate(
             with nullcontext(sys.stdout.buffer) if str(output) == "-" else output.open("wb") as file:
                 population.write_ndjson(file, lambda lines: progress.advance(task, lines))
             return
-        feeder = _feeder("web")
+        feeder = _feeder(settings_or_exit(), "web")
         for number, (topic, message) in enumerate(population.messages(), 1):
             feeder.send(topic, message, number)
             progress.advance(task)
@@ -93,9 +94,10 @@ def replay(
             lines = opened.enter_context(open_lines(None if file == "-" else Path(file)))
         except OSError as error:
             fail(f"{file}: {error.strerror}", 2)
+        settings = settings_or_exit()
         if in_process:
-            opened.enter_context(reachable_clickhouse(settings_or_exit(), err))
-        feeder = _feeder(source, in_process=in_process)
+            settings = opened.enter_context(reachable_clickhouse(settings, err))
+        feeder = _feeder(settings, source, in_process=in_process)
         progress = opened.enter_context(Progress(*columns, console=err))
         task = progress.add_task("", total=lines.size, lines=0)
         number = 0
@@ -144,8 +146,8 @@ def query(
     if show_sql:
         sys.stdout.write(text)
         return
-    address = Address.parse(settings.clickhouse_address)
-    with failures_told(), reachable_clickhouse(settings, err):
+    with failures_told(), reachable_clickhouse(settings, err) as reached:
+        address = Address.parse(reached.clickhouse_address)
         client = connect(address)
         try:
             with named_errors(address):
@@ -210,7 +212,7 @@ def _list_queries() -> None:
     )
 
 
-def _feeder(source: Literal["web", "api"], *, in_process: bool = False) -> Feeder:
+def _feeder(settings: Settings, source: Literal["web", "api"], *, in_process: bool = False) -> Feeder:
     """Events into the deployment's topics, which must be there, or without Kafka into its tables."""
     from deploy import topics
     from deploy.in_process import InProcess
@@ -218,7 +220,6 @@ def _feeder(source: Literal["web", "api"], *, in_process: bool = False) -> Feede
     from streams.normalise import Normaliser
     from streams.topology import INPUTS
 
-    settings = settings_or_exit()
     definitions, secrets = definitions_or_exit(settings), hmac_secrets(settings)
     normaliser = Normaliser(definitions, secrets)
     if in_process:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,10 +27,11 @@ from deploy import queries, topics
 from deploy.claim import ServiceError, read_holder
 from deploy.doctor import consumed_topics
 from deploy.in_process import InProcess
+from deploy.local_services import shown_path
 from deploy.population import Population
 from deploy.processes import StartError
 from deploy.replay import Destination, Feeder, KafkaTopics, report
-from deploy.up import Stack, shown_path
+from deploy.up import Stack
 from schemas.configuration import hmac_secrets, load_settings
 from schemas.definitions import Definitions
 from schemas.definitions import load as load_definitions
@@ -143,11 +145,26 @@ def show_summary(settings: Settings, definitions: Definitions, console: Console)
 
 def _apart(settings: Settings) -> dict[str, Any]:
     """Settings that keep the demo away from everything else there is."""
-    apart: dict[str, Any] = {"data_dir": settings.data_dir / DEMO_DIRECTORY, "secrets": DEMO_SECRET}
+    apart: dict[str, Any] = {
+        "data_dir": settings.data_dir / DEMO_DIRECTORY,
+        "secrets": DEMO_SECRET,
+        "broker_port": _free_port(settings.broker_port),
+        "clickhouse_port": _free_port(settings.clickhouse_port),
+    }
     if settings.kafka is not None:
         run = uuid4().hex[:8]
         apart |= {"topic_prefix": f"{settings.topic_prefix}demo-{run}.", "app_id": f"{settings.app_id}-demo-{run}"}
     return apart
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted port on loopback, or another one if something listens there."""
+    for port in (wanted, 0):
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise StartError("no port on loopback is free")
 
 
 def _forget_last_run(directory: Path) -> None:

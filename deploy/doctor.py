@@ -16,6 +16,8 @@ from kafka.errors import KafkaError
 
 from deploy import topics
 from deploy.broker import Available, Missing, availability
+from deploy.local_services import require_clickhouse
+from deploy.processes import StartError
 from schemas.definitions import DefinitionsError
 from schemas.definitions import load as load_definitions
 from schemas.settings import Settings
@@ -131,7 +133,7 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
         with topics.administration(settings, REACHED_WITHIN_MS) as client:
             brokers = len(client.describe_cluster()["brokers"])
             states = topics.inspect_topics(client, settings)
-    except KafkaError as error:
+    except (KafkaError, StartError) as error:
         yield Finding("kafka", "wrong", f"{settings.brokers}: {error}", _start_kafka(settings))
         return
     yield Finding("kafka", "ok", f"{settings.brokers}, {brokers} broker{'s' if brokers != 1 else ''}")
@@ -149,7 +151,7 @@ def check_lag(settings: Settings) -> Iterator[Finding]:
     try:
         with topics.administration(settings, REACHED_WITHIN_MS) as client:
             found = topics.lags(client, consumed_topics(settings))
-    except KafkaError as error:
+    except (KafkaError, StartError) as error:
         yield Finding("lag", "wrong", f"{settings.brokers}: {error}", _start_kafka(settings))
         return
     for group in consumed_topics(settings):
@@ -176,7 +178,7 @@ def _group(settings: Settings, role: str, group: str) -> Finding:
     try:
         with topics.administration(settings, REACHED_WITHIN_MS) as client:
             members = topics.members_of(client, group)
-    except KafkaError as error:
+    except (KafkaError, StartError) as error:
         return Finding(role, "wrong", f"{settings.brokers}: {error}", _start_kafka(settings))
     if members:
         return Finding(role, "ok", f"{members} in group {group}")
@@ -189,12 +191,13 @@ def check_clickhouse(settings: Settings) -> Iterator[Finding]:
     """Whether ClickHouse answers and has the tables of this version."""
     address = Address.parse(settings.clickhouse_address)
     try:
+        require_clickhouse(settings)
         client = connect(address, database="default")
         try:
             version = client.server_version
         finally:
             client.close()
-    except ClickHouseError as error:
+    except (ClickHouseError, StartError) as error:
         advice = (
             "check FIRSTCALL_CLICKHOUSE"
             if settings.clickhouse

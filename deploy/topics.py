@@ -11,6 +11,7 @@ from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError, TopicAlreadyExistsError, for_code
 
+from deploy.local_services import require_broker
 from schemas.settings import Settings
 from streams.topology import TOPICS, Topic
 
@@ -39,7 +40,11 @@ class Lag:
 
 @contextmanager
 def administration(settings: Settings, timeout_ms: int = 10_000) -> Iterator[KafkaAdminClient]:
-    """A client to administer Kafka with. Raises KafkaError when no broker answers in time."""
+    """A client to administer Kafka with.
+
+    Raises KafkaError when no broker answers in time, StartError when it is to be the local one and that does not run.
+    """
+    require_broker(settings)
     client = KafkaAdminClient(
         bootstrap_servers=settings.brokers.split(","),
         client_id=f"{settings.app_id}-administration",

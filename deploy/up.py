@@ -8,16 +8,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-from kafka.errors import KafkaError
+from pydantic import SecretStr
 from rich.console import Console
 
 from deploy import topics
-from deploy.broker import LocalBroker, jars_directory, serves
+from deploy.broker import LocalBroker, jars_directory
 from deploy.clickhouse import LocalClickHouse
+from deploy.local_services import broker_runs, require_clickhouse, running_clickhouse, shown_path
 from deploy.processes import Children, StartError
 from schemas.configuration import hmac_secrets, load_settings, variable
 from schemas.settings import Settings
-from sinks.connection import Address, ClickHouseError, connect
+from sinks.connection import Address, connect
 from sinks.migrations import migrate
 
 STREAMS_WITHIN_SECONDS: Final = 180.0
@@ -54,14 +55,13 @@ class Stack:
         self._services.close()
 
     def start_kafka(self) -> None:
-        """Start the local broker, unless brokers are given or it already runs. Raises ServiceError."""
+        """Start the local broker, unless it runs already or brokers are given. Raises ServiceError or StartError."""
         settings = self.settings
-        if kafka_answers(settings):
-            self._done(f"Kafka at {settings.brokers}")
-        elif settings.kafka is not None:
-            raise StartError(
-                f"Kafka at {settings.brokers} does not answer; check FIRSTCALL_KAFKA and FIRSTCALL_KAFKA_OPTIONS"
-            )
+        if settings.kafka is not None:
+            with topics.administration(settings):
+                self._done(f"Kafka at {settings.brokers}")
+        elif broker_runs(settings):
+            self._done(f"Kafka, already run at {settings.brokers}")
         else:
             broker = LocalBroker(settings.data_dir, settings.broker_port, jars=jars_directory(self._jars_dir))
             with self.console.status("Starting Kafka; the first time, Maven fetches its jars …"):
@@ -69,12 +69,14 @@ class Stack:
             self._done(f"Kafka, run here at {broker.bootstrap}")
 
     def start_clickhouse(self) -> None:
-        """Start the embedded ClickHouse, unless one is given or it already runs. Raises ServiceError."""
+        """Start the embedded ClickHouse, unless it runs already or one is given. Raises ServiceError or ClickHouseError."""
         settings = self.settings
-        if clickhouse_answers(settings):
+        if settings.clickhouse is not None:
+            connect(Address.parse(settings.clickhouse_address), database="default").close()
             self._done(f"ClickHouse at {settings.clickhouse_shown}")
-        elif settings.clickhouse is not None:
-            raise StartError(f"ClickHouse at {settings.clickhouse_shown} does not answer; check FIRSTCALL_CLICKHOUSE")
+        elif running_clickhouse(settings) is not None:
+            require_clickhouse(settings)
+            self._done(f"ClickHouse, already run at {settings.clickhouse_shown}")
         else:
             with self.console.status("Starting the embedded ClickHouse …"):
                 clickhouse = LocalClickHouse(settings.data_dir, settings.clickhouse_port)
@@ -82,7 +84,8 @@ class Stack:
             self._done(f"ClickHouse, embedded, at {settings.clickhouse_shown}")
 
     def create_tables(self) -> None:
-        """Bring ClickHouse's tables and views up to date."""
+        """Bring ClickHouse's tables and views up to date. Raises ClickHouseError or StartError."""
+        require_clickhouse(self.settings)
         ran = migrate(Address.parse(self.settings.clickhouse_address), cluster=self.settings.clickhouse_cluster)
         self._done(f"Tables and views{f', {len(ran)} migrations run' if ran else ', up to date'}")
 
@@ -148,42 +151,18 @@ class Stack:
                 time.sleep(_POLL_SECONDS)
 
 
-def kafka_answers(settings: Settings) -> bool:
-    """Whether a broker answers."""
-    if settings.kafka is None:
-        return serves(settings.brokers)
-    try:
-        with topics.administration(settings, timeout_ms=5_000) as client:
-            client.list_topics()
-    except KafkaError:
-        return False
-    return True
-
-
-def clickhouse_answers(settings: Settings) -> bool:
-    """Whether ClickHouse answers."""
-    try:
-        connect(Address.parse(settings.clickhouse_address), database="default").close()
-    except ClickHouseError:
-        return False
-    return True
-
-
 @contextmanager
-def reachable_clickhouse(settings: Settings, console: Console) -> Iterator[None]:
-    """Have ClickHouse there for a while: the embedded one is started, and ended again, if it does not run."""
-    if clickhouse_answers(settings) or settings.clickhouse is not None:
-        yield
+def reachable_clickhouse(settings: Settings, console: Console) -> Iterator[Settings]:
+    """Settings that lead to ClickHouse. The embedded one, if it does not run, is started for the time of it."""
+    if settings.clickhouse is not None:
+        yield settings
         return
     with ExitStack() as started:
-        with console.status("Starting the embedded ClickHouse for this …"):
-            started.enter_context(LocalClickHouse(settings.data_dir, settings.clickhouse_port))
-        yield
-
-
-def shown_path(path: Path) -> Path:
-    """A path as a person in this directory would write it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        url = running_clickhouse(settings)
+        if url is None:
+            with console.status("Starting the embedded ClickHouse for this …"):
+                url = started.enter_context(LocalClickHouse(settings.data_dir)).url
+        yield settings.model_copy(update={"clickhouse": SecretStr(f"{url}/{Address.parse(url).database}")})
 
 
 def _ended(name: str, code: int, log: Path, last_lines: str) -> str:
@@ -192,7 +171,7 @@ def _ended(name: str, code: int, log: Path, last_lines: str) -> str:
 
 def _shared(settings: Settings) -> dict[str, Any]:
     """What a worker with a data directory of its own would else look for there."""
-    return {"secrets": ",".join(secret.decode() for secret in hmac_secrets(settings))}
+    return {"kafka": settings.brokers, "secrets": ",".join(secret.decode() for secret in hmac_secrets(settings))}
 
 
 def _variables(given: Mapping[str, Any]) -> dict[str, str]:

@@ -46,6 +46,11 @@ def needs_kafka() -> None:
         pytest.skip(f"no Kafka: {found.reason}")
 
 
+def firstcall(variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "deploy.cli", *arguments]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
+
+
 def demo(variables: dict[str, str], *more: str) -> str:
     command = [sys.executable, "-m", "deploy.cli", "demo", *OPTIONS, *more]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=280, check=False)
@@ -110,6 +115,26 @@ def test_kafka_workers_and_one_process_come_to_the_same_numbers(variables):
     alone = numbers(demo(variables, "--in-process"))
     assert numbers(demo(variables)) == alone
     assert numbers(demo(variables, "--workers", "2")) == alone
+
+
+@pytest.mark.kafka
+@LINUX
+def test_services_of_another_data_directory_are_never_taken_for_ones_own(variables, tmp_path):
+    needs_kafka()
+    other = variables | {"FIRSTCALL_DATA_DIR": str(tmp_path / "other")}
+    with up(variables):
+        told = {command: firstcall(other, command) for command in ("migrate", "worker", "sink", "generate", "up")}
+        found = firstcall(
+            other, "query", "--sql", "SELECT count() FROM system.databases WHERE name = 'firstcall'", "-f", "csv"
+        )
+        own = firstcall(variables, "query", "--sql", "SELECT count() FROM events", "-f", "csv")
+    assert "no embedded ClickHouse runs for " in told["migrate"].stderr
+    for command in ("worker", "sink", "generate"):
+        assert "no local Kafka runs for " in told[command].stderr, command
+    assert "is taken by something else" in told["up"].stderr
+    assert {done.returncode for done in told.values()} == {1}
+    assert found.stdout.splitlines()[-1] == "0"
+    assert own.stdout.splitlines()[-1] == "0"
 
 
 @pytest.mark.kafka

@@ -1,0 +1,49 @@
+"""Which local broker and ClickHouse belong to a data directory. Those of another one are never taken for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy.broker import serves
+from deploy.claim import read_holder
+from deploy.processes import StartError
+from schemas.settings import Settings
+
+
+def broker_runs(settings: Settings) -> bool:
+    """Whether the local broker of the data directory serves at its port."""
+    holder = read_holder(settings.data_dir / "kafka")
+    return holder is not None and holder.is_alive and holder.address == settings.brokers and serves(holder.address)
+
+
+def running_clickhouse(settings: Settings) -> str | None:
+    """The URL at which the embedded ClickHouse of the data directory serves, whatever its port; None when it does not run."""
+    from deploy.clickhouse.service import answers
+
+    holder = read_holder(settings.data_dir / "clickhouse")
+    if holder is not None and holder.is_alive and answers(holder.address):
+        return holder.address
+    return None
+
+
+def require_broker(settings: Settings) -> None:
+    """Raise StartError when Kafka is to be the local broker, and that does not run."""
+    if settings.kafka is None and not broker_runs(settings):
+        raise StartError(
+            f"no local Kafka runs for {shown_path(settings.data_dir)} at {settings.brokers}; start it with `firstcall up` or"
+            " `firstcall broker`, or name brokers in FIRSTCALL_KAFKA"
+        )
+
+
+def require_clickhouse(settings: Settings) -> None:
+    """Raise StartError when ClickHouse is to be the embedded one, and that does not run at its port."""
+    if settings.clickhouse is None and running_clickhouse(settings) != f"http://127.0.0.1:{settings.clickhouse_port}":
+        raise StartError(
+            f"no embedded ClickHouse runs for {shown_path(settings.data_dir)} at port {settings.clickhouse_port}; start it with"
+            " `firstcall up` or `firstcall clickhouse`, or name a server in FIRSTCALL_CLICKHOUSE"
+        )
+
+
+def shown_path(path: Path) -> Path:
+    """A path as a person in this directory would write it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
