@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -26,6 +26,9 @@ from streams.updates import (
     RootInternal,
     encode,
 )
+
+#: Facts take up to about 2 KB where a hundred moments are counted; Kafka refuses messages of more than 1 MB by default.
+ENTRIES_IN_A_MESSAGE: Final = 200
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -104,37 +107,27 @@ class Outbox:
         self._rows[row.topic, row.key] = row
 
     def messages(self) -> Iterator[Message]:
-        """All that was collected."""
-        for (kind, alias), to_alias in self._aliases.items():
-            update = AliasUpdate(
-                kind,
-                alias,
-                sorted(to_alias.users),
-                sorted(to_alias.companies),
-                to_alias.events,
-                [Bucket(user, company, facts) for (user, company), facts in to_alias.buckets.items()],
-                to_alias.internal_users,
-            )
-            yield Message(ALIAS_UPDATES, f"{kind}:{alias}".encode(), encode(update))
-        for user, to_developer in self._developers.items():
-            yield Message(
-                DEVELOPER_UPDATES,
-                user.encode(),
-                encode(
-                    DeveloperUpdate(
-                        user,
-                        list(to_developer.own.items()),
-                        sorted(to_developer.companies),
-                        to_developer.children,
-                        to_developer.members,
-                        to_developer.roots,
-                        to_developer.root_internal,
-                    )
-                ),
-            )
-        for company, children in self._companies.items():
-            yield Message(COMPANY_UPDATES, company.encode(), encode(CompanyUpdate(company, children)))
+        """All that was collected; an owner that is told a lot gets several messages."""
+        for (kind, alias), told in self._aliases.items():
+            buckets = [Bucket(user, company, facts) for (user, company), facts in told.buckets.items()]
+            parts = (sorted(told.users), sorted(told.companies), told.events, buckets, told.internal_users)
+            for users, companies, events, some_buckets, internal in _pieces(*parts):
+                alias_update = AliasUpdate(kind, alias, users, companies, events, some_buckets, internal)
+                yield Message(ALIAS_UPDATES, f"{kind}:{alias}".encode(), encode(alias_update))
+        for user, to_user in self._developers.items():
+            own, links = list(to_user.own.items()), sorted(to_user.companies)
+            for pieces in _pieces(own, links, to_user.children, to_user.members, to_user.roots, to_user.root_internal):
+                yield Message(DEVELOPER_UPDATES, user.encode(), encode(DeveloperUpdate(user, *pieces)))
+        for company, words in self._companies.items():
+            for (children,) in _pieces(words):
+                yield Message(COMPANY_UPDATES, company.encode(), encode(CompanyUpdate(company, children)))
         for pointer in self._pointers.values():
             yield Message(MERGES, b"", encode(pointer))
         for row in self._rows.values():
             yield Message(row.topic, row.key.encode(), orjson.dumps(row.columns))
+
+
+def _pieces(*lists: list[Any]) -> Iterator[tuple[list[Any], ...]]:
+    """The lists side by side, in pieces of at most `ENTRIES_IN_A_MESSAGE` entries of each."""
+    for start in range(0, max(map(len, lists)), ENTRIES_IN_A_MESSAGE):
+        yield tuple(entries[start : start + ENTRIES_IN_A_MESSAGE] for entries in lists)
