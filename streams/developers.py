@@ -25,8 +25,8 @@ class Developer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """State of one user id. Versions are those of the word last taken.
 
     `root`: the canonical developer, '' for itself. `link`: the user's own latest company. `members`: the users merged
-    into this one, with their latest company. `facts`: by explicit company, '' for none. `root_internal`: (who said so,
-    whether the canonical developer is internal, version).
+    into this one, with their latest company. `facts`: by explicit company, '' for none. `root_internal`: what each
+    canonical developer so far has said of himself, (internal, version); a word of an earlier one may come late.
     """
 
     root: str = ""
@@ -34,7 +34,7 @@ class Developer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     link: Link | None = None
     members: dict[str, tuple[Link | None, bool, int]] = {}
     facts: dict[str, Facts] = {}
-    root_internal: tuple[str, bool, int] = ("", False, -1)
+    root_internal: dict[str, tuple[bool, int]] = {}
 
     def company(self) -> str:
         """The latest company of the user and all that are merged into it; '' if none."""
@@ -45,7 +45,7 @@ class Developer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def is_internal(self) -> bool:
         """Whether any event of the developer was the own organisation's."""
         if self.root:
-            return self.root_internal[0] == self.root and self.root_internal[1]
+            return self.root_internal.get(self.root, (False, -1))[0]
         return any(facts.internal for facts in self.facts.values())
 
 
@@ -104,8 +104,8 @@ def _joined(user: str, state: Developer, facts: dict[str, Facts], updates: list[
             if told.version > root_version:
                 root, root_version = ("" if told.root == user else told.root), told.version
         for word in update.root_internal:
-            if word.root != root_internal[0] or word.version > root_internal[2]:
-                root_internal = (word.root, word.internal, word.version)
+            if word.version > root_internal.get(word.root, (False, -1))[1]:
+                root_internal = {**root_internal, word.root: (word.internal, word.version)}
     return Developer(root, root_version, link, members, facts, root_internal)
 
 
