@@ -78,6 +78,16 @@ class BatchConsumer(aiokafka.Consumer):
         self._unacked_messages.discard(message)
         return True
 
+    def on_buffer_full(self, tp: TP) -> None:
+        """Do nothing: delivering waits for room in the agent's queue.
+
+        Faust stops fetching the partition until the queue tells that it has room; a queue that is cleared in a rebalance
+        never does.
+        """
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Do nothing, as in `on_buffer_full`."""
+
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         return (tp for tp in list(self._done) if topics is None or tp in topics or tp.topic in topics)
 
@@ -132,7 +142,7 @@ class BatchConsumer(aiokafka.Consumer):
         generation = self.app.consumer_generation_id
         for partition, fetched in records.items():
             tp = TP(partition.topic, partition.partition)
-            if not (active is None or tp in active or tp in self._buffered_partitions):
+            if active is not None and tp not in active:
                 continue
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             position = self._read_offset.get(tp)
