@@ -8,7 +8,7 @@ import orjson
 
 from sinks.row_writer import RowWriter
 from streams.clock import text
-from streams.normalise import redacted
+from streams.redaction import redacted
 
 DEAD_LETTER_ROWS: Final = "dead_letter_rows"
 

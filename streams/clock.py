@@ -46,7 +46,7 @@ def read(times: Times, recorded_at: int, future_ms: int) -> tuple[int, int, str]
             continue
         parsed = milliseconds(value)
         if parsed is None:
-            return Rejected("wrong_time", name, f"{value!r:.60} is not an RFC 3339 time with an offset")
+            return Rejected("wrong_time", name, f"{shown(value)} is not an RFC 3339 time with an offset")
         given.append(parsed)
     event, original, sent, received = given
     received_at = recorded_at if received is None else received
@@ -83,6 +83,11 @@ def milliseconds(value: object) -> int | None:
     if moment.tzinfo is None:
         return None
     return (moment - _EPOCH) // _MILLISECOND
+
+
+def shown(value: object) -> str:
+    """A wrong value in a message for people: short, and never the inside of a list or an object, however deep."""
+    return f"{value!r:.60}" if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
 
 
 def text(time_ms: int) -> str:

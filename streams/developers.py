@@ -17,7 +17,7 @@ from streams.published import ALWAYS, Subject, identity_row
 from streams.rows import row_key
 from streams.step import Step
 from streams.subjects import publish_change
-from streams.updates import Child, DeveloperUpdate, InternalUser, Link, Member, RootInternal
+from streams.updates import Child, DeveloperUpdate, InternalUser, Link, Member, RootInternal, child_name
 from streams.web_aliases import tell_companies
 
 
@@ -115,7 +115,8 @@ def _tell_root(step: Step, user: str, before: Developer, after: Developer) -> No
     if before.root and before.root != after.root:
         old_root = outbox.developer(before.root)
         old_root.members.append(Member(user, None, False, version))
-        old_root.children.extend(Child(f"{name}/{company}", company, NOTHING, version) for company in before.facts)
+        withdrawn = [Child(child_name(name, company), company, NOTHING, version) for company in before.facts]
+        old_root.children.extend(withdrawn)
     if not after.root:
         return
     known = before.facts if before.root == after.root else {}
@@ -123,7 +124,7 @@ def _tell_root(step: Step, user: str, before: Developer, after: Developer) -> No
     for company in known.keys() | after.facts.keys():
         facts = after.facts.get(company, NOTHING)
         if facts != known.get(company, NOTHING):
-            root.children.append(Child(f"{name}/{company}", company, facts, version))
+            root.children.append(Child(child_name(name, company), company, facts, version))
     if before.root != after.root or before.link != after.link:
         root.members.append(Member(user, after.link, True, version))
 
@@ -161,10 +162,9 @@ def _tell_internal(step: Step, user: str, before: Developer, after: Developer, t
     """Tell keys and merged users whether their developer is internal: all of them when it changes, else new ones."""
     internal = after.is_internal()
     changed = internal != before.is_internal()
-    if not changed and not internal:
-        return
+    # When it changes, also keys that belong to another one now: they may come back and must not remember the old word.
     for child in children_of(step, user) if changed else taken:
-        if child.api_key and child.facts != NOTHING:
+        if child.api_key and (changed or internal):
             word = InternalUser(user, internal, step.version)
             step.outbox.alias("api_key", child.api_key).internal_users.append(word)
     if after.root:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from schemas.event import EventType, Rejected
-from streams.clock import Times
+from streams.clock import Times, shown
 
 
 class Raw(msgspec.Struct, gc=False):
@@ -76,7 +76,7 @@ def read_native(body: dict[str, Any]) -> Raw | Rejected:
     kind = body.get("type")
     event_type = _NATIVE_TYPES.get(kind) if isinstance(kind, str | None) else None
     if event_type is None:
-        return Rejected("unknown_type", "type", f"{kind!r:.60} is not one of event, identify, group, merge")
+        return Rejected("unknown_type", "type", f"{shown(kind)} is not one of event, identify, group, merge")
     get = body.get
     return _checked(
         event_type,
@@ -104,7 +104,7 @@ def read_segment(body: dict[str, Any]) -> Raw | Rejected:
     kind = body.get("type")
     known = _SEGMENT_TYPES.get(kind) if isinstance(kind, str) else None
     if known is None:
-        return Rejected("unknown_type", "type", f"{kind!r:.60} is not one of {', '.join(_SEGMENT_TYPES)}")
+        return Rejected("unknown_type", "type", f"{shown(kind)} is not one of {', '.join(_SEGMENT_TYPES)}")
     event_type, name = known
     get = body.get
     context = get("context")

@@ -17,39 +17,22 @@ import orjson
 
 from schemas.definitions import Definitions
 from schemas.event import ALIAS_KINDS, Event, Rejected, Source
-from streams import clock
+from streams import clock, redaction
 from streams.formats import Raw, read_native, read_segment, speaks_segment
 
 MAX_MESSAGE_BYTES: Final = 1_000_000
 MAX_ID_CHARACTERS: Final = 512
 MAX_NAME_CHARACTERS: Final = 200
 MAX_BATCH_EVENTS: Final = 10_000
-MAX_DEPTH: Final = 20
+MAX_AGENT_CHARACTERS: Final = 512
+
+#: A key at least so long is worth looking for in other fields; shorter ones are no secrets but placeholders.
+SECRET_CHARACTERS: Final = 8
 
 #: Bounds the memory of the caches of key hashes and user agents; beyond it a cache starts anew.
 CACHED: Final = 100_000
 
-#: Fields in which producers are known to send keys. They are dropped from properties, context and traits.
-SECRET_FIELDS: Final = frozenset(
-    [
-        "api_key",
-        "apiKey",
-        "apikey",
-        "api-key",
-        "x-api-key",
-        "X-API-Key",
-        "X-Api-Key",
-        "authorization",
-        "Authorization",
-        "access_token",
-        "accessToken",
-        "secret",
-        "password",
-    ]
-)
-
 _RESERVED = tuple(f"{kind}:" for kind in ALIAS_KINDS[1:])
-_KEY_LIKE = re.compile(r"\b(?:[a-z]{2}_[a-z]+_[A-Za-z0-9_]{4,}|Bearer\s+\S+|Basic\s+\S+)")
 
 
 class Normaliser:
@@ -124,7 +107,7 @@ class Normaliser:
             return raw
         if raw.source is not None:
             if raw.source not in ("web", "api"):
-                return Rejected("wrong_value", "source", f"{raw.source!r:.60} is neither 'web' nor 'api'")
+                return Rejected("wrong_value", "source", f"{clock.shown(raw.source)} is neither 'web' nor 'api'")
             source = "web" if raw.source == "web" else "api"
         wrong = _check_ids(raw)
         if wrong:
@@ -141,10 +124,12 @@ class Normaliser:
         time, received_at, original = times
         environment = raw.environment or self._environment(raw.api_key)
         if environment not in ("production", "test", "development"):
-            return Rejected("wrong_value", "environment", f"{environment!r:.60} is not production, test or development")
+            return Rejected(
+                "wrong_value", "environment", f"{clock.shown(environment)} is not production, test or development"
+            )
         clean = self._without_secrets(raw, value)
-        if clean is None:
-            return Rejected("too_deep", "", f"more than {MAX_DEPTH} levels of nesting")
+        if isinstance(clean, Rejected):
+            return clean
         properties, context, traits = clean
         api_key = self._hash(raw.api_key) if raw.api_key else ""
         ids = (raw.anonymous_id, raw.session_token, api_key, raw.user_id, raw.company_id, raw.previous_id)
@@ -204,6 +189,7 @@ class Normaliser:
         agent = holder.get("userAgent") or holder.get("user_agent")
         if not isinstance(agent, str) or self._bot is None:
             return False
+        agent = agent[:MAX_AGENT_CHARACTERS]
         known = self._agents.get(agent)
         if known is None:
             if len(self._agents) >= CACHED:
@@ -211,8 +197,8 @@ class Normaliser:
             known = self._agents[agent] = self._bot.search(agent) is not None
         return known
 
-    def _without_secrets(self, raw: Raw, value: bytes) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None:
-        """Properties, context and traits with no key in them; None if they are nested too deeply.
+    def _without_secrets(self, raw: Raw, value: bytes) -> tuple[dict[str, Any], ...] | Rejected:
+        """Properties, context and traits with no key in them, or why the event cannot be taken.
 
         They are rebuilt only where they can hold a secret: under a telling name, or the key itself a second time in
         the message (an escape could hide it).
@@ -220,66 +206,22 @@ class Normaliser:
         key = raw.api_key
         parts = (raw.properties, raw.context, raw.traits)
         repeated = key and (b"\\" in value or value.count(key.encode()) > 1)
-        if not repeated and not any(_needs_scrubbing(part) for part in parts):
+        if repeated and len(key) >= SECRET_CHARACTERS:
+            for field in (
+                "name",
+                "message_id",
+                *(kind for kind in ALIAS_KINDS if kind != "api_key"),
+                "company_id",
+                "previous_id",
+            ):
+                if key in getattr(raw, field):
+                    return Rejected("secret", field, "the API key stands in a field that is stored as it is")
+        if not repeated and not any(redaction.needs_scrubbing(part) for part in parts):
             return parts
-        cleaned = [_scrub(part, key, 0) for part in parts]
-        if any(part is _TOO_DEEP for part in cleaned):
-            return None
-        return cleaned[0], cleaned[1], cleaned[2]
-
-
-def redacted(value: bytes | None, limit: int = 2_000) -> str:
-    """The start of a refused message for a dead letter, with everything that looks like a key or a token removed."""
-    if not value:
-        return ""
-    text = value[: limit * 4].decode("utf-8", "replace")
-    try:
-        body = _scrub(orjson.loads(value[:MAX_MESSAGE_BYTES]), "", 0)
-        if body is not _TOO_DEEP:
-            text = orjson.dumps(body).decode()
-    except (ValueError, TypeError):
-        pass
-    return _KEY_LIKE.sub("[redacted]", text)[:limit]
-
-
-_TOO_DEEP: Any = object()
-
-
-def _needs_scrubbing(part: dict[str, Any]) -> bool:
-    """Whether a secret field stands in an object, or objects are nested so that it takes a walk to know."""
-    if not part:
-        return False
-    if not SECRET_FIELDS.isdisjoint(part):
-        return True
-    for inner in part.values():
-        if type(inner) is dict:
-            if not SECRET_FIELDS.isdisjoint(inner) or any(type(v) is dict or type(v) is list for v in inner.values()):
-                return True
-        elif type(inner) is list:
-            return True
-    return False
-
-
-def _scrub(value: Any, key: str, depth: int) -> Any:
-    """`value` without secret fields and without `key` in any text."""
-    if depth > MAX_DEPTH:
-        return _TOO_DEEP
-    if isinstance(value, str):
-        return value.replace(key, "[redacted]") if key and key in value else value
-    if isinstance(value, dict):
-        clean: dict[str, Any] = {}
-        for name, inner in value.items():
-            if name in SECRET_FIELDS:
-                continue
-            scrubbed = _scrub(inner, key, depth + 1)
-            if scrubbed is _TOO_DEEP:
-                return _TOO_DEEP
-            clean[name.replace(key, "[redacted]") if key else name] = scrubbed
-        return clean
-    if isinstance(value, list):
-        items = [_scrub(inner, key, depth + 1) for inner in value]
-        return _TOO_DEEP if any(item is _TOO_DEEP for item in items) else items
-    return value
+        cleaned = [redaction.scrub(part, key, 0) for part in parts]
+        if any(part is redaction.TOO_DEEP for part in cleaned):
+            return Rejected("too_deep", "", f"more than {redaction.MAX_DEPTH} levels of nesting")
+        return tuple(cleaned)
 
 
 def _check_ids(raw: Raw) -> Rejected | None:

@@ -21,9 +21,10 @@ import msgspec
 from schemas.event import Event, Rejected, Source
 from streams import api_keys, companies, developers, merges, web_aliases
 from streams.clock import text
-from streams.normalise import Normaliser, redacted
+from streams.normalise import Normaliser
 from streams.outbox import Message, Outbox, PublishedRow
 from streams.plan import Plan
+from streams.redaction import redacted, without_keys
 from streams.route import route
 from streams.rows import Store, decode_row
 from streams.step import Step
@@ -82,16 +83,19 @@ def normalise_events(
     outbox = Outbox(plan)
     events: list[Event] = []
     for partition, offset, timestamp, value in batch:
+        payload: str | None = None
         for i, event in enumerate(normaliser(value, source=source, recorded_at=timestamp)):
             if isinstance(event, Rejected):
+                # Once a message: a batch may be refused call by call.
+                payload = redacted(value) if payload is None else payload
                 columns = {
                     "topic": topic,
                     "partition": partition,
                     "offset": offset,
                     "reason": event.reason,
                     "field": event.field,
-                    "detail": event.detail,
-                    "payload": redacted(value),
+                    "detail": without_keys(event.detail),
+                    "payload": payload,
                     "recorded_at": text(timestamp),
                 }
                 outbox.publish(PublishedRow(DEAD_LETTERS, f"{topic}:{partition}:{offset}:{i}", columns))

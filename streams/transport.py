@@ -30,6 +30,16 @@ class Batch(msgspec.Struct, frozen=True):
     records: Sequence[Any]
 
 
+class UnreadDeletedError(RuntimeError):
+    """Kafka has deleted records that this group has not worked on: the numbers would lack them, silently."""
+
+    def __init__(self, tp: TP, position: int, earliest: int) -> None:
+        super().__init__(
+            f"records {position} to {earliest - 1} of {tp.topic}/{tp.partition} were deleted by age or size before they were worked "
+            "on. Start over with a new FIRSTCALL_APP_ID and replay, or, to go on without them, commit the group's offset past them"
+        )
+
+
 class BatchConsumer(aiokafka.Consumer):
     """Delivers `Batch`es. Set `batch_size` (records) before it starts."""
 
@@ -44,6 +54,8 @@ class BatchConsumer(aiokafka.Consumer):
         self._sought: dict[TP, int] = {}
         #: From where a partition must be read again because a batch was dropped on its way to the stage.
         self._dropped: dict[TP, int] = {}
+        #: Where the client was found ahead of what was delivered: (delivered to, the client's position).
+        self._realigned: dict[TP, tuple[int, int]] = {}
         #: Messages (by id) that a stage has taken and that are not released yet.
         self._taken: set[int] = set()
 
@@ -109,10 +121,13 @@ class BatchConsumer(aiokafka.Consumer):
         for positions in (self._done, self._next, self._sought, self._dropped):
             positions.clear()
         await super().perform_seek()
-        fresh = [tp for tp in self.assignment() if self._read_offset.get(tp) is None and not self._is_changelog_tp(tp)]
-        if fresh:
-            for tp, offset in (await self.earliest_offsets(*fresh)).items():
-                await self.seek(tp, offset)
+        streams = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
+        for tp, earliest in (await self.earliest_offsets(*streams)).items() if streams else ():
+            position = self._read_offset.get(TP(tp.topic, tp.partition))
+            if position is None:
+                await self.seek(tp, earliest)
+            elif position < earliest:
+                await self.app.crash(UnreadDeletedError(tp, position, earliest))
 
     async def _drain_messages(self, fetcher: Any) -> None:
         """Fetch and deliver until the consumer stops."""
@@ -125,8 +140,10 @@ class BatchConsumer(aiokafka.Consumer):
                     continue
                 if not self.flow_active:
                     await self._seek_back()
-                    continue
-                await self._deliver(records, active)
+                elif records:
+                    await self._deliver(records, active)
+                else:
+                    await self._realign()
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
@@ -152,6 +169,7 @@ class BatchConsumer(aiokafka.Consumer):
                 # A seek while a batch was being delivered makes the rest of what was fetched stale.
                 is_stale = self._read_offset.get(tp) != position
                 if is_stale or not self.flow_active or self.app.consumer_generation_id != generation:
+                    self._read_again(records)
                     return
                 # Set before it is delivered: a seek in the meantime must win.
                 position = self._read_offset[tp] = batch.end
@@ -160,12 +178,33 @@ class BatchConsumer(aiokafka.Consumer):
                 await self.wait_first(delivery, self.suspend_flow.wait())
                 if not delivery.done():
                     self._drop(batch)
+                    self._read_again(records)
                     return
 
     def _drop(self, batch: Batch) -> None:
         """Read again from where the stage is, or from the batch on if that is before."""
         start = min(batch.start, self._next.get(batch.tp, batch.start))
         self._dropped[batch.tp] = min(start, self._dropped.get(batch.tp, start))
+
+    def _read_again(self, records: Mapping[Any, Sequence[Any]]) -> None:
+        """Go back for what was fetched and is not delivered: the client's own position is after it."""
+        for partition in records:
+            tp = TP(partition.topic, partition.partition)
+            position = self._read_offset.get(tp)
+            if position is not None and not self._is_changelog_tp(tp):
+                self._dropped.setdefault(tp, position)
+
+    async def _realign(self) -> None:
+        """Where nothing comes: see that the client reads from where reading stands, and not after it."""
+        for tp in list(self._get_active_partitions()):
+            position = self._read_offset.get(tp)
+            if position is None or self._is_changelog_tp(tp):
+                continue
+            ahead = await self.position(tp)
+            # Once for each place: a log may end in transaction markers, which are no records.
+            if ahead is not None and ahead > position and self._realigned.get(tp) != (position, ahead):
+                self._realigned[tp] = (position, ahead)
+                self._dropped.setdefault(tp, position)
 
     async def _read_dropped_again(self) -> None:
         while self._dropped and self.flow_active:
@@ -184,7 +223,10 @@ class BatchConsumer(aiokafka.Consumer):
         A log may have real holes (compaction, transaction markers). But records can also have been fetched before a seek,
         and dropped in between. So a hole counts as real only if the same one comes again after a seek to its start.
         """
-        if position is None or fetched[0].offset <= position or self._sought.get(tp) == position:
+        if position is None or fetched[0].offset <= position:
+            self._sought.pop(tp, None)
+            return False
+        if self._sought.pop(tp, None) == position:
             return False
         self._sought[tp] = position
         await self.seek(tp, position)

@@ -67,6 +67,14 @@ class Child(msgspec.Struct, frozen=True, array_like=True, gc=False):
     api_key: str = ""
 
 
+def child_name(name: str, company: str) -> str:
+    """What a subject is called as a child of its developer, one child for each company named on its events.
+
+    No two pairs have one name, whatever characters they are made of.
+    """
+    return f"{len(company)}/{company}/{name}"
+
+
 class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A merged user's latest company, told to the developer he is part of. `link` None: none, or no member any more."""
 

@@ -20,7 +20,10 @@ from streams.published import Subject, identity_row
 from streams.rows import row_key
 from streams.step import Step
 from streams.subjects import publish_change
-from streams.updates import AliasUpdate, Child, Link
+from streams.updates import AliasUpdate, Child, Link, child_name
+
+#: So many copies with different contents an event may have on average before they count as automated traffic too.
+COPIES_LIMIT = 10
 
 #: Stands for the visitor among the users of `shares`: no user id is empty.
 VISITOR = ""
@@ -60,7 +63,7 @@ def fold(step: Step, kind: Literal["session_token", "anonymous_id"], alias: str,
             old, new = before.shares.get(user, {}), after.shares.get(user, {})
             for company in old.keys() | new.keys():
                 if old.get(company) != new.get(company):
-                    child = Child(f"{name}/{company}", company, new.get(company, NOTHING), step.version)
+                    child = Child(child_name(name, company), company, new.get(company, NOTHING), step.version)
                     step.outbox.developer(user).children.append(child)
     was, now = _visitor(step.plan, name, before), _visitor(step.plan, name, after)
     publish_change(step, was, now)
@@ -94,10 +97,9 @@ def _joined(plan: Plan, state: WebAlias, updates: list[AliasUpdate]) -> WebAlias
     if state.automated:
         return state if links is state.links else WebAlias(links, [], True, {})
     events, new = _joined_events(state.events, updates)
-    if len(events) > plan.definitions.limits.web_alias_events:
-        distinct = {seen.event for _, seen in events}
-        if len(distinct) > plan.definitions.limits.web_alias_events:
-            return WebAlias(links, [], True, {})
+    limit = plan.definitions.limits.web_alias_events
+    if len(events) > limit and (len({seen.event for _, seen in events}) > limit or len(events) > COPIES_LIMIT * limit):
+        return WebAlias(links, [], True, {})
     if links is state.links and events is state.events:
         return state
     points = _points(links)

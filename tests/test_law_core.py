@@ -11,7 +11,23 @@ from hypothesis import strategies as st
 from streams.local import LocalRunner
 from tests.published import RowTopics
 from tests.reference import Published, Record, compute, differences
-from tests.worlds import SECRETS, deliveries, journey, small_definitions, worlds
+from tests.worlds import (
+    DAY,
+    HOUR,
+    MONDAY,
+    SECRETS,
+    Message,
+    api_call,
+    deliveries,
+    identify,
+    journey,
+    merge,
+    page_viewed,
+    record,
+    signed_up,
+    small_definitions,
+    worlds,
+)
 from tests.worlds.builders import as_bytes
 
 DEFINITIONS = small_definitions()
@@ -61,3 +77,35 @@ def test_a_journey_ends_as_one_developer_and_one_company() -> None:
     records = journey().records
     assert_equal(compute(records, DEFINITIONS, SECRETS), run(records))
     assert_equal(compute(records, DEFINITIONS, SECRETS), run(records[::-1], batch=1))
+
+
+def story(*messages: Message) -> None:
+    """The streams agree with the reference on a story, told one message after the other, and backwards."""
+    records = [record(message) for message in messages]
+    for delivered in (records, records[::-1]):
+        assert_equal(compute(records, DEFINITIONS, SECRETS), run(delivered, batch=1))
+
+
+def test_ids_made_of_separators_are_told_apart() -> None:
+    story(
+        page_viewed(MONDAY, anonymous_id="a/b", company_id="c"),
+        page_viewed(MONDAY + HOUR, anonymous_id="a", company_id="b/c"),
+        identify(MONDAY + DAY, "u", anonymous_id="a/b"),
+        identify(MONDAY + DAY, "u", anonymous_id="a"),
+        signed_up(MONDAY, user_id="a/b"),
+        signed_up(MONDAY + DAY, user_id="a", company_id="b/"),
+        merge(MONDAY + 2 * DAY, "a/b", "u"),
+        merge(MONDAY + 2 * DAY, "a", "u"),
+    )
+
+
+def test_who_comes_back_to_a_developer_hears_whether_he_is_internal_now() -> None:
+    story(
+        identify(MONDAY, "x", traits={"email": "x@own.example"}),
+        api_call(MONDAY + HOUR, api_key="sk_live_1", user_id="m"),
+        merge(MONDAY + 2 * HOUR, "x", "A"),
+        merge(MONDAY + 2 * HOUR, "m", "A"),
+        merge(MONDAY + 3 * HOUR, "m", "m"),
+        merge(MONDAY + 4 * HOUR, "x", "x"),
+        merge(MONDAY + 5 * HOUR, "m", "A"),
+    )
