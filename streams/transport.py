@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from time import monotonic
 from typing import Any, cast
 
 import msgspec
 from faust.transport.drivers import aiokafka
 from faust.types import TP, Message
 from faust.types.tuples import ConsumerMessage
+
+#: How often reading is compared with what the stages have got, and how long a delivered batch may wait to be taken.
+REALIGN_SECONDS = 1.0
+LOST_SECONDS = 5.0
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -54,6 +59,9 @@ class BatchConsumer(aiokafka.Consumer):
         self._sought: dict[TP, int] = {}
         #: From where a partition must be read again because a batch was dropped on its way to the stage.
         self._dropped: dict[TP, int] = {}
+        #: From where a stage has not gone on though there is more, and since when.
+        self._waiting: dict[TP, tuple[int, float]] = {}
+        self._realigned_at = monotonic()
         #: Where the client was found ahead of what was delivered: (delivered to, the client's position).
         self._realigned: dict[TP, tuple[int, int]] = {}
         #: Messages (by id) that a stage has taken and that are not released yet.
@@ -133,6 +141,8 @@ class BatchConsumer(aiokafka.Consumer):
         """Fetch and deliver until the consumer stops."""
         try:
             while not (self.should_stop or fetcher.should_stop):
+                if monotonic() - self._realigned_at > REALIGN_SECONDS:
+                    await self._realign()
                 await self._read_dropped_again()
                 records, active = await self._wait_next_records(1.0)
                 await self.sleep(0)
@@ -142,8 +152,6 @@ class BatchConsumer(aiokafka.Consumer):
                     await self._seek_back()
                 elif records:
                     await self._deliver(records, active)
-                else:
-                    await self._realign()
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
@@ -195,10 +203,25 @@ class BatchConsumer(aiokafka.Consumer):
                 self._dropped.setdefault(tp, position)
 
     async def _realign(self) -> None:
-        """Where nothing comes: see that the client reads from where reading stands, and not after it."""
+        """See that reading, delivering and working go on from the same places, and go back where they do not.
+
+        Faust clears an agent's queue when it resumes its flow, whatever lies in it by then. So what was delivered and has
+        not been taken for `LOST_SECONDS` counts as lost; if the agent was only busy, it will see the batch twice.
+        """
+        now = self._realigned_at = monotonic()
         for tp in list(self._get_active_partitions()):
             position = self._read_offset.get(tp)
             if position is None or self._is_changelog_tp(tp):
+                continue
+            following = self._next.get(tp, position)
+            known, since = self._waiting.get(tp, (-1, now))
+            if following >= position:
+                self._waiting.pop(tp, None)
+            elif known != following:
+                self._waiting[tp] = (following, now)
+            elif now - since > LOST_SECONDS:
+                self._waiting[tp] = (following, now)
+                self._dropped[tp] = following
                 continue
             ahead = await self.position(tp)
             # Once for each place: a log may end in transaction markers, which are no records.

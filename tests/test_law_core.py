@@ -41,10 +41,10 @@ def run(records: list[Record], *, partitions: int = 1, batch: int = 2_000, seed:
         DEFINITIONS, SECRETS, topics.add, partitions=partitions, batch_size=batch, choose=random.choice
     )
     for start in range(0, len(records), batch):
-        for record in records[start : start + batch]:
-            value = as_bytes(record).value
+        for each in records[start : start + batch]:
+            value = as_bytes(each).value
             assert isinstance(value, bytes)
-            runner.feed(f"{record.topic}-events", [(record.timestamp_ms, value)])
+            runner.feed(f"{each.topic}-events", [(each.timestamp_ms, value)])
         for _ in range(random.randrange(4)):
             if not runner.step_any():
                 break
