@@ -41,7 +41,7 @@ def call(time: str, key: str, number: int = 0, **fields: Any) -> tuple[str, dict
         "source": "api",
         "time": time,
         "api_key": key,
-        "message_id": f"{key}-{time}-{number}",
+        "message_id": f"{time}-{number}",
         **fields,
     }
 
