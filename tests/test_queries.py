@@ -201,6 +201,24 @@ def test_concentration_is_of_companies_and_tokens(client):
     assert found["token"]["herfindahl"] == pytest.approx((36 + 1) / 49, abs=1e-4)
 
 
+def test_usage_is_calls_and_errors_by_day_of_all_or_of_one(client):
+    found = {str(row["day"])[-2:]: row for row in ask(client, "usage", company="acme")}
+    assert {day: (row["calls"], row["errors"]) for day, row in found.items()} == {
+        "01": (3, 0),
+        "02": (1, 0),
+        "03": (1, 0),
+        "10": (1, 1),
+    }
+    assert {(row["developers"], row["tokens"]) for row in found.values()} == {(1, 1)}
+    assert [row["calls"] for row in ask(client, "usage", developer="ann", days="20")] == [1]
+    assert [(row["calls"], row["developers"]) for row in ask(client, "usage", at="2026-03-04", days="1")] == [(1, 0)]
+
+
+def test_top_companies_are_those_with_the_most_calls(client):
+    (row,) = ask(client, "top-companies", days="60")
+    assert (row["company"], row["calls"], row["errors_percent"], row["developers"]) == ("acme", 6, 16.67, 1)
+
+
 def test_campaigns_say_what_first_touches_lead_to(client):
     found = {row["first_touch"]: row for row in ask(client, "campaigns")}
     assert (found["spring"]["signed_up"], found["spring"]["called"], found["spring"]["activated"]) == (1, 1, 1)
