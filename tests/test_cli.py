@@ -30,10 +30,12 @@ def plain(text: str) -> str:
 def test_all_commands_are_there():
     assert [
         *(
+            "audit",
             "broker",
             "clickhouse",
             "demo",
             "doctor",
+            "erase",
             "generate",
             "migrate",
             "query",
@@ -73,6 +75,7 @@ def test_without_a_command_there_is_help():
         ["doctor"],
         ["demo"],
         ["query", "funnel"],
+        ["audit"],
         ["generate"],
     ],
 )
