@@ -1,7 +1,7 @@
 # make demo    everything, from nothing to numbers, on this machine
 # make test    everything the tests need, and the tests
 .DEFAULT_GOAL := help
-.PHONY: help install lint format types test laws worlds prove bench demo lock clean
+.PHONY: help install lint format types test laws worlds prove bench bench-queries demo lock clean
 .DELETE_ON_ERROR:
 
 # The first interpreter that Firstcall runs on, unless one is named: make PYTHON=python3.12 test
@@ -25,6 +25,7 @@ help:
 	@echo 'make worlds [WORLDS=50] [SEED=$(SEED)]    the same worlds through the pipeline on Kafka, workers being killed'
 	@echo 'make prove [EVENTS=$(EVENTS)]       the long proof: a large population through killed workers equals the reference'
 	@echo 'make bench [EVENTS=$(EVENTS)]       events a second, and CPU, of the whole job'
+	@echo 'make bench-queries [ROWS=50000000]   what dashboards ask, on so many rows'
 	@echo 'make install | lint | format | types | lock | clean'
 
 install: $(VENV)/.installed
@@ -68,6 +69,10 @@ prove: install
 
 bench: install
 	$(BIN)/python -m tests.benchmark --events $(EVENTS)
+
+ROWS ?= 50000000
+bench-queries: install
+	$(BIN)/python -m tests.benchmark_queries --rows $(ROWS)
 
 demo: install
 	@$(BIN)/firstcall demo --developers $(DEVELOPERS) --seed $(SEED) --days $(DAYS) $(ARGS)
