@@ -1,7 +1,7 @@
 # make demo    everything, from nothing to numbers, on this machine
 # make test    everything the tests need, and the tests
 .DEFAULT_GOAL := help
-.PHONY: help install lint format types test laws worlds prove bench bench-queries demo lock clean
+.PHONY: help install lint format types test laws worlds prove long bench bench-queries demo lock clean
 .DELETE_ON_ERROR:
 
 # The first interpreter that Firstcall runs on, unless one is named: make PYTHON=python3.12 test
@@ -24,6 +24,7 @@ help:
 	@echo 'make laws [WORLDS=10000] [SEED=$(SEED)]   the law: so many random worlds through the core, also through crashes and erasures'
 	@echo 'make worlds [WORLDS=50] [SEED=$(SEED)]    the same worlds through the pipeline on Kafka, workers being killed'
 	@echo 'make prove [EVENTS=$(EVENTS)]       the long proof: a large population through killed workers equals the reference'
+	@echo 'make long                  every long proof: worlds, the population, retroactivity and bounds of state in full'
 	@echo 'make bench [EVENTS=$(EVENTS)]       events a second, and CPU, of the whole job'
 	@echo 'make bench-queries [ROWS=50000000]   what dashboards ask, on so many rows'
 	@echo 'make install | lint | format | types | lock | clean'
@@ -66,6 +67,10 @@ worlds: install
 EVENTS ?= 1000000
 prove: install
 	FIRSTCALL_TEST_EVENTS=$(EVENTS) $(BIN)/python -m pytest -m long tests/test_proof.py
+
+# Every long proof there is, one after the other.
+long: install
+	$(BIN)/python -m pytest -m long --timeout=0 $(PYTEST_ARGS)
 
 bench: install
 	$(BIN)/python -m tests.benchmark --events $(EVENTS)

@@ -37,6 +37,7 @@ from schemas.definitions import Definitions
 from schemas.definitions import load as load_definitions
 from schemas.settings import Settings
 from sinks.connection import Address, connect
+from sinks.settling import settle
 from streams.normalise import Normaliser
 
 #: The demo's own, so that the same seed gives the same names of API keys everywhere. Worth nothing elsewhere.
@@ -132,6 +133,8 @@ def show_summary(settings: Settings, definitions: Definitions, console: Console)
     """Ask the queries of the summary and print the answers."""
     client = connect(Address.parse(settings.clickhouse_address))
     try:
+        # The sink does so every few seconds; the summary is of everything.
+        settle(client)
         for name, given, title in SUMMARY:
             query = queries.find_query(name)
             assert isinstance(query, queries.Query), f"the summary names {name}"

@@ -151,6 +151,7 @@ def test_a_visitor_identified_after_400_days_takes_them_all_along(world):
     assert after.developers["ada"]["first_touch"]["campaign"] == "spring"
 
 
+@pytest.mark.long
 def test_a_keys_owner_learned_late_and_an_earlier_one_learned_later(world):
     before = world.learn(*calls(api_key=KEY))
     assert world.owners(before) == {(BY_KEY, ""): 400}
@@ -208,6 +209,7 @@ def test_a_merge_after_400_days_joins_them_and_its_un_merge_sends_them_home(worl
         assert getattr(home, numbers) == getattr(before, numbers), numbers
 
 
+@pytest.mark.long
 def test_a_company_learned_late_and_the_keys_company_learned_later(world):
     before = world.learn(*reads(user_id="ada"), key_created(FIRST_DAY, user_id="ada", api_key=KEY), *calls(api_key=KEY))
     assert world.owners(before) == {("ada", ""): 802}
@@ -236,6 +238,7 @@ def test_a_company_learned_late_and_the_keys_company_learned_later(world):
     assert active(keyed, "active_companies", "company", MONDAY) == companies + 1
 
 
+@pytest.mark.long
 def test_a_laptop_that_was_shared_all_the_time_is_split_when_its_users_are_learned(world):
     before = world.learn(*reads(anonymous_id="adas-laptop"))
     assert world.owners(before) == {(ON_LAPTOP, ""): 401}

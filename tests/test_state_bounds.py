@@ -72,7 +72,7 @@ def call(time: int, number: int, name: str = "API Call", **fields: str) -> Event
 # API keys
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_key_with_a_million_calls_stays_small(streams):
     """A million calls over ten years, each routed."""
     streams.take((call(MONDAY + i * 10 * YEAR // 1_000_000, i, api_key=KEY) for i in range(1_000_000)), batch=20_000)
@@ -220,7 +220,7 @@ def test_a_company_of_twenty_thousand_developers_has_a_row_for_each(streams):
 # On Kafka
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_heaviest_row_passes_through_kafka_and_comes_back_from_the_changelog(broker, unique, tmp_path):
     records = [record(message) for message in heaviest_messages()]
     late = record(identify(MONDAY, "ada", anonymous_id="tagged"))

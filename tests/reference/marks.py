@@ -153,6 +153,7 @@ def is_bot(definitions: Definitions, properties: dict[str, Any], context: dict[s
 
 def _first_bytes(text: str) -> str:
     """The longest beginning of whole characters that is not over the limit."""
+    text = text[:MAX_BYTES]
     while len(text.encode()) > MAX_BYTES:
         text = text[:-1]
     return text
