@@ -59,7 +59,7 @@ class Kept(Arrived):
         return users, set(self.aliases_of_users(users))
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(delivered=worlds().flatmap(deliveries), seed=st.integers(0, 1000))
 def test_clickhouse_and_memory_say_the_same(address: Address, delivered: list[Record], seed: int) -> None:
     write(address, delivered)

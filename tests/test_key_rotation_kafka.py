@@ -16,7 +16,7 @@ from tests.reference import Record, differences
 from tests.rotation import NEWER, OLDEST, Secrets, expected, seen_alone
 from tests.worlds import record
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 NAMED_KEY = re.compile(rb'"api_?key": ?"([^"]+)"', re.IGNORECASE)
 

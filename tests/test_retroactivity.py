@@ -174,6 +174,7 @@ def test_a_keys_owner_learned_late_and_an_earlier_one_learned_later(world):
     assert active(bob, "active_developers", "developer", MONDAY) == developers + 1
 
 
+@pytest.mark.long
 def test_a_merge_after_400_days_joins_them_and_its_un_merge_sends_them_home(world):
     before = world.learn(
         *reads(user_id="ada-before"),
