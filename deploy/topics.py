@@ -148,11 +148,7 @@ def lags(client: KafkaAdminClient, consumed: Mapping[str, Iterable[str]]) -> lis
     """
     existing = set(client.list_topics())
     topics = {topic for names in consumed.values() for topic in names} & existing
-    partitions = [
-        TopicPartition(each["name"], partition["partition_index"])
-        for each in (client.describe_topics(sorted(topics)) if topics else [])
-        for partition in each["partitions"]
-    ]
+    partitions = _partitions(client, topics)
     if not partitions:
         return []
     committed = {group: committed_by(client, group) for group in consumed}
@@ -180,13 +176,20 @@ def members_of(client: KafkaAdminClient, group: str) -> int:
     return len(found["members"]) if found["group_state"] == "Stable" else 0
 
 
-def ends_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[TopicPartition, int]:
-    """The offsets after the last records of topics; no entry for a partition without records."""
-    partitions = [
+def _partitions(client: KafkaAdminClient, names: Iterable[str]) -> list[TopicPartition]:
+    """The partitions of topics that exist."""
+    wanted = sorted(names)
+    return [
         TopicPartition(each["name"], partition["partition_index"])
-        for each in client.describe_topics(sorted(names))
+        # Asked for no topic, Kafka tells of all.
+        for each in (client.describe_topics(wanted) if wanted else [])
         for partition in each["partitions"]
     ]
+
+
+def ends_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[TopicPartition, int]:
+    """The offsets after the last records of topics; no entry for a partition without records."""
+    partitions = _partitions(client, names)
     first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
     end = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
     return {each: end[each].offset for each in partitions if end[each].offset > first[each].offset}

@@ -24,7 +24,7 @@ from sinks.scribe import Scribe
 from sinks.settling import Settling
 from sinks.sink import Sink
 from streams import topology
-from streams.erasure_feed import ErasureFeed
+from streams.erasure_feed import RETRY_SECONDS, ErasureFeed
 from streams.erasure_marks import ErasureMarks
 from streams.normalise import Normaliser
 
@@ -36,7 +36,6 @@ WAIT_SECONDS: Final = 0.1
 #: For so long a full batch just waits. After it the group must hear of this member again; that takes pausing, which throws
 #: away what was fetched ahead.
 QUIET_SECONDS: Final = 5.0
-ERASURES_RETRY_SECONDS: Final = 0.5
 
 Positions = dict[tuple[str, int], int]
 
@@ -149,7 +148,7 @@ class Delivery:
                 self._erasures.refresh()
             except KafkaException as error:
                 log.warning("who was erased is not known; events wait", error=error.args[0].str())
-                self._stop.wait(ERASURES_RETRY_SECONDS)
+                self._stop.wait(RETRY_SECONDS)
         return True
 
     def _launch(self) -> None:

@@ -29,7 +29,7 @@ from schemas.kafka_options import KafkaOptions
 from schemas.settings import Settings
 from streams import stages, topology
 from streams.delivery import Delivery
-from streams.erasure_feed import ErasureFeed
+from streams.erasure_feed import RETRY_SECONDS, ErasureFeed
 from streams.erasure_marks import ErasureMarks
 from streams.lease import Lease, LeaseLostError
 from streams.normalise import Normaliser
@@ -50,7 +50,6 @@ SESSION_SECONDS: Final = 12.0
 LEASE_CHECK_SECONDS: Final = 1.0
 #: For so long the brokers may leave unanswered who was erased before the worker stops; without it no event is taken.
 ERASURES_WITHIN_SECONDS: Final = 60.0
-ERASURES_RETRY_SECONDS: Final = 0.5
 
 #: What an agent does with a batch: whether it has finished it.
 Work = Callable[[Batch, Message], Awaitable[bool]]
@@ -113,7 +112,7 @@ class Worker:
                     if perf_counter() > end:
                         raise
                     log.warning("erasures_unknown", error=error.args[0].str())
-                    await asyncio.sleep(ERASURES_RETRY_SECONDS)
+                    await asyncio.sleep(RETRY_SECONDS)
 
     def _fold(self, name: str, topic: str, stage: Stage, partitions: int | None = None) -> None:
         """Declare a table and the agent that folds a topic into it."""

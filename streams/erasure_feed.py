@@ -22,6 +22,8 @@ from streams.topology import ERASURES
 FRESH_SECONDS: Final = 2.0
 #: How long they may take for an answer.
 ANSWER_SECONDS: Final = 5.0
+#: How long to wait before they are asked again.
+RETRY_SECONDS: Final = 0.5
 
 _PARTITION: Final = 0
 

@@ -41,7 +41,8 @@ _RESERVED = tuple(f"{kind}:" for kind in ALIAS_KINDS[1:])
 class Normaliser:
     """Turns messages into events under one set of definitions and key secrets.
 
-    `secrets`: the HMAC secrets, the oldest first: its hashes are the keys' aliases. `erased`: whose events are void. Holds caches only; calls do not influence each other.
+    `secrets`: the HMAC secrets, the oldest first: its hashes are the keys' aliases. `erased`: whose events are void.
+    Holds caches only; calls do not influence each other.
     """
 
     def __init__(self, definitions: Definitions, secrets: Sequence[bytes], erased: ErasureMarks | None = None) -> None:

@@ -117,7 +117,7 @@ def _joined(plan: Plan, state: WebAlias, updates: list[AliasUpdate]) -> WebAlias
         return state
     limits = plan.definitions.limits
     links = join_links(state.links, (link for update in updates for link in update.users))
-    if is_crowded(limits, links):
+    if links is not state.links and is_crowded(limits, links):
         return CROWDED
     if state.automated:
         return state if links is state.links else WebAlias(links, [], True, {})

@@ -15,6 +15,7 @@ from uuid import uuid4
 import hypothesis
 import pytest
 import yaml
+from clickhouse_connect.driver import Client
 
 from deploy.broker import LocalBroker, Missing, availability, jars_directory
 from deploy.claim import ServiceError
@@ -25,6 +26,7 @@ from sinks.connection import Address, connect
 from sinks.migrations import migrate
 from streams.topology import source_of
 from tests.reference import Record
+from tests.tables import empty_tables, fresh_database
 
 # A shared machine may stall any example, so none has a deadline.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -167,3 +169,24 @@ def simulated() -> list[Record]:
     """The records of a simulated population, with what is unusual in it, as they would come."""
     population = Population(seed=3, target_events=6_000)
     return [Record(source_of(topic), value, NOW_MS) for topic, value in population.messages()]
+
+
+@pytest.fixture(scope="module")
+def address(clickhouse: str) -> Iterator[Address]:
+    """A database with all tables and views for the tests of one file."""
+    with fresh_database(clickhouse) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def connected(address: Address) -> Iterator[Client]:
+    """A client of that database, with the rows that there are."""
+    with connect(address) as client:
+        yield client
+
+
+@pytest.fixture
+def client(connected: Client) -> Client:
+    """The same with no rows."""
+    empty_tables(connected)
+    return connected

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from clickhouse_connect.driver import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +13,6 @@ from deploy.in_process import InProcess
 from deploy.population import INTERNAL_DOMAIN, Population
 from schemas.configuration import load_settings
 from schemas.definitions import build
-from sinks.connection import Address, connect
 from tests.audited import compared, differences, load, unproven
 from tests.tables import empty_tables, fresh_database
 from tests.worlds import (
@@ -37,24 +34,6 @@ from tests.worlds import (
 )
 
 DEFINITIONS = small_definitions()
-
-
-@pytest.fixture(scope="module")
-def address(clickhouse: str) -> Iterator[Address]:
-    with fresh_database(clickhouse) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def connected(address: Address) -> Iterator[Client]:
-    with connect(address) as client:
-        yield client
-
-
-@pytest.fixture
-def client(connected: Client) -> Client:
-    empty_tables(connected)
-    return connected
 
 
 # Nothing is wrong

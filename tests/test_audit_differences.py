@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,7 +15,6 @@ from deploy.cli import app
 from sinks.connection import Address, connect
 from sinks.migrations import load_migrations, migrate
 from tests.audited import differences, load, working_tables
-from tests.tables import empty_tables, fresh_database
 from tests.worlds import (
     MINUTE,
     MONDAY,
@@ -30,24 +29,6 @@ from tests.worlds import (
 )
 
 DEFINITIONS = small_definitions()
-
-
-@pytest.fixture(scope="module")
-def address(clickhouse: str) -> Iterator[Address]:
-    with fresh_database(clickhouse) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def connected(address: Address) -> Iterator[Client]:
-    with connect(address) as client:
-        yield client
-
-
-@pytest.fixture
-def client(connected: Client) -> Client:
-    empty_tables(connected)
-    return connected
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from random import Random
 
 import msgspec
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,18 +20,12 @@ from streams.erasure_marks import ErasureMarks
 from streams.normalise import Normaliser, content_hash
 from tests.contract_reader import wire
 from tests.reference import Record
-from tests.tables import empty_tables, fresh_database
+from tests.tables import empty_tables
 from tests.test_law_core import DEFINITIONS
 from tests.test_law_erasure import Arrived
 from tests.worlds import DAY, MONDAY, SECRETS, deliveries, worlds
 
 WEEK = 7 * DAY
-
-
-@pytest.fixture(scope="module")
-def address(clickhouse: str) -> Iterator[Address]:
-    with fresh_database(clickhouse) as address:
-        yield address
 
 
 def write(address: Address, records: list[Record]) -> None:

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from deploy.in_process import InProcess
 from schemas.configuration import load_settings
-from sinks.connection import connect
 from tests.conftest import ROOT
 from tests.contract_reader import read_contract, rows, wire
 from tests.rotation import (
@@ -24,7 +23,7 @@ from tests.rotation import (
     rotated_worlds,
     under_first_hashes,
 )
-from tests.tables import empty_tables, fresh_database
+from tests.tables import empty_tables
 from tests.test_read_contract import assert_equal
 from tests.worlds import DAY, MONDAY, api_call, key_created, merge, record
 
@@ -33,24 +32,6 @@ KEY = "sk_live_1"
 H1, H2 = hashed(KEY, OLDEST), hashed(KEY, NEWER)
 
 Load = Callable[[Sequence[Told]], None]
-
-
-@pytest.fixture(scope="module")
-def address(clickhouse):
-    with fresh_database(clickhouse) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def connected(address):
-    with connect(address) as client:
-        yield client
-
-
-@pytest.fixture
-def client(connected):
-    empty_tables(connected)
-    return connected
 
 
 @pytest.fixture

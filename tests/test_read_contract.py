@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from sinks.connection import connect
 from sinks.row_writer import RowWriter
 from sinks.sink import Sink
 from streams.clock import text
@@ -20,7 +19,7 @@ from streams.normalise import Normaliser
 from streams.outbox import Message
 from tests.contract_reader import read_contract, rows, usage_differences, wire
 from tests.reference import Published, Record, compute, differences
-from tests.tables import empty_tables, fresh_database
+from tests.tables import empty_tables
 from tests.worlds import (
     DAY,
     HOUR,
@@ -43,24 +42,6 @@ from tests.worlds import (
 
 DEFINITIONS = small_definitions()
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as the client gives a time of UTC
-
-
-@pytest.fixture(scope="module")
-def address(clickhouse):
-    with fresh_database(clickhouse) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def connected(address):
-    with connect(address) as client:
-        yield client
-
-
-@pytest.fixture
-def client(connected):
-    empty_tables(connected)
-    return connected
 
 
 @pytest.fixture

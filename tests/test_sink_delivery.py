@@ -28,7 +28,7 @@ from sinks.sink import TABLE_BY_TOPIC
 from streams import topology
 from streams.normalise import Normaliser
 from tests.contract_reader import rows
-from tests.tables import empty_tables, fresh_database
+from tests.tables import empty_tables
 from tests.worlds import MONDAY, SECRETS, page_viewed, small_definitions
 
 PARTITIONS = 2
@@ -110,12 +110,6 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come about"
         time.sleep(0.05)
-
-
-@pytest.fixture(scope="module")
-def address(clickhouse):
-    with fresh_database(clickhouse) as address:
-        yield address
 
 
 @pytest.fixture

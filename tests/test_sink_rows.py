@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from schemas.event import ALIAS_KINDS, Event
-from sinks.connection import StatementError, connect
+from sinks.connection import StatementError
 from sinks.row_writer import RowWriter
 from sinks.settling import settle
 from sinks.sink import TABLE_BY_TOPIC, Sink
@@ -18,7 +18,6 @@ from streams import topology
 from streams.local import LocalRunner
 from streams.normalise import Normaliser, content_hash
 from tests.contract_reader import ms, rows, wire
-from tests.tables import empty_tables, fresh_database
 from tests.worlds import (
     SECRETS,
     api_call,
@@ -33,24 +32,6 @@ from tests.worlds import (
 DEFINITIONS = small_definitions()
 NOON = at("2026-01-05 12:00")
 NO_EVENT = b"no event"
-
-
-@pytest.fixture(scope="module")
-def address(clickhouse):
-    with fresh_database(clickhouse) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def connected(address):
-    with connect(address) as client:
-        yield client
-
-
-@pytest.fixture
-def client(connected):
-    empty_tables(connected)
-    return connected
 
 
 @pytest.fixture

@@ -15,30 +15,12 @@ from sinks.sink import Sink
 from streams.clock import text
 from streams.normalise import Normaliser
 from tests.contract_reader import rows, usage_differences
-from tests.tables import empty_tables, fresh_database
+from tests.tables import empty_tables
 from tests.worlds import DAY, HOUR, MINUTE, MONDAY, SECRETS, api_call, key_alias, page_viewed, small_definitions
 
 WEEK = 7 * DAY
 BY_DEVELOPER = "SELECT developer_id, sum(events) FROM usage_resolved GROUP BY 1 ORDER BY 1"
 BY_DAY = "SELECT toString(day), sum(events) FROM usage GROUP BY 1 ORDER BY 1"
-
-
-@pytest.fixture(scope="module")
-def address(clickhouse):
-    with fresh_database(clickhouse) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def connected(address):
-    with connect(address) as client:
-        yield client
-
-
-@pytest.fixture
-def client(connected):
-    empty_tables(connected)
-    return connected
 
 
 @pytest.fixture
