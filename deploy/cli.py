@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from deploy import data_commands
+from deploy.alerts.command import alerts
 from deploy.terminal import definitions_or_exit, fail, failures_told, out, settings_or_exit
 
 app = typer.Typer(
@@ -39,7 +40,7 @@ def main() -> None:
 
 @app.command()
 def up(workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers to run.")] = 1) -> None:
-    """Run everything on this machine: broker and ClickHouse unless given, topics, tables, worker, sink.
+    """Run everything on this machine: broker and ClickHouse unless given, topics, tables, worker, sink, alerts.
 
     Example: `firstcall up --workers 2`
     """
@@ -52,6 +53,7 @@ def up(workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker
         stack.create_tables()
         stack.create_topics()
         stack.start_streams(workers)
+        stack.start_alerts()
         out.print(
             f"\nProducers write to {stack.settings.brokers}. Try: `firstcall generate`, `firstcall query`. Ctrl-C ends all."
         )
@@ -198,7 +200,7 @@ def version() -> None:
         out.print(f"  {name} {installed_version(name)}", highlight=False)
 
 
-for command in (data_commands.generate, data_commands.replay, data_commands.query, data_commands.demo):
+for command in (data_commands.generate, data_commands.replay, data_commands.query, data_commands.demo, alerts):
     app.command()(command)
 
 if __name__ == "__main__":
