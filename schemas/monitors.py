@@ -141,7 +141,7 @@ Channel = Annotated[AlertmanagerChannel | SlackChannel | WebhookChannel, Field(d
 class Monitors(_Model):
     """The whole section. Two weeks of past are the least that anything can be said from."""
 
-    false_alarms_per_month: float = Field(default=0.25, gt=0, le=100, description="Of all monitors together, at most.")
+    false_alarms_per_month: float = Field(default=1.0, gt=0, le=100, description="Of all monitors together, at most.")
     weeks: int = Field(default=8, ge=2, le=26, description="How many past weeks predict.")
     minimum_weeks: int = Field(default=2, ge=2, le=26)
     minimum_expected: float = Field(default=10, ge=1, description="Fewer expected in the time of a drop: no alert.")

@@ -198,13 +198,13 @@ def query_of(monitor: Monitor, scope: Scope, after: int) -> str:
     name, parameters = reading_of(monitor, [scope.segment] if scope.segment else [])
     given = [*parameters.items(), ("from", _time(after * HOUR_MS).removesuffix(" UTC"))]
     return " ".join(
-        ["firstcall", "query", name, *(f"-p {shlex.quote(f'{key}={value}')}" for key, value in given if value != "[]")]
+        ["firstcall", "query", name, *(f"-p {shlex.quote(f'{key}={value}')}" for key, value in given if value)]
     )
 
 
 def reading_of(monitor: Monitor, segments: list[str]) -> tuple[str, Mapping[str, str]]:
     """The named query that a monitor reads, and its parameters but for the time."""
-    by = "[" + ",".join(f"'{segment}'" for segment in segments) + "]"
+    by = ",".join(segments)
     if isinstance(monitor, ActivationsMonitor):
         return "hourly-activations", {"level": monitor.level, "definition": monitor.definition, "segments": by}
     if isinstance(monitor, ConversionMonitor | FirstCallMonitor):

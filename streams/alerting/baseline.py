@@ -95,7 +95,7 @@ def learn(series: Series, *, weeks: int, usable: Array | None = None) -> Habits:
         trials = _until_day(series.trials, series.until, day, weeks)
         fitted = mask * trials * _usual_share(past * mask, trials * mask)
         chance = fitted * (1 - np.divide(fitted, trials, out=np.zeros_like(fitted), where=trials > 0))
-    day_variance, week_variance = _variances(past * mask, fitted, chance, per_slot=series.trials is None)
+    day_variance, week_variance = _variances(past * mask, fitted, chance, mask, per_slot=series.trials is None)
     return Habits(
         day, float(mask.sum()) / WEEK, growth, growth_variance, day_variance, week_variance, mask[::-1].ravel()
     )
@@ -144,10 +144,10 @@ def _usual_share(succeeded: Array, tried: Array) -> Array:
 
 
 def _usable(series: Series, usable: Array | None) -> Array:
-    """1 for each hour that may be learned from: none before the first event."""
+    """1 for each hour that may be learned from: those after the hour of the first event, which may be there in part only."""
     given = np.ones_like(series.counts) if usable is None else usable.copy()
     seen = np.flatnonzero(series.counts if series.trials is None else series.trials)
-    given[: seen[0] if len(seen) else len(given)] = 0.0
+    given[: seen[0] + 1 if len(seen) else len(given)] = 0.0
     return given
 
 
@@ -223,19 +223,20 @@ def _growth(past: Array, mask: Array) -> tuple[float, float]:
     return float(np.clip(slope, GROWTH_LEAST, GROWTH_MOST)), 1.0 / precision
 
 
-def _variances(seen: Array, fitted: Array, chance: Array, *, per_slot: bool) -> tuple[float, float]:
+def _variances(seen: Array, fitted: Array, chance: Array, mask: Array, *, per_slot: bool) -> tuple[float, float]:
     """Relative variances of whole days and of whole weeks, beside chance, by the method of moments.
 
     `chance`: the variance of each hour by chance alone. `per_slot`: each hour of the week was fitted by itself, which brings a
     day nearer to its fit by one part in the number of weeks.
     """
     days, expected = _days(seen), _days(fitted)
-    known = expected > 0
+    # Parts of days and weeks vary for other reasons.
+    known = (expected > 0) & (_days(mask) >= 0.75 * DAY)
     weeks = np.broadcast_to(np.maximum(known.sum(axis=0, keepdims=True), 1), days.shape)
     freedom = np.where(weeks > 1, weeks / np.maximum(weeks - 1, 1), 1.0) if per_slot else np.ones_like(days)
     day = _moment(days[known], expected[known], _days(chance)[known], freedom[known])
     week_seen, week_expected, week_chance = seen.sum(axis=1), fitted.sum(axis=1), chance.sum(axis=1)
-    there = week_expected > 0
+    there = (week_expected > 0) & (mask.sum(axis=1) >= 0.5 * WEEK)
     count = int(there.sum())
     week = _moment(
         week_seen[there], week_expected[there], week_chance[there], np.full(count, count / max(count - 2, 1))

@@ -4,13 +4,13 @@
 -- from_stage = signup: the stage that was entered
 -- to_stage = first_call: the stage that is to be entered
 -- within_minutes = 180: within so long
--- segments = []: columns of the first touch to count by, beside all together: ['campaign','source'], or company
+-- segments = : what to count by, beside all together, as `source,campaign`: columns of the first touch, or company
 -- from = : hours that end after this time, UTC; empty for all
 -- to = : hours that end at this time at the latest; empty for all
 WITH
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
     coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,
-    arrayConcat([''], {segments:Array(String)}) AS wanted,
+    arrayConcat([''], if({segments:String} = '', [], splitByChar(',', {segments:String}))) AS wanted,
     stages[{from_stage:String}] + toIntervalMinute({within_minutes:UInt32}) AS decided_at
 SELECT
     segment,
