@@ -1,7 +1,7 @@
 # make demo    everything, from nothing to numbers, on this machine
 # make test    everything the tests need, and the tests
 .DEFAULT_GOAL := help
-.PHONY: help install lint format types test prove bench demo lock clean
+.PHONY: help install lint format types test prove alerts-score bench demo lock clean
 .DELETE_ON_ERROR:
 
 # The first interpreter that Firstcall runs on, unless one is named: make PYTHON=python3.12 test
@@ -23,6 +23,7 @@ help:
 	@echo 'make test [PYTEST_ARGS=...]   install, lint, check types, test'
 	@echo 'make prove [EVENTS=$(EVENTS)]       the long proof: a large population through killed workers equals the reference'
 	@echo 'make bench [EVENTS=$(EVENTS)]       events a second, and CPU, of the whole job'
+	@echo 'make alerts-score [WORLDS=$(WORLDS)]    drops found, delays and false alarms of the alerts, on simulated incidents'
 	@echo 'make install | lint | format | types | lock | clean'
 
 install: $(VENV)/.installed
@@ -53,6 +54,11 @@ test: install lint types
 EVENTS ?= 1000000
 prove: install
 	FIRSTCALL_TEST_EVENTS=$(EVENTS) $(BIN)/python -m pytest -m long tests/test_proof.py
+
+# How many drops the alerts find, how soon, and how often they are wrong, on worlds with known incidents.
+WORLDS ?= 20
+alerts-score: install
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.alert_score --worlds $(WORLDS)
 
 bench: install
 	$(BIN)/python -m tests.benchmark --events $(EVENTS)

@@ -147,7 +147,7 @@ def _line(case: Case, of: Iterable[tuple[Outcome, Outcome, Outcome]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--worlds", type=int, default=60, help="worlds of each kind; three times as many without incident"
+        "--worlds", type=int, default=20, help="worlds of each kind; three times as many without incident"
     )
     parser.add_argument("--tuning", action="store_true", help="the seeds that rules are chosen on")
     parser.add_argument("--only", default="", help="kinds whose title holds this")

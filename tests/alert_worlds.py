@@ -123,14 +123,14 @@ def _incident(chance: np.random.Generator, shape: Shape, drop: float) -> tuple[A
 def fixed_threshold(world: World) -> Array:
     """1 where the last 24 hours hold fewer than 70 % of what 24 hours held on average in the past."""
     counts = world.counts[ALL]
-    return (_last_day(counts) < 0.7 * counts[: world.start].mean() * DAY).astype(np.float64)
+    return np.asarray(_last_day(counts) < 0.7 * counts[: world.start].mean() * DAY, dtype=np.float64)
 
 
 def last_week(world: World) -> Array:
     """1 where the last 24 hours hold fewer than 70 % of what the same hours held a week ago."""
     day = _last_day(world.counts[ALL])
     before = np.concatenate([day[:WEEK], day[:-WEEK]])
-    return (day < 0.7 * before).astype(np.float64)
+    return np.asarray(day < 0.7 * before, dtype=np.float64)
 
 
 def _last_day(counts: Array) -> Array:

@@ -60,7 +60,8 @@ def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def known(url: str) -> list[dict[str, Any]]:
     with urllib.request.urlopen(f"{url}/api/v2/alerts") as answer:
-        return json.load(answer)
+        found: list[dict[str, Any]] = json.load(answer)
+        return found
 
 
 def tell(url: str, alert: Alert) -> None:

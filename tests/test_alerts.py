@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+import yaml
+from typer.testing import CliRunner
 
 from deploy.alerts.alert import Alert
 from deploy.alerts.channels import signature
 from deploy.alerts.judge import Judge
 from deploy.alerts.readings import read_longest_gap, read_newest, read_series
 from deploy.alerts.watch import Watch
+from deploy.cli import app
 from schemas.definitions import build as build_definitions
 from schemas.monitors import Monitors, SilenceMonitor, build
 from sinks.connection import Address, connect
@@ -459,3 +462,35 @@ def test_segments_are_counted_beside_all(dropped):
     assert set(series) == {ALL, Scope("source", "ads"), Scope("source", "docs")}
     parts = sum(each.counts for scope, each in series.items() if scope != ALL)
     assert np.array_equal(parts, series[ALL].counts)
+
+
+def test_an_alert_whose_monitor_is_gone_is_withdrawn(dropped, receiver):
+    channel = {"kind": "webhook", "url": receiver.url}
+    for watched in (ACTIVATIONS, {"tokens": {"kind": "active_tokens"}}):
+        watch = Watch(dropped, monitors(watched, own=channel), None, now_ms=lambda: NOW_HOUR * HOUR_MS)
+        watch.look(NOW_HOUR * HOUR_MS)
+        delivered(watch)
+        watch.stop()
+    assert rows(dropped, "SELECT state, reason FROM alerts") == [{"state": "resolved", "reason": "withdrawn"}]
+    assert [json.loads(body)["state"] for _, body in receiver.got] == ["firing", "resolved"]
+
+
+def test_the_command_says_where_each_monitor_stands_and_tries_the_channels(dropped, database, receiver, tmp_path):
+    file = tmp_path / "firstcall.yaml"
+    file.write_text(
+        yaml.safe_dump(
+            {"monitors": {"watch": ACTIVATIONS, "channels": {"own": {"kind": "webhook", "url": receiver.url}}}}
+        )
+    )
+    environment = {"FIRSTCALL_CLICKHOUSE": database, "FIRSTCALL_CONFIG": str(file), "COLUMNS": "200"}
+    at = f"{datetime.fromtimestamp(NOW_HOUR * 3600 + 900, UTC):%Y-%m-%dT%H:%M}"
+    told = CliRunner().invoke(app, ["alerts", "--once", "--at", at], env=environment)
+    assert told.exit_code == 0, told.output
+    assert "dropped" in told.output
+    assert "Activations 'first_call' of developers are down" in told.output
+    assert rows(dropped, "SELECT * FROM alerts") == []
+    tried = CliRunner().invoke(app, ["alerts", "--test"], env=environment)
+    assert tried.exit_code == 0, tried.output
+    assert json.loads(receiver.got[0][1])["monitor"] == "test"
+    wrong = CliRunner().invoke(app, ["alerts"], env=environment | {"FIRSTCALL_CONFIG": str(tmp_path / "none.yaml")})
+    assert wrong.exit_code == 2

@@ -116,11 +116,11 @@ def fell_silent(name: str, monitor: SilenceMonitor, silence: Silence, monitors: 
 
 def resolved(alert: Alert, reason: str, ended_at: int, known_at: int) -> Alert:
     """An alert that is over: `ended_at` is the likeliest end, and `known_at` when that was clear."""
-    what = (
-        f"Back to the usual level since {_time(ended_at)}"
-        if reason == "recovered"
-        else f"It has lasted so long that it is the usual level from now on ({_time(known_at)})"
-    )
+    what = {
+        "recovered": f"Back to the usual level since {_time(ended_at)}",
+        "accepted": f"It has lasted so long that it is the usual level from now on ({_time(known_at)})",
+        "withdrawn": f"No monitor watches this any more ({_time(known_at)})",
+    }[reason]
     return msgspec.structs.replace(
         alert,
         state="resolved",

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 from kafka.errors import KafkaError
 
 from deploy import topics
-from deploy.alerts.alert import Alert
+from deploy.alerts.alert import Alert, resolved
 from deploy.alerts.dispatch import Dispatch
 from deploy.alerts.judge import Judge, Judged
 from deploy.alerts.progress import Progress, read_positions
@@ -103,7 +103,12 @@ class Watch:
         for carried in judge.carried.values():
             for alert in carried.untold:
                 self._records.write_alert(alert)
-        for alert, channels in self._records.told(self._now_ms()):
+        now = self._now_ms()
+        for alert, _ in self._records.told(now):
+            if alert.state == "firing" and alert.monitor not in self._monitors.watch:
+                # Nobody will ever see it recover.
+                self._records.write_alert(resolved(alert, "withdrawn", now, now))
+        for alert, channels in self._records.told(now):
             self._posted.add((alert.alert_id, alert.state))
             if alert.state == "firing":
                 self.dispatch.keep(alert)

@@ -7,7 +7,7 @@ CREATE OR REPLACE VIEW alerts /* ON CLUSTER */
     monitor LowCardinality(String) COMMENT 'Name of the monitor in the configuration',
     kind LowCardinality(String) COMMENT 'activations, conversion, active_tokens, time_to_first_call or silence',
     state LowCardinality(String) COMMENT 'firing or resolved',
-    reason LowCardinality(String) COMMENT 'Of a resolved one: recovered, or accepted: it lasted so long that it is the usual level now',
+    reason LowCardinality(String) COMMENT 'Of a resolved one: recovered, accepted: it lasted so long that it is the usual level now; withdrawn: its monitor is gone',
     level LowCardinality(String) COMMENT 'developer or company; empty for tokens and sources',
     stage LowCardinality(String) COMMENT 'Stage, activation definition or source that it is about',
     segment LowCardinality(String) COMMENT 'Segment in which it was found or concentrates; empty: everywhere alike',
