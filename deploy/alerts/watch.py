@@ -44,7 +44,8 @@ class Watch:
         now_ms: Callable[[], int] = lambda: int(time.time() * 1000),
         **dispatch: Any,
     ) -> None:
-        self._address, self._monitors, self._publish, self._now_ms = address, monitors, publish, now_ms
+        self.monitors = monitors
+        self._address, self._publish, self._now_ms = address, publish, now_ms
         self._records = Records(address)
         self._delivered: SimpleQueue[tuple[Alert, str, int]] = SimpleQueue()
         self._undelivered: list[tuple[Alert, str, int]] = []
@@ -65,7 +66,7 @@ class Watch:
             log.warning("alerts wait for ClickHouse", error=str(error))
             return []
         found = []
-        for name in self._monitors.watch:
+        for name in self.monitors.watch:
             try:
                 with named_errors(self._address):
                     judged = judge.look(name, client, known_until)
@@ -99,20 +100,20 @@ class Watch:
             self._client.close()
 
     def _take_up(self) -> Judge:
-        judge = Judge(self._monitors, self._records.carried())
+        judge = Judge(self.monitors, self._records.carried())
         for carried in judge.carried.values():
             for alert in carried.untold:
                 self._records.write_alert(alert)
         now = self._now_ms()
         for alert, _ in self._records.told(now):
-            if alert.state == "firing" and alert.monitor not in self._monitors.watch:
+            if alert.state == "firing" and alert.monitor not in self.monitors.watch:
                 # Nobody will ever see it recover.
                 self._records.write_alert(resolved(alert, "withdrawn", now, now))
         for alert, channels in self._records.told(now):
             self._posted.add((alert.alert_id, alert.state))
             if alert.state == "firing":
                 self.dispatch.keep(alert)
-            for channel in self._monitors.channels.keys() - channels:
+            for channel in self.monitors.channels.keys() - channels:
                 self.dispatch.post(alert, channel)
         self.judge = judge
         return judge
@@ -149,6 +150,7 @@ class Watch:
 
 def run(settings: Settings, watch: Watch, stop: threading.Event) -> None:
     """Look every minute until `stop` is set. Kafka and ClickHouse may come and go."""
+    log.info("watching", monitors=len(watch.monitors.watch), channels=sorted(watch.monitors.channels))
     progress = Progress()
     looked_at = -LOOK_SECONDS
     while not stop.is_set():
