@@ -12,6 +12,7 @@ from streams.alerting.monitor import (
     MonitorState,
     Opened,
     Rules,
+    expectation,
     incident_id,
     step,
     weights_of,
@@ -174,3 +175,26 @@ def test_the_worlds_have_what_they_say():
         first, last = made.incident
         counts = made.counts[made.incident_scope]
         assert counts[first : min(last, first + WEEK)].mean() < 0.5 * counts[first - WEEK : first].mean()
+
+
+def expected_rate(state, counts, rules):
+    series = Series(len(counts), counts)
+    _, expected = expectation(state, rules, ALL, series, Memory())
+    assert expected is not None
+    return expected.mean
+
+
+def test_while_a_drop_lasts_its_own_hours_are_not_learned():
+    rules = Rules(level_hours=10_000, weeks=2)
+    counts = np.concatenate([steady(9), steady(1, rate=5.0, seed=3), steady(1, rate=5.0, seed=4)])[: -2 * DAY]
+    changes, state = run(counts, rules)
+    assert [type(change) for _, change in changes] == [Opened]
+    assert expected_rate(state, counts, rules).mean() == pytest.approx(20, rel=0.05)
+
+
+def test_after_a_drop_its_hours_are_not_learned_either():
+    rules = Rules(level_hours=10_000, weeks=2)
+    counts = np.concatenate([dip(first=10, last=120, to=0.2)[: PAST + WEEK], steady(1, seed=8)])
+    changes, state = run(counts, rules)
+    assert [type(change) for _, change in changes] == [Opened, Closed]
+    assert expected_rate(state, counts, rules)[20:110].mean() == pytest.approx(20, rel=0.07)

@@ -38,7 +38,7 @@ class Habits:
     """How a series behaves from day to day and week to week, learned up to the end of UTC day `day`.
 
     `growth`: logarithm of the growth a week; `growth_variance` of it. `day_variance`, `week_variance`: relative variances of whole days and
-    of whole weeks beside chance. `weeks`: how many there were to learn from. `usable`: 1 for each hour up to `day`, in their order,
+    of whole weeks beside chance. `weeks`: how many there are since the first hour to learn from. `usable`: 1 for each hour up to `day`, in their order,
     that may be learned from.
     """
 
@@ -82,6 +82,7 @@ def learn(series: Series, *, weeks: int, usable: Array | None = None) -> Habits:
     day = habit_day(series.until)
     mask = _until_day(_usable(series, usable), series.until, day, weeks)
     past = _until_day(series.counts, series.until, day, weeks)
+    known = _weeks_since_first(mask)
     if series.trials is None:
         mask = mask * _in_line(past, mask)
         growth, growth_variance = _growth(past, mask)
@@ -96,9 +97,7 @@ def learn(series: Series, *, weeks: int, usable: Array | None = None) -> Habits:
         fitted = mask * trials * _usual_share(past * mask, trials * mask)
         chance = fitted * (1 - np.divide(fitted, trials, out=np.zeros_like(fitted), where=trials > 0))
     day_variance, week_variance = _variances(past * mask, fitted, chance, mask, per_slot=series.trials is None)
-    return Habits(
-        day, float(mask.sum()) / WEEK, growth, growth_variance, day_variance, week_variance, mask[::-1].ravel()
-    )
+    return Habits(day, known, growth, growth_variance, day_variance, week_variance, mask[::-1].ravel())
 
 
 def expect(series: Series, habits: Habits, usable: Array | None = None) -> Expectation:
@@ -179,6 +178,12 @@ def _until_day(values: Array, until: int, day: int, weeks: int) -> Array:
     kept = values[: max(0, len(values) - (until - day * DAY))][-weeks * WEEK :]
     padded = np.concatenate([np.zeros(weeks * WEEK - len(kept)), kept])
     return np.asarray(padded.reshape(weeks, WEEK)[::-1])
+
+
+def _weeks_since_first(mask: Array) -> float:
+    """Weeks from the first usable hour to the end. Hours left out since then do not count against it: other weeks have them."""
+    usable = np.flatnonzero(mask[::-1].ravel())
+    return (mask.size - int(usable[0])) / WEEK if len(usable) else 0.0
 
 
 def _days(values: Array) -> Array:
