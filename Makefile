@@ -1,7 +1,7 @@
 # make demo    everything, from nothing to numbers, on this machine
 # make test    everything the tests need, and the tests
 .DEFAULT_GOAL := help
-.PHONY: help install lint format types test prove alerts-score bench demo lock clean
+.PHONY: help install lint format types test laws worlds prove alerts-score bench bench-queries demo lock clean
 .DELETE_ON_ERROR:
 
 # The first interpreter that Firstcall runs on, unless one is named: make PYTHON=python3.12 test
@@ -21,9 +21,12 @@ PYTEST_ARGS ?=
 help:
 	@echo 'make demo [DEVELOPERS=$(DEVELOPERS)] [SEED=$(SEED)] [DAYS=$(DAYS)] [ARGS=--serve]   run everything here, end with the numbers'
 	@echo 'make test [PYTEST_ARGS=...]   install, lint, check types, test'
+	@echo 'make laws [WORLDS=10000] [SEED=$(SEED)]   the law: so many random worlds through the core, also through crashes and erasures'
+	@echo 'make worlds [WORLDS=50] [SEED=$(SEED)]    the same worlds through the pipeline on Kafka, workers being killed'
 	@echo 'make prove [EVENTS=$(EVENTS)]       the long proof: a large population through killed workers equals the reference'
 	@echo 'make bench [EVENTS=$(EVENTS)]       events a second, and CPU, of the whole job'
-	@echo 'make alerts-score [WORLDS=$(WORLDS)]    drops found, delays and false alarms of the alerts, on simulated incidents'
+	@echo 'make bench-queries [ROWS=50000000]   what dashboards ask, on so many rows'
+	@echo 'make alerts-score [WORLDS=20]    drops found, delays and false alarms of the alerts, on simulated incidents'
 	@echo 'make install | lint | format | types | lock | clean'
 
 install: $(VENV)/.installed
@@ -50,18 +53,32 @@ types: install
 test: install lint types
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# The law on random worlds. The seed names them: the same ones come again.
+laws: WORLDS ?= 10000
+laws: install
+	FIRSTCALL_TEST_WORLDS=$(WORLDS) $(BIN)/python -m pytest --timeout=0 --hypothesis-profile=many --hypothesis-seed=$(SEED) \
+		$(filter-out tests/test_law_pipeline.py,$(wildcard tests/test_law_*.py))
+
+worlds: WORLDS ?= 50
+worlds: install
+	FIRSTCALL_TEST_WORLDS=$(WORLDS) FIRSTCALL_TEST_SEED=$(SEED) $(BIN)/python -m pytest -m long tests/test_law_pipeline.py
+
 # The long proof: so many events through killed workers equal the independent reference.
 EVENTS ?= 1000000
 prove: install
 	FIRSTCALL_TEST_EVENTS=$(EVENTS) $(BIN)/python -m pytest -m long tests/test_proof.py
 
 # How many drops the alerts find, how soon, and how often they are wrong, on worlds with known incidents.
-WORLDS ?= 20
+alerts-score: WORLDS ?= 20
 alerts-score: install
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.alert_score --worlds $(WORLDS)
 
 bench: install
 	$(BIN)/python -m tests.benchmark --events $(EVENTS)
+
+ROWS ?= 50000000
+bench-queries: install
+	$(BIN)/python -m tests.benchmark_queries --rows $(ROWS)
 
 demo: install
 	@$(BIN)/firstcall demo --developers $(DEVELOPERS) --seed $(SEED) --days $(DAYS) $(ARGS)

@@ -12,6 +12,7 @@ import typer
 
 from deploy import data_commands
 from deploy.alerts.command import alerts
+from deploy.erasure.command import erase
 from deploy.terminal import definitions_or_exit, fail, failures_told, out, settings_or_exit
 
 app = typer.Typer(
@@ -90,6 +91,7 @@ def sink() -> None:
     from deploy.local_services import require_broker, require_clickhouse
     from schemas.configuration import hmac_secrets
     from sinks.delivery import run_sink
+    from streams.erasure_marks import ErasureMarks
     from streams.normalise import Normaliser
 
     settings = settings_or_exit()
@@ -98,10 +100,13 @@ def sink() -> None:
     with failures_told():
         require_broker(settings)
         require_clickhouse(settings)
+        secrets = hmac_secrets(settings)
+        erasures = ErasureMarks([*settings.retired, *secrets])
         run_sink(
             bootstrap_servers=settings.brokers,
             clickhouse_url=settings.clickhouse_address,
-            normaliser=Normaliser(definitions, hmac_secrets(settings)),
+            normaliser=Normaliser(definitions, secrets, erasures),
+            erasures=erasures,
             app_id=settings.app_id,
             topic_name=settings.topic,
             kafka_options=settings.kafka_options.for_librdkafka(),
@@ -200,7 +205,15 @@ def version() -> None:
         out.print(f"  {name} {installed_version(name)}", highlight=False)
 
 
-for command in (data_commands.generate, data_commands.replay, data_commands.query, data_commands.demo, alerts):
+for command in (
+    data_commands.generate,
+    data_commands.replay,
+    data_commands.query,
+    data_commands.audit,
+    data_commands.demo,
+    alerts,
+    erase,
+):
     app.command()(command)
 
 if __name__ == "__main__":

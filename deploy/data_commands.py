@@ -1,4 +1,4 @@
-"""The commands about data: make some, feed some, ask about it, and the demo that does all three."""
+"""The commands about data: make some, feed some, ask about it, prove it, and the demo that does most of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from deploy.terminal import definitions_or_exit, err, fail, failures_told, out, settings_or_exit
 from schemas.configuration import hmac_secrets
@@ -157,6 +157,65 @@ def query(
                     sys.stdout.buffer.write(queries.ask_text(client, text, values, form))
         finally:
             client.close()
+
+
+def audit(
+    form: Annotated[Literal["table", "json"], typer.Option("--format", "-f", help="json is one object.")] = "table",
+    copies_within: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=3600,
+            help="Seconds by which copies of an event may lie apart. What only a later copy explains is called unproven and"
+            " is no difference; with 0 it is one.",
+        ),
+    ] = 60,
+) -> None:
+    """Compute every number anew from the events in ClickHouse, and compare it with what the streams published.
+
+    Exits with 1 if anything differs, with 2 if it could not be done. While events come in, the streams or the sink may be
+    behind: differences that are gone in the next audit were that.
+
+    Example: `firstcall audit`, or `firstcall audit --format json > audit.json`
+    """
+    from deploy.audit import report
+    from deploy.audit.run import audit as run_audit
+    from deploy.processes import StartError
+    from deploy.up import reachable_clickhouse
+    from sinks.connection import Address, ClickHouseError
+
+    settings = settings_or_exit()
+    definitions = definitions_or_exit(settings)
+    columns = (
+        SpinnerColumn(),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+    )
+    with failures_told():
+        try:
+            with (
+                reachable_clickhouse(settings, err) as reached,
+                Progress(*columns, console=err, transient=True) as progress,
+            ):
+                task = progress.add_task("Starting")
+                found = run_audit(
+                    Address.parse(reached.clickhouse_address),
+                    definitions,
+                    copies_seconds=copies_within,
+                    progress=lambda number, total, title: progress.update(
+                        task, completed=number, total=total, description=title
+                    ),
+                )
+        except (ClickHouseError, StartError) as error:
+            fail(str(error), 2)
+    if form == "json":
+        sys.stdout.buffer.write(report.as_json(found))
+    else:
+        report.show(out, found)
+    if found.wrong:
+        raise typer.Exit(1)
 
 
 def demo(

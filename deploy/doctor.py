@@ -18,6 +18,7 @@ from deploy import topics
 from deploy.broker import Available, Missing, availability
 from deploy.local_services import require_clickhouse
 from deploy.processes import StartError
+from schemas.configuration import SettingsError, hmac_secrets
 from schemas.definitions import DefinitionsError
 from schemas.definitions import load as load_definitions
 from schemas.settings import Settings
@@ -106,14 +107,24 @@ def _check_data_dir(settings: Settings) -> Iterator[Finding]:
 
 
 def _secret_found(settings: Settings) -> Finding:
-    if settings.secrets:
-        return Finding("secret", "ok", f"{len(settings.secrets)} given, the first one names API keys")
     path = settings.data_dir / "secret"
+    if settings.secrets:
+        return Finding("secret", "ok", _shown_secrets(len(settings.secrets), "given"))
     if not path.exists():
         return Finding("secret", "ok", f"none yet; one will be made in {path}")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         return Finding("secret", "wrong", f"{path} can be read by others", f"chmod 600 {path}")
-    return Finding("secret", "ok", f"generated, in {path}; keep a copy of it")
+    try:
+        secrets = hmac_secrets(settings)
+    except SettingsError as error:
+        return Finding("secret", "wrong", str(error), f"correct {path}: one secret a line, the oldest first")
+    return Finding("secret", "ok", _shown_secrets(len(secrets), f"generated, in {path}; keep a copy of it"))
+
+
+def _shown_secrets(number: int, source: str) -> str:
+    if number == 1:
+        return f"1 {source}"
+    return f"{number} {source}; the first names API keys, and whoever is seen now is known by all"
 
 
 def check_tools(settings: Settings) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from schemas.definitions import Definitions
 from schemas.settings import Settings
 from sinks.connection import Address, connect
 from sinks.row_writer import RowWriter
+from sinks.settling import settle
 from sinks.sink import Sink
 from streams.local import LocalRunner
 from streams.normalise import Normaliser
@@ -37,6 +38,7 @@ class InProcess:
     def __init__(self, settings: Settings, definitions: Definitions, secrets: Sequence[bytes]) -> None:
         address = Address.parse(settings.clickhouse_address)
         _check_empty(address)
+        self._address = address
         self._settings = settings
         self._sink = Sink(RowWriter(address), Normaliser(definitions, secrets))
         self._runner = LocalRunner(definitions, secrets, self._take_rows)
@@ -55,6 +57,9 @@ class InProcess:
             self._work_on(topic)
         self._sink.write()
         self._sink.close()
+        client = connect(self._address)
+        settle(client)
+        client.close()
         return Lost(0, "")
 
     def _work_on(self, topic: str) -> None:

@@ -13,9 +13,11 @@ from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError, Top
 
 from deploy.local_services import require_broker
 from schemas.settings import Settings
-from streams.topology import TOPICS, Topic
+from streams.topology import INPUTS, MAX_MESSAGE_BYTES, TOPICS, Topic
 
 DAY_MS = 86_400_000
+#: A group whose members have just started, or come and go, has none for a while.
+JOINED_WITHIN_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ def _compared(settings: Settings, topic: Topic, partitions: int) -> TopicState:
 
 def _creation(settings: Settings, topic: Topic) -> dict[str, Any]:
     configs: dict[str, str] = {"cleanup.policy": topic.cleanup}
+    if topic not in INPUTS:
+        configs["max.message.bytes"] = str(MAX_MESSAGE_BYTES)
     if topic.retention_days is not None:
         configs["retention.ms"] = str(-1 if topic.retention_days < 0 else topic.retention_days * DAY_MS)
     return {
@@ -151,7 +155,7 @@ def lags(client: KafkaAdminClient, consumed: Mapping[str, Iterable[str]]) -> lis
     ]
     if not partitions:
         return []
-    committed = {group: _committed(client, group) for group in consumed}
+    committed = {group: committed_by(client, group) for group in consumed}
     first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
     end = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
     found = []
@@ -176,7 +180,20 @@ def members_of(client: KafkaAdminClient, group: str) -> int:
     return len(found["members"]) if found["group_state"] == "Stable" else 0
 
 
-def _committed(client: KafkaAdminClient, group: str) -> dict[TopicPartition, int]:
+def ends_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[TopicPartition, int]:
+    """The offsets after the last records of topics; no entry for a partition without records."""
+    partitions = [
+        TopicPartition(each["name"], partition["partition_index"])
+        for each in client.describe_topics(sorted(names))
+        for partition in each["partitions"]
+    ]
+    first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+    end = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    return {each: end[each].offset for each in partitions if end[each].offset > first[each].offset}
+
+
+def committed_by(client: KafkaAdminClient, group: str) -> dict[TopicPartition, int]:
+    """The offsets up to which a group has acknowledged; none where it never has."""
     try:
         offsets = client.list_group_offsets({group: None})[group]
     except (GroupIdNotFoundError, CoordinatorNotAvailableError):

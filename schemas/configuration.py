@@ -16,11 +16,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from schemas.settings import PREFIX, Settings
+from schemas.settings import PREFIX, Settings, wrong_secrets
 
 # Read by the test suite, not by Firstcall.
 TEST_PREFIX = f"{PREFIX}TEST_"
-_HIDDEN = {"secrets", "clickhouse", "kafka_options"}
+_HIDDEN = {"secrets", "retired_secrets", "clickhouse", "kafka_options"}
 
 
 class SettingsError(ValueError):
@@ -47,9 +47,10 @@ def load_settings(**given: Any) -> Settings:
 
 
 def hmac_secrets(settings: Settings) -> tuple[bytes, ...]:
-    """The secrets that name API keys, newest first: the given ones, else the generated one of the data directory.
+    """The secrets that name API keys, oldest first: the given ones, else those in the data directory, a line each.
 
-    Generates it on first use, readable by its owner only. All processes of one data directory get the same one.
+    Generates one there on first use, readable by its owner only. All processes of one data directory get the same.
+    Raises SettingsError for a file that holds none, or wrong ones.
     """
     if settings.secrets:
         return tuple(secret.get_secret_value().encode() for secret in settings.secrets)
@@ -68,7 +69,21 @@ def hmac_secrets(settings: Settings) -> tuple[bytes, ...]:
             pass
         finally:
             Path(draft).unlink()
-    return (path.read_text("ascii").strip().encode(),)
+    return tuple(secret.encode() for secret in _secrets_in(path))
+
+
+def _secrets_in(path: Path) -> list[str]:
+    """The secrets in a file, one a line. Raises SettingsError, which shows none of them."""
+    try:
+        secrets = path.read_text("utf-8").split()
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not a text with one secret a line") from None
+    problem = wrong_secrets(secrets) if secrets else "holds no secret any more; put back the copy of it"
+    if problem:
+        raise SettingsError(f"{path}: {problem}")
+    return secrets
 
 
 def settings_in_files() -> dict[str, str]:

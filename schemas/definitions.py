@@ -41,6 +41,12 @@ class PropertyTest(_Model):
     exists: bool | None = None
     or_missing: bool = Field(default=False, description="An event without the property passes too.")
 
+    @model_validator(mode="after")
+    def _absent_or_tested(self) -> PropertyTest:
+        if self.exists is False and (self.or_missing or len(self.model_fields_set) > 1):
+            raise ValueError("`exists: false` asks for no property, so nothing else can be asked of it")
+        return self
+
 
 class Selector(_Model):
     """A condition over one event. Every part given must hold; a list means any of its values."""
@@ -123,9 +129,13 @@ class Bots(_Model):
 
 
 class Limits(_Model):
-    """Bounds. `web_alias_events`: beyond it a session or anonymous id is automated traffic."""
+    """Bounds. A session token or anonymous id with more events, users, or links (one per user and UTC day) than this is
+    automated traffic, or an id that stands for no one; with more users or links it leads to nobody any more.
+    """
 
-    web_alias_events: int = Field(default=5000, ge=1)
+    web_alias_events: int = Field(default=5_000, ge=1)
+    web_alias_users: int = Field(default=500, ge=1)
+    web_alias_links: int = Field(default=20_000, ge=1)
     future_hours: float = Field(default=24, ge=0)
 
 
@@ -157,6 +167,8 @@ class Definitions(_Model):
                 known(activation, self.activations, f"stages.{name}.activation.{level}", "activation")
                 if level not in self.activations[activation].levels:
                     raise ValueError(f"stages.{name}.activation.{level}: {activation!r} is not defined at this level")
+        if "signup" in self.stages and self.stages["signup"].selector is None:
+            raise ValueError("stages.signup: give a `selector`, by which sign-ups are counted")
         for name, definition in self.activations.items():
             known(definition.anchor, self.stages, f"activations.{name}.anchor", "stage")
             if self.stages[definition.anchor].selector is None:

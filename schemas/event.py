@@ -19,6 +19,8 @@ WEB_ALIAS_KINDS: tuple[AliasKind, ...] = ("session_token", "anonymous_id")
 
 #: The topics that producers write to, without the prefix of a deployment.
 TOPIC_BY_SOURCE: dict[Source, str] = {"web": "web-events", "api": "api-events"}
+#: Where the marks of who was erased are kept, named in the same way: they hold for all streams that read those topics.
+MARKS_TOPIC = "erasures"
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -59,6 +61,13 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     def alias(self) -> str:
         """The strongest identifier that the event carries."""
         return self.user_id or self.api_key or self.session_token or self.anonymous_id
+
+    @property
+    def merged_id(self) -> str:
+        """The user id that a merge leads elsewhere; '' if it is none of two users (a device names itself)."""
+        if self.type != "merge" or not self.user_id or self.previous_id == self.anonymous_id:
+            return ""
+        return self.previous_id
 
 
 class Rejected(msgspec.Struct, frozen=True):

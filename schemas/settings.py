@@ -7,6 +7,7 @@ name the API keys. `schemas.configuration.load_settings` reads and checks them.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -14,14 +15,15 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from schemas.event import TOPIC_BY_SOURCE
+from schemas.event import MARKS_TOPIC, TOPIC_BY_SOURCE
 from schemas.kafka_options import KafkaOptions
 
 PREFIX = "FIRSTCALL_"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 MIN_SECRET_CHARACTERS = 16
+_MAKE_ONE = "make one with `openssl rand -hex 32`"
 
-_INPUTS = frozenset(TOPIC_BY_SOURCE.values())
+_SHARED = frozenset({*TOPIC_BY_SOURCE.values(), MARKS_TOPIC})
 _BROKER = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$")
 _TOPIC_PART = re.compile(r"^[A-Za-z0-9._-]{0,100}$")
 _URL_SHAPE = "give http(s)://user:password@host:port/database"
@@ -55,6 +57,16 @@ def _clickhouse_url(value: SecretStr) -> SecretStr:
     if url.path.rstrip("/").count("/") > 1 or url.query or url.fragment:
         raise ValueError(f"has more than a database after the host; {_URL_SHAPE}")
     return value
+
+
+def wrong_secrets(secrets: Sequence[str]) -> str:
+    """What is wrong with a list of secrets, which it does not show; '' if nothing is."""
+    for position, secret in enumerate(secrets, start=1):
+        if len(secret) < MIN_SECRET_CHARACTERS:
+            return f"secret {position} has fewer than {MIN_SECRET_CHARACTERS} characters; {_MAKE_ONE}"
+        if secret in secrets[: position - 1]:
+            return f"secret {position} is there before; a new one goes to the end of the list, the oldest one is first"
+    return ""
 
 
 class Settings(BaseSettings):
@@ -92,8 +104,13 @@ class Settings(BaseSettings):
     )
     secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
-        description="HMAC secrets that name API keys, newest first, separated by commas; the first one is in use. "
-        "Required when Kafka is remote; else one is generated in the data directory. Losing it makes every known key a stranger.",
+        description="HMAC secrets that name API keys, oldest first, separated by commas: the first one names keys, a further one is on "
+        "its way to replace it (deploy/README.md, Rotating the secret). Required when Kafka is remote; else one is generated in the data "
+        "directory. Losing it makes every known key a stranger.",
+    )
+    retired_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="Secrets that name no key any more, but under which people or companies were erased (deploy/README.md, Erasing).",
     )
     app_id: str = Field(
         "firstcall",
@@ -122,21 +139,22 @@ class Settings(BaseSettings):
         "auto", description="`auto`: console on a terminal, else JSON lines."
     )
 
-    @field_validator("secrets", mode="before")
+    @field_validator("secrets", "retired_secrets", mode="before")
     @classmethod
     def _split_secrets(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return [part.strip() for part in value.replace("\n", ",").split(",") if part.strip()]
+            value = [part.strip() for part in value.replace("\n", ",").split(",") if part.strip()]
+        # The default, that there is none, is a tuple; a list is what somebody gave.
+        if isinstance(value, list) and not value:
+            raise ValueError(f"holds no secret; {_MAKE_ONE}")
         return value
 
-    @field_validator("secrets")
+    @field_validator("secrets", "retired_secrets")
     @classmethod
-    def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for position, secret in enumerate(value, start=1):
-            if len(secret.get_secret_value()) < MIN_SECRET_CHARACTERS:
-                raise ValueError(
-                    f"secret {position} has fewer than {MIN_SECRET_CHARACTERS} characters; make one with `openssl rand -hex 32`"
-                )
+    def _usable(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        problem = wrong_secrets([secret.get_secret_value() for secret in value])
+        if problem:
+            raise ValueError(problem)
         return value
 
     @field_validator("log_level", "log_format", mode="before")
@@ -177,6 +195,11 @@ class Settings(BaseSettings):
         return self.kafka or f"127.0.0.1:{self.broker_port}"
 
     @property
+    def retired(self) -> tuple[bytes, ...]:
+        """The retired secrets as keys of an HMAC."""
+        return tuple(secret.get_secret_value().encode() for secret in self.retired_secrets)
+
+    @property
     def clickhouse_address(self) -> str:
         """Where ClickHouse is: the given address, else the embedded one's place. It holds the password: not to be logged."""
         if self.clickhouse is None:
@@ -191,8 +214,8 @@ class Settings(BaseSettings):
         return f"{url.scheme}://{user}{url.hostname}:{url.port or (8443 if url.scheme == 'https' else 8123)}{url.path}"
 
     def topic(self, name: str) -> str:
-        """The name of a topic on this Kafka cluster: all but those that producers write to belong to the application id."""
-        return f"{self.topic_prefix}{name}" if name in _INPUTS else f"{self.topic_prefix}{self.app_id}-{name}"
+        """The name of a topic on this Kafka cluster: all but the inputs and who was erased belong to the application id."""
+        return f"{self.topic_prefix}{name}" if name in _SHARED else f"{self.topic_prefix}{self.app_id}-{name}"
 
     @classmethod
     def settings_customise_sources(

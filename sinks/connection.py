@@ -101,10 +101,10 @@ class Address:
         return f"{'https' if self.secure else 'http'}://{self.host}:{self.port}/{self.database}"
 
 
-def connect(address: Address, *, database: str | None = None) -> Client:
+def connect(address: Address, *, database: str | None = None, answer_seconds: int = ANSWER_SECONDS) -> Client:
     """A client whose unqualified names are those of `database`, by default the address's own.
 
-    It has no session, so threads may share it. Raises ClickHouseError.
+    It has no session, so threads may share it. `answer_seconds`: how long it may be silent. Raises ClickHouseError.
     """
     # The driver logs each error that it raises, and that is reported here again.
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
@@ -117,7 +117,7 @@ def connect(address: Address, *, database: str | None = None) -> Client:
             secure=address.secure,
             database=database or address.database,
             connect_timeout=CONNECT_SECONDS,
-            send_receive_timeout=ANSWER_SECONDS,
+            send_receive_timeout=answer_seconds,
             client_name="firstcall",
             autogenerate_session_id=False,
             # Most rows go to the same machine or rack, where compressing costs more than sending.

@@ -21,7 +21,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from sinks.connection import Address
 from sinks.row_writer import RowWriter
 from sinks.scribe import Scribe
+from sinks.settling import Settling
 from sinks.sink import Sink
+from streams import topology
+from streams.erasure_feed import ErasureFeed
+from streams.erasure_marks import ErasureMarks
 from streams.normalise import Normaliser
 
 #: Messages and time of one call that reads; bounds how long a signal waits.
@@ -32,6 +36,7 @@ WAIT_SECONDS: Final = 0.1
 #: For so long a full batch just waits. After it the group must hear of this member again; that takes pausing, which throws
 #: away what was fetched ahead.
 QUIET_SECONDS: Final = 5.0
+ERASURES_RETRY_SECONDS: Final = 0.5
 
 Positions = dict[tuple[str, int], int]
 
@@ -54,12 +59,22 @@ class _Flight(NamedTuple):
 
 
 class Delivery:
-    """One member of the sink's consumer group. Set `stop` to end `run`."""
+    """One member of the sink's consumer group. Set `stop` to end `run`.
+
+    `erasures`: who was erased, as the sink's normaliser knows it.
+    """
 
     def __init__(
-        self, consumer: Consumer, sink: Sink, writer: RowWriter, limits: BatchLimits, stop: threading.Event
+        self,
+        consumer: Consumer,
+        sink: Sink,
+        writer: RowWriter,
+        limits: BatchLimits,
+        stop: threading.Event,
+        erasures: ErasureFeed | None = None,
     ) -> None:
         self._consumer = consumer
+        self._erasures = erasures
         self._sink = sink
         self._limits = limits
         self._stop = stop
@@ -110,6 +125,8 @@ class Delivery:
             self._take(self._consumer.consume(min(room, CHUNK_MESSAGES), min(left, IDLE_SECONDS)))
 
     def _take(self, messages: list[Message]) -> None:
+        if messages and not self._hear_of_erasures():
+            return
         add, positions = self._sink.add, self._positions
         for message in messages:
             error = message.error()
@@ -122,6 +139,18 @@ class Delivery:
             offset: Any = message.offset()
             add(topic, message.value(), message.timestamp()[1], partition, offset)
             positions[topic, partition] = offset + 1
+
+    def _hear_of_erasures(self) -> bool:
+        """Wait until it is known who was erased. False if `stop` was set before."""
+        while self._erasures is not None and not self._erasures.is_fresh:
+            if self._stop.is_set():
+                return False
+            try:
+                self._erasures.refresh()
+            except KafkaException as error:
+                log.warning("who was erased is not known; events wait", error=error.args[0].str())
+                self._stop.wait(ERASURES_RETRY_SECONDS)
+        return True
 
     def _launch(self) -> None:
         """Let what is collected be written. Not while the batch before it is not written: its offsets come first."""
@@ -190,26 +219,34 @@ def run_sink(
     batch_bytes: int = 64_000_000,
     batch_seconds: float = 0.5,
     stop: threading.Event | None = None,
+    erasures: ErasureMarks | None = None,
 ) -> None:
     """Deliver until SIGTERM or SIGINT, or until `stop` is set; the signals are handled in the main thread only.
 
     `topic_name`: the name in Kafka of a topic of `streams.topology`. A batch ends with the first of `batch_rows`,
-    `batch_bytes` and `batch_seconds`. `kafka_options`: more properties for librdkafka, such as authentication. Waits for
-    ClickHouse, and for its tables. Raises ValueError for a URL that is none, KafkaException when the consumer cannot be made
+    `batch_bytes` and `batch_seconds`. `kafka_options`: more properties for librdkafka, such as authentication. `erasures`:
+    the marks that the normaliser goes by, to be kept up to date from their topic. Waits for ClickHouse, and for its tables. Raises ValueError for a URL that is none, KafkaException when the consumer cannot be made
     or fails for good.
     """
     stop = stop or threading.Event()
     address = Address.parse(clickhouse_url)
     writer = RowWriter(address)
     sink = Sink(writer, normaliser, topic_name=topic_name)
-    consumer = _make_consumer(bootstrap_servers, app_id, dict(kafka_options or {}))
+    options = dict(kafka_options or {})
+    consumer = _make_consumer(bootstrap_servers, app_id, options)
+    feed = None
+    if erasures is not None:
+        feed = ErasureFeed(erasures, topic_name(topology.ERASURES), {"bootstrap.servers": bootstrap_servers, **options})
     limits = BatchLimits(batch_rows, batch_bytes, batch_seconds)
     with _stopping(stop):
         log.info("sink started", kafka=bootstrap_servers, clickhouse=str(address), group=f"{app_id}-sink")
         try:
-            Delivery(consumer, sink, writer, limits, stop).run()
+            Settling(address, stop).start()
+            Delivery(consumer, sink, writer, limits, stop, feed).run()
         finally:
             writer.close()
+            if feed is not None:
+                feed.close()
         log.info("sink stopped")
 
 

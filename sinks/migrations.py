@@ -12,7 +12,6 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 from clickhouse_connect.driver import Client
@@ -46,8 +45,7 @@ class Migration(NamedTuple):
 def load_migrations(directory: Traversable | None = None) -> list[Migration]:
     """The files of a directory, by default the shipped ones, in the order of their numbers.
 
-    Raises MigrationError for a name that is no number and name, and for a number that is there twice. Numbers may be
-    left out: they order files that are written at the same time.
+    Raises MigrationError for a name that is no number and name, and for a number that is missing or there twice.
     """
     found = []
     for entry in (directory or files("schemas") / "sql").iterdir():
@@ -59,9 +57,9 @@ def load_migrations(directory: Traversable | None = None) -> list[Migration]:
         sql = entry.read_text("utf-8")
         found.append(Migration(int(named[1]), named[2], sql, hashlib.sha256(sql.encode()).hexdigest()))
     found.sort()
-    for before, migration in pairwise(found):
-        if migration.number == before.number:
-            raise MigrationError(f"{migration.file_name}: {before.file_name} has the same number")
+    for expected, migration in enumerate(found, start=1):
+        if migration.number != expected:
+            raise MigrationError(f"{migration.file_name}: the number {expected:03d} is expected here")
     return found
 
 
@@ -164,7 +162,7 @@ def _pending(
                 raise MigrationError(
                     f"{migration.file_name} is not the file that {address} has run on {applied_at} UTC"
                     f" as {migration.number:03d}_{name}.sql (SHA-256 {migration.checksum[:12]}, then {checksum[:12]})."
-                    f" Restore it, and put the change into a new file, {wanted[-1].number + 1:03d}_<name>.sql"
+                    f" Restore it, and put the change into a new file, {len(wanted) + 1:03d}_<name>.sql"
                 )
     return [migration for migration in wanted if migration.number not in applied]
 

@@ -2,7 +2,7 @@
 
 A key belongs to its first owner and its first company for its whole history, so no event needs to be kept. Events that
 name a user or a company themselves are kept apart in buckets, one row each, since theirs outranks the key's. The key's
-own row is bounded by one bit per hour and one entry per internal user.
+own row is bounded by one bit per hour, one entry per internal user, and the hashes that the key is known by.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import msgspec
 
 from schemas.event import visitor_id
+from streams import key_hashes
 from streams.facts import NOTHING, Facts, join, join_all
 from streams.hours import Hours, union
+from streams.key_hashes import ALONE, Hashes, Parents
 from streams.plan import Plan
-from streams.published import Subject, activity_rows, identity_row
+from streams.published import Subject, activity_rows
 from streams.rolling import Standing
 from streams.rows import row_key
 from streams.step import Step
@@ -23,9 +25,10 @@ from streams.web_aliases import tell_companies
 
 
 class ApiKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """State of one key. `owner`, `company`: the earliest evidence. `internal`: what users said of themselves, with the
+    """State of one hash of a key. `owner`, `company`: the earliest evidence. `internal`: what users said of themselves, with the
     version of their word. `hours`: active hours per environment by events that count. `visitor`: what the key
-    contributes to companies, by company, while its developer is unknown, and its facts as a subject.
+    contributes to companies, by company, while its developer is unknown, and its facts as a subject. All but `internal`
+    and `hashes` is empty where another hash is the first one.
     """
 
     owner: Link | None = None
@@ -33,6 +36,12 @@ class ApiKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
     internal: dict[str, tuple[bool, int]] = {}
     hours: dict[str, Hours] = {}
     visitor: dict[str, Facts] = {}
+    hashes: Hashes = ALONE
+
+    @property
+    def parents(self) -> Parents:
+        """Whose the key is."""
+        return self.owner, self.company
 
     def developer_of(self, bucket: Bucket) -> str:
         """The user whose the bucket's events are; '' if unknown."""
@@ -54,23 +63,77 @@ def fold(step: Step, alias: str, updates: list[AliasUpdate]) -> None:
     """Join updates into the key, tell its developers and companies what changed, publish what is new."""
     key = row_key(b"k", alias)
     before = step.rows.get(key, ApiKey) or UNKNOWN
+    hashes = key_hashes.heard(before.hashes, updates)
+    if hashes.first(alias) == alias:
+        after = _joined(step, alias, before, updates)
+    else:
+        after = _handed_over(step, alias, before, hashes.first(alias), updates)
+    if hashes is not before.hashes:
+        after = msgspec.structs.replace(after, hashes=hashes)
+    if after != before:
+        step.rows.put(key, after)
+        _tell(step, alias, before, after)
+
+
+def forget(step: Step, alias: str) -> None:
+    """Drop the key and take back all that was said of it.
+
+    Its other hashes stay known: what is left of the key's events may have come under any of them.
+    """
+    key = row_key(b"k", alias)
+    before = step.rows.get(key, ApiKey) or UNKNOWN
+    _drop_buckets(step, alias, before)
+    after = ApiKey(hashes=before.hashes)
+    if after == UNKNOWN:
+        step.rows.delete(key)
+    else:
+        step.rows.put(key, after)
+    _tell(step, alias, before, after)
+
+
+def _joined(step: Step, alias: str, before: ApiKey, updates: list[AliasUpdate]) -> ApiKey:
+    """The state with the updates joined in; tells developers what changed."""
     touched = _join_buckets(step, alias, updates)
     links = _joined_links(before, updates)
     moved = links is not before
     if not moved and not touched:
-        return
+        return before
     changed = {bucket_key: (old, new) for bucket_key, (old, new) in touched.items()}
     if moved:
         changed = {(b.user, b.company): (b, b) for b in _buckets(step, alias)} | changed
     for old, new in changed.values():
         _tell_developer(step, alias, (before, old), (links, new))
-    after = _with_derived(step, alias, links, [new for _, new in changed.values()], moved)
-    if after == before and all(new is old for old, new in changed.values()):
-        return
-    step.rows.put(key, after)
-    if (after.owner, after.company) != (before.owner, before.company):
-        owners = [after.owner] if after.owner else []
-        step.outbox.publish(identity_row("api_key", alias, owners, after.company, step.version))
+    return _with_derived(step, alias, links, [new for _, new in changed.values()], moved)
+
+
+def _handed_over(step: Step, alias: str, before: ApiKey, first: str, updates: list[AliasUpdate]) -> ApiKey:
+    """The state of a hash that is not the first one: passes on the updates, and what it had taken for its own."""
+    key_hashes.forward(step, first, updates)
+    if before.hashes.first(alias) == alias:
+        links = AliasUpdate(
+            "api_key",
+            alias,
+            [before.owner] if before.owner else [],
+            [before.company] if before.company else [],
+            buckets=_drop_buckets(step, alias, before),
+        )
+        key_hashes.forward(step, first, [links])
+    return ApiKey(internal=_joined_internal(before.internal, updates), hashes=before.hashes)
+
+
+def _drop_buckets(step: Step, alias: str, state: ApiKey) -> list[Bucket]:
+    """Delete all buckets and take back what was said of them to developers; returns what they were."""
+    buckets = _buckets(step, alias)
+    for bucket in buckets:
+        gone = Bucket(bucket.user, bucket.company, NOTHING)
+        _tell_developer(step, alias, (state, bucket), (UNKNOWN, gone))
+        step.rows.delete(row_key(b"b", alias, bucket.user, bucket.company))
+    return buckets
+
+
+def _tell(step: Step, alias: str, before: ApiKey, after: ApiKey) -> None:
+    """Tell companies and the key's other hashes what changed of it, and publish it."""
+    key_hashes.tell_change(step, alias, (before.hashes, before.parents), (after.hashes, after.parents))
     _publish_token(step, alias, before.hours, after.hours)
     name = visitor_id("api_key", alias)
     was, now = _visitor(step.plan, name, before), _visitor(step.plan, name, after)
@@ -104,17 +167,23 @@ def _buckets(step: Step, alias: str) -> list[Bucket]:
 
 def _joined_links(state: ApiKey, updates: list[AliasUpdate]) -> ApiKey:
     """The state with earliest evidence and latest words of users joined in; `state` itself if nothing is new."""
-    owner, company, internal = state.owner, state.company, state.internal
+    owner, company, internal = state.owner, state.company, _joined_internal(state.internal, updates)
     for update in updates:
         owner = min([owner, *update.users] if owner else update.users, default=None)
         company = min([company, *update.companies] if company else update.companies, default=None)
+    if (owner, company) == (state.owner, state.company) and internal is state.internal:
+        return state
+    return ApiKey(owner, company, internal, state.hours, state.visitor, state.hashes)
+
+
+def _joined_internal(internal: dict[str, tuple[bool, int]], updates: list[AliasUpdate]) -> dict[str, tuple[bool, int]]:
+    """The latest word of every user; `internal` itself if nothing is new."""
+    for update in updates:
         for word in update.internal_users:
             known = internal.get(word.user)
             if known is None or word.version > known[1]:
                 internal = {**internal, word.user: (word.internal, word.version)}
-    if (owner, company) == (state.owner, state.company) and internal is state.internal:
-        return state
-    return ApiKey(owner, company, internal, state.hours, state.visitor)
+    return internal
 
 
 def _tell_developer(step: Step, alias: str, before: tuple[ApiKey, Bucket], after: tuple[ApiKey, Bucket]) -> None:
@@ -156,7 +225,7 @@ def _with_derived(step: Step, alias: str, state: ApiKey, changed: list[Bucket], 
         for environment, active in bucket.facts.hours.items():
             known = hours.get(environment)
             hours = {**hours, environment: active if known is None else union(known, active)}
-    return ApiKey(state.owner, state.company, state.internal, hours, visitor)
+    return ApiKey(state.owner, state.company, state.internal, hours, visitor, state.hashes)
 
 
 def _publish_token(step: Step, alias: str, before: dict[str, Hours], after: dict[str, Hours]) -> None:

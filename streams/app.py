@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 
 import faust
 import structlog
+from confluent_kafka import KafkaException
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.types import TP, EventT, Message
 from faust.types.auth import CredentialsT
@@ -28,6 +29,8 @@ from schemas.kafka_options import KafkaOptions
 from schemas.settings import Settings
 from streams import stages, topology
 from streams.delivery import Delivery
+from streams.erasure_feed import ErasureFeed
+from streams.erasure_marks import ErasureMarks
 from streams.lease import Lease, LeaseLostError
 from streams.normalise import Normaliser
 from streams.outbox import Message as Outgoing
@@ -45,6 +48,9 @@ BATCHES_BUFFERED: Final = 4
 #: After so long without a sign of life a worker's partitions go to others; a killed worker's wait as long for their next.
 SESSION_SECONDS: Final = 12.0
 LEASE_CHECK_SECONDS: Final = 1.0
+#: For so long the brokers may leave unanswered who was erased before the worker stops; without it no event is taken.
+ERASURES_WITHIN_SECONDS: Final = 60.0
+ERASURES_RETRY_SECONDS: Final = 0.5
 
 #: What an agent does with a batch: whether it has finished it.
 Work = Callable[[Batch, Message], Awaitable[bool]]
@@ -63,10 +69,15 @@ class Worker:
     def __init__(self, settings: Settings, meaning: Definitions, secrets: Sequence[bytes]) -> None:
         self.settings = settings
         self.plan = Plan(meaning)
-        self.normaliser = Normaliser(meaning, secrets)
+        options = {"bootstrap.servers": settings.brokers, **settings.kafka_options.for_librdkafka()}
+        self.erasures = ErasureFeed(
+            ErasureMarks([*settings.retired, *secrets]), settings.topic(topology.ERASURES), options
+        )
+        self.hearing = asyncio.Lock()
+        self.normaliser = Normaliser(meaning, secrets, self.erasures.marks)
         self.app = _faust_app(settings)
         self.lease = Lease(SESSION_SECONDS)
-        self.delivery = Delivery({"bootstrap.servers": settings.brokers, **settings.kafka_options.for_librdkafka()})
+        self.delivery = Delivery(options)
 
         self.app.timer(LEASE_CHECK_SECONDS, name="check_lease")(self.check_lease)
         self._agent("normalise_events", topology.INPUTS, self.normalise_events)
@@ -84,16 +95,39 @@ class Worker:
 
     async def normalise_events(self, batch: Batch, _: Message) -> bool:
         """Events to updates: stateless, so the input topics may be keyed and partitioned as their producers like."""
+        await self._hear_of_erasures()
         received = [(batch.tp.partition, r.offset, r.timestamp, r.value) for r in batch.records]
         source = topology.source_of(batch.tp.topic)
         messages = stages.normalise_events(self.plan, self.normaliser, batch.tp.topic, source, received)
         await self._send(messages)
         return True
 
+    async def _hear_of_erasures(self) -> None:
+        """Wait until it is known who was erased. Raises KafkaException when the brokers do not say so for long."""
+        async with self.hearing:
+            end = perf_counter() + ERASURES_WITHIN_SECONDS
+            while not self.erasures.is_fresh:
+                try:
+                    await asyncio.get_running_loop().run_in_executor(None, self.erasures.refresh)
+                except KafkaException as error:
+                    if perf_counter() > end:
+                        raise
+                    log.warning("erasures_unknown", error=error.args[0].str())
+                    await asyncio.sleep(ERASURES_RETRY_SECONDS)
+
     def _fold(self, name: str, topic: str, stage: Stage, partitions: int | None = None) -> None:
         """Declare a table and the agent that folds a topic into it."""
         partitions = partitions or self.settings.partitions
-        table = cast("RowTable", self.app.Table(name, partitions=partitions, key_type=bytes, value_type=bytes))
+        table = cast(
+            "RowTable",
+            self.app.Table(
+                name,
+                partitions=partitions,
+                key_type=bytes,
+                value_type=bytes,
+                extra_topic_configs={"max.message.bytes": str(topology.MAX_MESSAGE_BYTES)},
+            ),
+        )
         held: dict[TP, tuple[int | None, list[Delivered]]] = {}
 
         async def fold(batch: Batch, message: Message) -> bool:
@@ -108,7 +142,7 @@ class Worker:
             if again and delivered[-1][0] < end:
                 held[tp] = (message.generation_id, delivered)
                 return False
-            for part in (again, delivered[len(again) :]):
+            for part in (again, *stages.parts(delivered[len(again) :])):
                 if part:
                     await self._apply(table, tp, stage(self.plan, rows, scope_of(tp), part))
             return True

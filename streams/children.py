@@ -20,6 +20,17 @@ def children_of(step: Step, parent: str) -> Iterable[Child]:
     return (child for _, child in step.rows.scan(row_key(b"c", parent), Child))
 
 
+def tidy(step: Step, parent: str) -> bool:
+    """Drop the rows of children that withdrew; returns whether any child is left."""
+    left = False
+    for key, child in list(step.rows.scan(row_key(b"c", parent), Child)):
+        if child.facts == NOTHING:
+            step.rows.delete(key)
+        else:
+            left = True
+    return left
+
+
 def absorb(
     step: Step,
     parent: str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from streams import children
 from streams.children import absorb
 from streams.facts import NOTHING, Facts
 from streams.plan import Plan
@@ -33,6 +34,14 @@ def fold(step: Step, company: str, updates: list[CompanyUpdate]) -> None:
     if after != before:
         step.rows.put(key, after)
         publish_change(step, _subject(step.plan, company, before), _subject(step.plan, company, after))
+
+
+def tidy(step: Step, company: str) -> None:
+    """Drop what is left of children that are gone, and the company when no one else is left."""
+    left = children.tidy(step, company)
+    key = row_key(b"m", company)
+    if not left and step.rows.get(key, Company) == UNKNOWN:
+        step.rows.delete(key)
 
 
 def _subject(plan: Plan, company: str, state: Company) -> Subject:

@@ -9,6 +9,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from streams.topology import MAX_MESSAGE_BYTES
+
 #: How long the brokers may take to acknowledge a batch before the worker gives up and lets another one try.
 ACKNOWLEDGED_WITHIN_SECONDS = 120.0
 
@@ -32,7 +34,7 @@ class Delivery:
                 "batch.num.messages": 20_000,
                 "queue.buffering.max.messages": 500_000,
                 "queue.buffering.max.kbytes": 262_144,
-                "message.max.bytes": 8_000_000,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
                 "partitioner": "murmur2_random",
                 **options,
             },
@@ -42,7 +44,12 @@ class Delivery:
         self._written: dict[tuple[str, int], int] = {}
 
     def send(self, topic: str, key: bytes, value: bytes | None, partition: int = -1) -> None:
-        """Queue a message. `partition` -1: by the key."""
+        """Queue a message. `partition` -1: by the key. Raises DeliveryError where no broker would take it."""
+        if value is not None and len(value) > MAX_MESSAGE_BYTES:
+            raise DeliveryError(
+                f"the row of {key!r} for {topic} has {len(value):,} bytes; at most {MAX_MESSAGE_BYTES:,} can be sent. "
+                "An id that so much belongs to is no developer's or company's: find its producer, and erase the id"
+            )
         while True:
             try:
                 self._producer.produce(topic, value, key, partition, on_delivery=self._delivered)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.event import visitor_id
+from streams import children
 from streams.children import absorb, children_of
 from streams.facts import NOTHING, Facts, join, join_all
 from streams.plan import Plan
@@ -62,12 +63,45 @@ def fold(step: Step, user: str, updates: list[DeveloperUpdate]) -> None:
     after = _joined(user, before, facts, updates)
     if after != before:
         step.rows.put(key, after)
-        _tell_root(step, user, before, after)
-        publish_change(step, _subject(step.plan, user, before), _subject(step.plan, user, after))
-        old_shares, new_shares = _company_shares(step.plan, before), _company_shares(step.plan, after)
-        tell_companies(step, visitor_id("user_id", user), old_shares, new_shares)
-        _publish_identity(step, user, before, after)
+        _tell(step, user, before, after)
     _tell_internal(step, user, before, after, taken)
+
+
+def _tell(step: Step, user: str, before: Developer, after: Developer) -> None:
+    """Tell companies and the canonical developer what changed of the user, and publish it."""
+    _tell_root(step, user, before, after)
+    publish_change(step, _subject(step.plan, user, before), _subject(step.plan, user, after))
+    old_shares, new_shares = _company_shares(step.plan, before), _company_shares(step.plan, after)
+    tell_companies(step, visitor_id("user_id", user), old_shares, new_shares)
+    _publish_identity(step, user, before, after)
+
+
+def forget(step: Step, user: str) -> None:
+    """Drop the user and take back what was said of it; its aliases are forgotten by orders of their own."""
+    key = row_key(b"u", user)
+    before = step.rows.get(key, Developer)
+    for tag in (b"o", b"c"):
+        for row, _ in list(step.rows.scan(row_key(tag, user), msgspec.Raw)):
+            step.rows.delete(row)
+    if before is not None:
+        step.rows.delete(key)
+        _tell(step, user, before, UNKNOWN)
+
+
+def tidy(step: Step, user: str) -> None:
+    """Drop what is left of aliases and merged users that are gone, and the user when nothing else is left."""
+    left = children.tidy(step, user)
+    key = row_key(b"u", user)
+    state = step.rows.get(key, Developer)
+    if state is None:
+        return
+    members = {member: word for member, word in state.members.items() if word[1]}
+    root_internal = {root: word for root, word in state.root_internal.items() if root == state.root}
+    own = state.root or state.link or state.facts or members
+    if left or own:
+        step.rows.put(key, msgspec.structs.replace(state, members=members, root_internal=root_internal))
+    else:
+        step.rows.delete(key)
 
 
 def _join_own(step: Step, user: str, pooled: dict[str, Facts], updates: list[DeveloperUpdate]) -> dict[str, Facts]:
@@ -163,8 +197,9 @@ def _tell_internal(step: Step, user: str, before: Developer, after: Developer, t
     internal = after.is_internal()
     changed = internal != before.is_internal()
     # When it changes, also keys that belong to another one now: they may come back and must not remember the old word.
-    for child in children_of(step, user) if changed else taken:
-        if child.api_key and (changed or internal):
+    new = taken if internal else []
+    for child in children_of(step, user) if changed else new:
+        if child.api_key:
             word = InternalUser(user, internal, step.version)
             step.outbox.alias("api_key", child.api_key).internal_users.append(word)
     if after.root:

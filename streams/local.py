@@ -12,6 +12,7 @@ from zlib import crc32
 
 from schemas.definitions import Definitions
 from streams import stages, topology
+from streams.erasure_marks import ErasureMarks
 from streams.normalise import Normaliser
 from streams.outbox import Message
 from streams.plan import Plan
@@ -32,6 +33,7 @@ class LocalRunner:
 
     `on_rows` gets the messages of the row topics. `partitions`: of the internal topics. `batch_size`: messages a stage
     takes at once. `choose`: which of the (topic, partition) that have messages goes next; the first by default.
+    `erased`: whose events are void.
     """
 
     def __init__(
@@ -43,9 +45,10 @@ class LocalRunner:
         partitions: int = 1,
         batch_size: int = 2_000,
         choose: Callable[[list[tuple[str, int]]], tuple[str, int]] = lambda waiting: waiting[0],
+        erased: ErasureMarks | None = None,
     ) -> None:
         self.plan = Plan(definitions)
-        self._normaliser = Normaliser(definitions, secrets)
+        self._normaliser = Normaliser(definitions, secrets, erased)
         self._on_rows = on_rows
         self._partitions = partitions
         self._batch_size = batch_size
@@ -62,7 +65,7 @@ class LocalRunner:
             batch.append((0, self._received[topic], timestamp, value))
             self._received[topic] += 1
         source = topology.source_of(topic)
-        self._send(stages.normalise_events(self.plan, self._normaliser, topic, source, batch))
+        self.tell(stages.normalise_events(self.plan, self._normaliser, topic, source, batch))
 
     def settle(self) -> None:
         """Run the stages until nothing is left to do."""
@@ -76,21 +79,26 @@ class LocalRunner:
             self._step(self._choose(waiting))
         return bool(waiting)
 
+    def state(self) -> bytes:
+        """All that the tables hold, keys and rows."""
+        return b"\n".join(part for store in self._stores.values() for row in store.rows() for part in row)
+
     def _step(self, place: tuple[str, int]) -> None:
         topic, partition = place
         store, waiting = self._stores[place], self._waiting[place]
         interrupted_to = stages.interrupted_to(self.plan, store, topic)
         again = sum(1 for offset, _ in waiting if offset <= interrupted_to)
-        batch = waiting[: again or self._batch_size]
+        batch = waiting[:again] or stages.parts(waiting[: self._batch_size])[0]
         self._apply(store, STAGES[topic](self.plan, store, f"{topic}/{partition}", batch))
         self._waiting[place] = waiting[len(batch) :]
 
     def _apply(self, store: MemoryStore, outcome: Outcome) -> None:
         store.write(outcome.intent)
-        self._send(outcome.messages)
+        self.tell(outcome.messages)
         store.write(outcome.changes)
 
-    def _send(self, messages: list[Message]) -> None:
+    def tell(self, messages: list[Message]) -> None:
+        """Put messages on their topics."""
         rows = [message for message in messages if message.topic in ROW_TOPICS]
         if rows:
             self._on_rows(rows)

@@ -7,6 +7,8 @@ smallest id in it. An id that points at itself is its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from streams.rows import Rows, row_key
 from streams.step import Step
 from streams.updates import Pointer, Root
@@ -17,6 +19,10 @@ def fold(step: Step, pointers: list[Pointer]) -> None:
     rows = step.rows
     turned: set[str] = set()
     for pointer in pointers:
+        if pointer.order == "forget":
+            _forget(rows, pointer.previous)
+            turned.add(pointer.previous)
+            continue
         key = row_key(b"p", pointer.previous)
         known = rows.get(key, Pointer)
         # An equal one is gone through again: a batch that was interrupted may have written only a part of this.
@@ -27,26 +33,42 @@ def fold(step: Step, pointers: list[Pointer]) -> None:
         rows.put(row_key(b"t", pointer.target, pointer.previous), pointer.previous)
         rows.put(key, pointer)
         turned.add(pointer.previous)
+
+    def target_of(user: str) -> str | None:
+        pointer = rows.get(row_key(b"p", user), Pointer)
+        return None if pointer is None else pointer.target
+
     for start in turned:
-        root = canonical(rows, start)
+        root = canonical(target_of, start)
         for user in _led_to(rows, start):
             key = row_key(b"r", user)
             if (rows.get(key, str) or user) != root:
-                rows.put(key, root)
+                if user == root:
+                    rows.delete(key)
+                else:
+                    rows.put(key, root)
                 step.outbox.developer(user).roots.append(Root(root, step.version))
 
 
-def canonical(rows: Rows, user: str) -> str:
+def _forget(rows: Rows, previous: str) -> None:
+    key = row_key(b"p", previous)
+    known = rows.get(key, Pointer)
+    if known is not None:
+        rows.delete(row_key(b"t", known.target, previous))
+        rows.delete(key)
+
+
+def canonical(target_of: Callable[[str], str | None], user: str) -> str:
     """The id at the end of the pointers from `user`; of a cycle, its smallest id."""
     path: list[str] = []
     seen: set[str] = set()
     while user not in seen:
         seen.add(user)
         path.append(user)
-        pointer = rows.get(row_key(b"p", user), Pointer)
-        if pointer is None:
+        target = target_of(user)
+        if target is None:
             return user
-        user = pointer.target
+        user = target
     return min(path[path.index(user) :])
 
 

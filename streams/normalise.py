@@ -7,7 +7,6 @@ hash here, before anything else sees it.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -18,44 +17,50 @@ import orjson
 from schemas.definitions import Definitions
 from schemas.event import ALIAS_KINDS, Event, Rejected, Source
 from streams import clock, redaction
-from streams.formats import Raw, read_native, read_segment, speaks_segment
+from streams.erasure_marks import ErasureMarks
+from streams.formats import calls, is_batch, read
+from streams.key_hasher import KeyHasher
+from streams.raw import Raw, kind_of
 
 MAX_MESSAGE_BYTES: Final = 1_000_000
-MAX_ID_CHARACTERS: Final = 512
 MAX_NAME_CHARACTERS: Final = 200
-MAX_BATCH_EVENTS: Final = 10_000
 MAX_AGENT_CHARACTERS: Final = 512
 
-#: A key at least so long is worth looking for in other fields; shorter ones are no secrets but placeholders.
-SECRET_CHARACTERS: Final = 8
+#: The reason of events that are void, and whose messages must be shown nowhere.
+ERASED: Final = "erased"
 
-#: Bounds the memory of the caches of key hashes and user agents; beyond it a cache starts anew.
+#: Bounds the memory of the cache of user agents; beyond it the cache starts anew.
 CACHED: Final = 100_000
 
+_STORED_IDS: Final = ("user_id", "session_token", "anonymous_id", "company_id", "previous_id")
+_OWNERS: Final = ("user_id", "company_id", "previous_id")
+_ENVIRONMENTS: Final = ("production", "test", "development")
 _RESERVED = tuple(f"{kind}:" for kind in ALIAS_KINDS[1:])
 
 
 class Normaliser:
     """Turns messages into events under one set of definitions and key secrets.
 
-    `secrets`: the HMAC secrets, the one in use first. Holds caches only; calls do not influence each other.
+    `secrets`: the HMAC secrets, the oldest first: its hashes are the keys' aliases. `erased`: whose events are void. Holds caches only; calls do not influence each other.
     """
 
-    def __init__(self, definitions: Definitions, secrets: Sequence[bytes]) -> None:
-        if not secrets:
-            raise ValueError("at least one secret is needed to hash API keys")
+    def __init__(self, definitions: Definitions, secrets: Sequence[bytes], erased: ErasureMarks | None = None) -> None:
         self._definitions = definitions
-        self._secret = secrets[0]
+        self._erased = erased
+        self.key_hasher = KeyHasher(secrets)
         self._prefixes = sorted(definitions.key_prefixes.items(), key=lambda item: -len(item[0]))
+        self._all_prefixes = tuple(definitions.key_prefixes)
         internal = definitions.internal
         self._domains = tuple(domain.lower().lstrip("@") for domain in internal.email_domains)
         self._user_ids = frozenset(internal.user_ids)
         self._company_ids = frozenset(internal.company_ids)
         self._networks = [ipaddress.ip_network(network) for network in internal.ip_networks]
+        self._knows_internal = bool(self._domains or self._user_ids or self._company_ids or self._networks)
         agents = definitions.bots.user_agents
         self._bot = re.compile("|".join(re.escape(agent) for agent in agents), re.IGNORECASE) if agents else None
+        #: Knows how this deployment's keys look; dead letters are written with it.
+        self.redactor = redaction.Redactor(definitions.key_prefixes)
         self._future_ms = int(definitions.limits.future_hours * 3_600_000)
-        self._key_hashes: dict[str, str] = {}
         self._agents: dict[str, bool] = {}
 
     def __call__(self, value: bytes | None, *, source: Source, recorded_at: int) -> list[Event | Rejected]:
@@ -71,71 +76,66 @@ class Normaliser:
         try:
             body = orjson.loads(value)
         except ValueError as error:
-            return [Rejected("not_json", "", str(error))]
-        if not isinstance(body, dict):
-            return [Rejected("not_an_object", "", f"a JSON object is expected, not {_kind(body)}")]
-        if body.get("type") == "batch" or "batch" in body:
-            return self._batch(body, value, source, recorded_at)
-        return [self._event(body, value, source, recorded_at)]
-
-    def _batch(self, body: dict[str, Any], value: bytes, source: Source, recorded_at: int) -> list[Event | Rejected]:
-        calls = body.get("batch")
-        if not isinstance(calls, list):
-            return [Rejected("wrong_type", "batch", f"a list of calls is expected, not {_kind(calls)}")]
-        if len(calls) > MAX_BATCH_EVENTS:
-            return [Rejected("too_large", "batch", f"{len(calls)} calls; at most {MAX_BATCH_EVENTS} are accepted")]
-        shared: dict[str, Any] = {k: body[k] for k in ("sentAt", "receivedAt", "context", "source") if k in body}
+            reason = "too_deep" if str(error).startswith("depth limit") else "not_json"
+            return [Rejected(reason, "", str(error))]
+        if type(body) is dict and not is_batch(body):
+            event = self._event(body, value, source, recorded_at, suspect=None)
+            return [event if type(event) is Event else self._told(event, "", body)]
+        if type(body) is not dict and type(body) is not list:
+            return [Rejected("not_an_object", "", f"a JSON object is expected, not {kind_of(body)}")]
+        # Which part of a batch a key was found in is not known from its bytes.
+        suspect = self.redactor.suspects(value, "")
         events: list[Event | Rejected] = []
-        for i, call in enumerate(calls):
-            if not isinstance(call, dict):
-                events.append(Rejected("not_an_object", f"batch[{i}]", f"an object is expected, not {_kind(call)}"))
-            elif "batch" in call:
-                events.append(Rejected("wrong_type", f"batch[{i}]", "a batch in a batch is not accepted"))
-            else:
-                merged = shared | call
-                if isinstance(shared.get("context"), dict) and isinstance(call.get("context"), dict):
-                    merged["context"] = shared["context"] | call["context"]
-                event = self._event(merged, value, source, recorded_at)
-                if isinstance(event, Rejected):
-                    event = Rejected(event.reason, f"batch[{i}].{event.field}".rstrip("."), event.detail)
-                events.append(event)
+        for where, call in calls(body):
+            outcome = call if isinstance(call, Rejected) else self._event(call, value, source, recorded_at, suspect)
+            events.append(outcome if isinstance(outcome, Event) else self._told(outcome, where, call))
         return events
 
-    def _event(self, body: dict[str, Any], value: bytes, source: Source, recorded_at: int) -> Event | Rejected:
-        raw = read_segment(body) if speaks_segment(body) else read_native(body)
+    def _told(self, refused: Event | Rejected, where: str, body: Any) -> Event | Rejected:
+        """A refusal that says where in the message it applies, and quotes no key."""
+        assert isinstance(refused, Rejected)
+        field = f"{where}.{refused.field}".strip(".")
+        detail = refused.detail
+        if isinstance(body, dict):
+            detail = self.redactor.text(detail, redaction.spellings(redaction.keys_in(body)))
+        return Rejected(refused.reason, field, detail)
+
+    def _event(
+        self, body: dict[str, Any], value: bytes, source: Source, recorded_at: int, suspect: bool | None
+    ) -> Event | Rejected:
+        """The event that one object says. `suspect`: whether it may hold a stray key, None if that is not known yet."""
+        raw = read(body)
         if isinstance(raw, Rejected):
             return raw
-        if raw.source is not None:
-            if raw.source not in ("web", "api"):
-                return Rejected("wrong_value", "source", f"{clock.shown(raw.source)} is neither 'web' nor 'api'")
-            source = "web" if raw.source == "web" else "api"
+        given = raw.source
+        if given is not None and given not in (source, ""):
+            if given != "web" and given != "api":  # noqa: PLR1714 - narrows the type
+                return Rejected("wrong_value", "source", f"{clock.shown(given)} is neither 'web' nor 'api'")
+            source = given
         wrong = _check_ids(raw)
         if wrong:
             return wrong
-        if not (raw.user_id or raw.api_key or raw.session_token or raw.anonymous_id):
-            return Rejected("no_identifier", "", f"none of {', '.join(ALIAS_KINDS)} is given")
-        if raw.type == "merge" and not (raw.previous_id and raw.user_id):
-            return Rejected("missing", "previous_id", "a merge needs previous_id and user_id")
-        if raw.type == "group" and not raw.company_id:
-            return Rejected("missing", "company_id", "a group call needs the id of the company")
         times = clock.read(raw.times, recorded_at, self._future_ms)
         if isinstance(times, Rejected):
             return times
         time, received_at, original = times
         environment = raw.environment or self._environment(raw.api_key)
-        if environment not in ("production", "test", "development"):
+        if environment not in _ENVIRONMENTS:
             return Rejected(
                 "wrong_value", "environment", f"{clock.shown(environment)} is not production, test or development"
             )
-        clean = self._without_secrets(raw, value)
+        clean = self._without_secrets(raw, value, suspect=suspect)
         if isinstance(clean, Rejected):
             return clean
-        properties, context, traits = clean
-        api_key = self._hash(raw.api_key) if raw.api_key else ""
-        ids = (raw.anonymous_id, raw.session_token, api_key, raw.user_id, raw.company_id, raw.previous_id)
-        content = (raw.type, source, raw.name, ids, environment, properties, context, traits)
-        return Event(
-            message_id=raw.message_id or _digest((original, content)).hex(),
+        properties, context, traits, disguise = clean
+        api_key = self.key_hasher(raw.api_key) if raw.api_key else ""
+        message_id = raw.message_id
+        if not message_id:
+            ids = (raw.anonymous_id, raw.session_token, api_key, raw.user_id, raw.company_id, raw.previous_id)
+            content = (raw.type, source, raw.name, ids, environment, properties, context, traits)
+            message_id = _digest((original, content, disguise) if disguise else (original, content)).hex()
+        event = Event(
+            message_id=message_id,
             time=time,
             received_at=received_at,
             source=source,
@@ -151,25 +151,20 @@ class Normaliser:
             properties=properties,
             context=context,
             traits=traits,
-            is_internal=self._is_internal(raw),
-            is_bot=self._is_bot(context) or self._is_bot(properties),
+            is_internal=self._knows_internal and self._is_internal(raw),
+            is_bot=self._bot is not None and (self._is_bot(context, self._bot) or self._is_bot(properties, self._bot)),
         )
+        if self._erased is not None and self._erased.cover(event):
+            return Rejected(ERASED, "", "it belongs to a person or company that has been erased")
+        return event
 
     def _environment(self, api_key: str) -> str:
+        if not api_key.startswith(self._all_prefixes):
+            return "production"
         for prefix, environment in self._prefixes:
             if api_key.startswith(prefix):
                 return environment
         return "production"
-
-    def _hash(self, api_key: str) -> str:
-        """HMAC-SHA-256 under the deployment's secret, cut to 128 bits, in hex."""
-        known = self._key_hashes.get(api_key)
-        if known is None:
-            if len(self._key_hashes) >= CACHED:
-                self._key_hashes.clear()
-            digest = hmac.digest(self._secret, api_key.encode("utf-8"), "sha256")
-            known = self._key_hashes[api_key] = digest[:16].hex()
-        return known
 
     def _is_internal(self, raw: Raw) -> bool:
         if raw.user_id in self._user_ids or raw.company_id in self._company_ids:
@@ -185,57 +180,84 @@ class Normaliser:
                     return True
         return False
 
-    def _is_bot(self, holder: dict[str, Any]) -> bool:
+    def _is_bot(self, holder: dict[str, Any], bot: re.Pattern[str]) -> bool:
         agent = holder.get("userAgent") or holder.get("user_agent")
-        if not isinstance(agent, str) or self._bot is None:
+        if type(agent) is not str:
             return False
         agent = agent[:MAX_AGENT_CHARACTERS]
         known = self._agents.get(agent)
         if known is None:
             if len(self._agents) >= CACHED:
                 self._agents.clear()
-            known = self._agents[agent] = self._bot.search(agent) is not None
+            known = self._agents[agent] = bot.search(agent) is not None
         return known
 
-    def _without_secrets(self, raw: Raw, value: bytes) -> tuple[dict[str, Any], ...] | Rejected:
+    def _without_secrets(
+        self, raw: Raw, value: bytes, *, suspect: bool | None
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], str] | Rejected:
         """Properties, context and traits with no key in them, or why the event cannot be taken.
 
-        They are rebuilt only where they can hold a secret: under a telling name, or the key itself a second time in
-        the message (an escape could hide it).
+        They are rebuilt only where they can hold a secret. A key in the name is replaced there. A message id that holds
+        one is given up, and returned as fourth with the key replaced: the id is then derived from it and the content.
+        An identifier that holds a key is no identifier.
         """
-        key = raw.api_key
+        redactor, key = self.redactor, raw.api_key
         parts = (raw.properties, raw.context, raw.traits)
-        repeated = key and (b"\\" in value or value.count(key.encode()) > 1)
-        if repeated and len(key) >= SECRET_CHARACTERS:
-            for field in (
-                "name",
-                "message_id",
-                *(kind for kind in ALIAS_KINDS if kind != "api_key"),
-                "company_id",
-                "previous_id",
-            ):
-                if key in getattr(raw, field):
-                    return Rejected("secret", field, "the API key stands in a field that is stored as it is")
-        if not repeated and not any(redaction.needs_scrubbing(part) for part in parts):
-            return parts
-        cleaned = [redaction.scrub(part, key, 0) for part in parts]
-        if any(part is redaction.TOO_DEEP for part in cleaned):
-            return Rejected("too_deep", "", f"more than {redaction.MAX_DEPTH} levels of nesting")
-        return tuple(cleaned)
+        if suspect is None:
+            suspect = redactor.suspects(value, key)
+        elif key:
+            # Part of a batch: where else in it the key stands is not known from its bytes.
+            suspect = True
+        suspect = suspect or raw.hides_key
+        walked = [suspect or redaction.needs_scrubbing(part) for part in parts]
+        if True not in walked:
+            return (*parts, "")
+        found = redaction.keys_in([part for part, walk in zip(parts, walked, strict=True) if walk])
+        keys: tuple[str, ...] = ()
+        looks = suspect
+        if suspect or not (found.keys() <= {key}):
+            keys = redaction.spellings(dict.fromkeys([key, *found]))
+            looks = suspect or any(value.count(spelled.encode()) > 1 for spelled in keys)
+        if suspect:
+            own = redaction.spellings([key])
+            for field in _STORED_IDS:
+                identifier = getattr(raw, field)
+                if identifier and redactor.text(identifier, own) != identifier:
+                    return Rejected("secret", field, "an API key stands in an identifier, which is stored as it is")
+        disguise = ""
+        if looks:
+            raw.name = redactor.text(raw.name, keys)
+            without = redactor.text(raw.message_id, keys)
+            if without != raw.message_id:
+                disguise, raw.message_id = without, ""
+        for i, name in enumerate(("properties", "context", "traits")):
+            if walked[i] or looks:
+                clean = redactor.scrub(parts[i], keys, looks=looks)
+                if clean is redaction.TOO_DEEP:
+                    return Rejected("too_deep", name, f"more than {redaction.MAX_DEPTH} levels of nesting")
+                parts = (*parts[:i], clean, *parts[i + 1 :])
+        return (*parts, disguise)
 
 
 def _check_ids(raw: Raw) -> Rejected | None:
-    for field in ("user_id", "api_key", "session_token", "anonymous_id", "company_id", "previous_id", "message_id"):
-        text = getattr(raw, field)
-        if len(text) > MAX_ID_CHARACTERS:
-            return Rejected("too_long", field, f"{len(text)} characters; at most {MAX_ID_CHARACTERS} are accepted")
-    for field in ("user_id", "company_id", "previous_id"):
-        if getattr(raw, field).startswith(_RESERVED):
-            return Rejected("reserved", field, f"an id must not begin with any of {', '.join(_RESERVED)}")
+    user_id, company_id, previous_id = raw.user_id, raw.company_id, raw.previous_id
+    if (
+        (user_id and user_id.startswith(_RESERVED))
+        or (company_id and company_id.startswith(_RESERVED))
+        or (previous_id and previous_id.startswith(_RESERVED))
+    ):
+        field = next(name for name in _OWNERS if getattr(raw, name).startswith(_RESERVED))
+        return Rejected("reserved", field, f"an id must not begin with any of {', '.join(_RESERVED)}")
     if not raw.name:
         return Rejected("missing", "name", "an event needs a name")
     if len(raw.name) > MAX_NAME_CHARACTERS:
         return Rejected("too_long", "name", f"at most {MAX_NAME_CHARACTERS} characters are accepted")
+    if raw.type == "merge" and not (previous_id and user_id):
+        return Rejected("missing", "previous_id" if user_id else "user_id", "a merge needs previous_id and user_id")
+    if raw.type == "group" and not company_id:
+        return Rejected("missing", "company_id", "a group call needs the id of the company")
+    if not (user_id or raw.api_key or raw.session_token or raw.anonymous_id):
+        return Rejected("no_identifier", "", f"none of {', '.join(ALIAS_KINDS)} is given")
     return None
 
 
@@ -264,7 +286,3 @@ def content_hash(event: Event) -> int:
 
 def _digest(content: tuple[Any, ...]) -> bytes:
     return hashlib.blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
-
-
-def _kind(value: Any) -> str:
-    return {dict: "an object", list: "a list", str: "a text", type(None): "null"}.get(type(value), "a number")

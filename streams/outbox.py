@@ -18,12 +18,14 @@ from streams.updates import (
     Child,
     CompanyUpdate,
     DeveloperUpdate,
+    FirstHash,
     InternalUser,
     Link,
     Member,
     Pointer,
     Root,
     RootInternal,
+    SameKey,
     encode,
 )
 
@@ -53,6 +55,8 @@ class _Alias(msgspec.Struct):
     events: list[tuple[str, Observation]] = []
     buckets: dict[tuple[str, str], Facts] = {}
     internal_users: list[InternalUser] = []
+    same_key: set[SameKey] = msgspec.field(default_factory=set)
+    first_hashes: list[FirstHash] = []
 
 
 class _Developer(msgspec.Struct):
@@ -110,13 +114,14 @@ class Outbox:
         """All that was collected; an owner that is told a lot gets several messages."""
         for (kind, alias), told in self._aliases.items():
             buckets = [Bucket(user, company, facts) for (user, company), facts in told.buckets.items()]
-            parts = (sorted(told.users), sorted(told.companies), told.events, buckets, told.internal_users)
-            for users, companies, events, some_buckets, internal in _pieces(*parts):
-                alias_update = AliasUpdate(kind, alias, users, companies, events, some_buckets, internal)
-                yield Message(ALIAS_UPDATES, f"{kind}:{alias}".encode(), encode(alias_update))
+            links, same = (sorted(told.users), sorted(told.companies)), sorted(told.same_key)
+            for pieces in _pieces(*links, told.events, buckets, told.internal_users, same, told.first_hashes):
+                yield Message(ALIAS_UPDATES, f"{kind}:{alias}".encode(), encode(AliasUpdate(kind, alias, *pieces)))
         for user, to_user in self._developers.items():
-            own, links = list(to_user.own.items()), sorted(to_user.companies)
-            for pieces in _pieces(own, links, to_user.children, to_user.members, to_user.roots, to_user.root_internal):
+            own, companies = list(to_user.own.items()), sorted(to_user.companies)
+            for pieces in _pieces(
+                own, companies, to_user.children, to_user.members, to_user.roots, to_user.root_internal
+            ):
                 yield Message(DEVELOPER_UPDATES, user.encode(), encode(DeveloperUpdate(user, *pieces)))
         for company, words in self._companies.items():
             for (children,) in _pieces(words):
@@ -127,7 +132,7 @@ class Outbox:
             yield Message(row.topic, row.key.encode(), orjson.dumps(row.columns))
 
 
-def _pieces(*lists: list[Any]) -> Iterator[tuple[list[Any], ...]]:
+def _pieces(*lists: list[Any]) -> Iterator[tuple[Any, ...]]:
     """The lists side by side, in pieces of at most `ENTRIES_IN_A_MESSAGE` entries of each."""
     for start in range(0, max(map(len, lists)), ENTRIES_IN_A_MESSAGE):
         yield tuple(entries[start : start + ENTRIES_IN_A_MESSAGE] for entries in lists)

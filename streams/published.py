@@ -22,9 +22,12 @@ ALWAYS = 0
 
 
 def identity_row(
-    kind: AliasKind, alias: str, developers: list[Link], company: Link | None, version: int
+    kind: AliasKind, alias: str, developers: list[Link], company: Link | None, version: int, first_hash: str = ""
 ) -> PublishedRow:
-    """Whom an alias belongs to: (from time, user id), ascending, and a company. With neither, the row is deleted."""
+    """Whom an alias belongs to: (from time, user id), ascending, and a company. With neither, the row is deleted.
+
+    `first_hash`: of a later hash of an API key, the one that its token goes by.
+    """
     return PublishedRow(
         IDENTITIES,
         f"{kind}:{alias}",
@@ -35,6 +38,7 @@ def identity_row(
             "developer_from": [clock.text(time) for time, _ in developers],
             "company_id": company[1] if company else "",
             "company_from": clock.text(company[0] if company else ALWAYS),
+            "first_hash": first_hash,
             "version": version,
             "is_deleted": 0 if developers or company else 1,
         },

@@ -44,7 +44,7 @@ def _links(event: Event, outbox: Outbox) -> None:
             outbox.alias("api_key", event.api_key).users.add((time, user))
         if company:
             outbox.developer(user).companies.add((time, company))
-        if event.type == "merge" and event.previous_id and event.previous_id != event.anonymous_id:
-            outbox.pointer(Pointer(event.previous_id, time, user))
+        if event.merged_id:
+            outbox.pointer(Pointer(event.merged_id, time, user))
     if company and event.api_key:
         outbox.alias("api_key", event.api_key).companies.add((time, company))

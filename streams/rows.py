@@ -56,8 +56,10 @@ class Rows:
         """Write a row."""
         self._seen[key] = row
         if key not in self._written:
-            self._written[key] = None
             self._written_by_owner.setdefault(_owner(key), []).append(key)
+        else:
+            del self._written[key]
+        self._written[key] = None
 
     def delete(self, key: bytes) -> None:
         """Remove a row."""
@@ -81,7 +83,7 @@ class Rows:
         return Rows(self._store)
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
-        """What the batch wrote, encoded, in the order in which keys were first written; None deletes."""
+        """What the batch wrote, encoded, in the order in which keys were last written; None deletes."""
         return [(key, None if (row := self._seen[key]) is None else _encode(row)) for key in self._written]
 
 
@@ -112,6 +114,10 @@ class MemoryStore:
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """The rows under `prefix` (a tag and one id), in order."""
         return iter(sorted(self._owners.get(prefix, {}).items()))
+
+    def rows(self) -> Iterator[tuple[bytes, bytes]]:
+        """All rows."""
+        return (row for rows in self._owners.values() for row in rows.items())
 
     def write(self, changes: list[tuple[bytes, bytes | None]]) -> None:
         """Apply what a batch wrote."""

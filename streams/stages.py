@@ -14,6 +14,7 @@ Then the batch may be acknowledged.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Final, TypeVar
 
 import msgspec
@@ -21,15 +22,15 @@ import msgspec
 from schemas.event import Event, Rejected, Source
 from streams import api_keys, companies, developers, merges, web_aliases
 from streams.clock import text
-from streams.normalise import Normaliser
+from streams.normalise import ERASED, Normaliser
 from streams.outbox import Message, Outbox, PublishedRow
 from streams.plan import Plan
-from streams.redaction import redacted, without_keys
+from streams.redaction import without_keys
 from streams.route import route
 from streams.rows import Store, decode_row
 from streams.step import Step
 from streams.topology import DEAD_LETTERS
-from streams.updates import AliasUpdate, CompanyUpdate, DeveloperUpdate, Pointer, decode
+from streams.updates import AliasUpdate, CompanyUpdate, DeveloperUpdate, Pointer, decode, is_order
 
 #: Where a partition's rows say what they are.
 MARK_KEY: Final = b"e"
@@ -84,10 +85,11 @@ def normalise_events(
     events: list[Event] = []
     for partition, offset, timestamp, value in batch:
         payload: str | None = None
-        for i, event in enumerate(normaliser(value, source=source, recorded_at=timestamp)):
+        outcomes = normaliser(value, source=source, recorded_at=timestamp)
+        for i, event in enumerate(outcomes):
             if isinstance(event, Rejected):
                 # Once a message: a batch may be refused call by call.
-                payload = redacted(value) if payload is None else payload
+                payload = _payload(normaliser, value, outcomes) if payload is None else payload
                 columns = {
                     "topic": topic,
                     "partition": partition,
@@ -101,17 +103,28 @@ def normalise_events(
                 outbox.publish(PublishedRow(DEAD_LETTERS, f"{topic}:{partition}:{offset}:{i}", columns))
             else:
                 events.append(event)
+                for newer in normaliser.key_hasher.newer(event.api_key):
+                    outbox.alias("api_key", newer).same_key.add((newer, event.api_key))
     route(plan, events, outbox)
     return list(outbox.messages())
+
+
+def _payload(normaliser: Normaliser, value: bytes | None, outcomes: Sequence[Event | Rejected]) -> str:
+    """What a dead letter shows of its message: nothing, if any of it has been erased."""
+    if any(isinstance(outcome, Rejected) and outcome.reason == ERASED for outcome in outcomes):
+        return ""
+    return normaliser.redactor.redacted(value)
 
 
 def fold_aliases(plan: Plan, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
     """Join what is new of session tokens, anonymous ids and API keys."""
 
     def fold(step: Step, updates: list[AliasUpdate]) -> None:
-        kind, alias = updates[0].kind, updates[0].alias
+        kind, alias, forget = updates[0].kind, updates[0].alias, updates[0].order == "forget"
         if kind == "session_token" or kind == "anonymous_id":  # noqa: PLR1714 - narrows the type
-            web_aliases.fold(step, kind, alias, updates)
+            web_aliases.forget(step, kind, alias) if forget else web_aliases.fold(step, kind, alias, updates)
+        elif forget:
+            api_keys.forget(step, alias)
         else:
             api_keys.fold(step, alias, updates)
 
@@ -122,7 +135,13 @@ def fold_developers(plan: Plan, store: Store, scope: str, batch: Sequence[Delive
     """Join what is new of users."""
 
     def fold(step: Step, updates: list[DeveloperUpdate]) -> None:
-        developers.fold(step, updates[0].user, updates)
+        match updates[0].order:
+            case "forget":
+                developers.forget(step, updates[0].user)
+            case "tidy":
+                developers.tidy(step, updates[0].user)
+            case _:
+                developers.fold(step, updates[0].user, updates)
 
     return _fold(Step.of(plan, store), scope, batch, DeveloperUpdate, fold)
 
@@ -131,7 +150,10 @@ def fold_companies(plan: Plan, store: Store, scope: str, batch: Sequence[Deliver
     """Join what is new of companies."""
 
     def fold(step: Step, updates: list[CompanyUpdate]) -> None:
-        companies.fold(step, updates[0].company, updates)
+        if updates[0].order == "tidy":
+            companies.tidy(step, updates[0].company)
+        else:
+            companies.fold(step, updates[0].company, updates)
 
     return _fold(Step.of(plan, store), scope, batch, CompanyUpdate, fold)
 
@@ -156,20 +178,36 @@ def interrupted_to(plan: Plan, store: Store, scope: str) -> int:
     return mark.end
 
 
+def parts(batch: Sequence[Delivered]) -> list[Sequence[Delivered]]:
+    """A batch cut where orders begin and end, to be folded one after the other, each durable before the next.
+
+    An order drops rows that say what has been taken in already: folded again from some of them, what came before it would
+    be taken in a second time.
+    """
+    cuts = [i for i in range(1, len(batch)) if is_order(batch[i - 1][1]) != is_order(batch[i][1])]
+    return [batch[start:end] for start, end in pairwise([0, *cuts, len(batch)])]
+
+
 def _fold(
     step: Step, scope: str, batch: Sequence[Delivered], kind: type[U], fold: Callable[[Step, list[U]], None]
 ) -> Outcome:
-    """Fold a batch owner by owner; an owner's version is the offset of the last message to it."""
-    by_owner: dict[object, tuple[list[U], int]] = {}
+    """Fold a batch owner by owner; an owner's version is the offset of the last message to it.
+
+    An order is folded by itself, between what comes before and after it.
+    """
+    by_owner: dict[object, list[tuple[list[U], int]]] = {}
     for offset, value in batch:
         update = decode(kind, value)
-        owner = update.owner
-        updates = by_owner[owner][0] if owner in by_owner else []
-        updates.append(update)
-        by_owner[owner] = (updates, offset)
-    for updates, version in by_owner.values():
-        step.version = version
-        fold(step, updates)
+        runs = by_owner.setdefault(update.owner, [])
+        if runs and not update.order and not runs[-1][0][0].order:
+            runs[-1][0].append(update)
+            runs[-1] = (runs[-1][0], offset)
+        else:
+            runs.append(([update], offset))
+    for runs in by_owner.values():
+        for updates, version in runs:
+            step.version = version
+            fold(step, updates)
     end = batch[-1][0]
     changes = step.rows.changes()
     counted = step.rolling.settle(step.rows.beside(), step.outbox, scope, end)

@@ -5,6 +5,7 @@
                         └───────▶ merges ── resolve_merges ──▶┘
 
 Every fold also publishes rows for ClickHouse: identities, profiles, activity, rolling-counts, dead-letters.
+Who was erased is on `erasures`, which everyone reads who turns messages into events.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from schemas.event import TOPIC_BY_SOURCE
+from schemas.event import MARKS_TOPIC, TOPIC_BY_SOURCE
 
 WEB_EVENTS: Final = TOPIC_BY_SOURCE["web"]
 API_EVENTS: Final = TOPIC_BY_SOURCE["api"]
+ERASURES: Final = MARKS_TOPIC
 ALIAS_UPDATES: Final = "alias-updates"
 DEVELOPER_UPDATES: Final = "developer-updates"
 COMPANY_UPDATES: Final = "company-updates"
@@ -42,8 +44,14 @@ class Topic(msgspec.Struct, frozen=True):
     retention_days: int | None = None
 
 
+#: Rows and updates of the busiest alias or company; the state's bounds (README.md) are far below, brokers' default is not.
+MAX_MESSAGE_BYTES: Final = 32 * 1024**2
+
 #: What producers write to.
 INPUTS: Final = (Topic(WEB_EVENTS, "delete", retention_days=-1), Topic(API_EVENTS, "delete", retention_days=-1))
+
+#: Marks of who was erased. They hold for the inputs, whichever streams read these, and for ever.
+MARKS: Final = (Topic(ERASURES, "compact", single=True),)
 
 #: What the streams tell each other. Acknowledged updates are part of the state, so age alone deletes them.
 UPDATES: Final = (
@@ -65,7 +73,7 @@ ROWS: Final = (
 #: What `firstcall alerts` tells whoever listens: the latest state of each alert. Its rows it writes itself.
 TOLD: Final = (Topic(ALERTS, "compact", single=True),)
 
-TOPICS: Final = (*INPUTS, *UPDATES, *ROWS, *TOLD)
+TOPICS: Final = (*INPUTS, *MARKS, *UPDATES, *ROWS, *TOLD)
 
 
 def source_of(topic: str) -> Literal["web", "api"]:

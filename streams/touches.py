@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from schemas.event import Event
+
+#: How much of each text is kept, in UTF-8, so that the state of a subject is bounded.
+MAX_TEXT_BYTES: Final = 200
+#: How much of an address is looked at.
+MAX_URL_CHARACTERS: Final = 4_000
 
 #: A touch's field: its name in `context.campaign`, and as a UTM parameter.
 _IN_CAMPAIGN = {"campaign": "name", "source": "source", "medium": "medium", "term": "term", "content": "content"}
@@ -24,19 +29,19 @@ def touch_of(event: Event, is_content: bool) -> dict[str, str] | None:
     properties, context = event.properties, event.context
     page = context.get("page")
     page = page if isinstance(page, dict) else {}
-    url = _text(properties.get("url")) or _text(page.get("url"))
+    url = (_text(properties.get("url")) or _text(page.get("url")))[:MAX_URL_CHARACTERS]
     touch = _campaign(properties, context.get("campaign"), url)
-    referrer = _text(properties.get("referrer")) or _text(page.get("referrer")) or _text(context.get("referrer"))
+    referrer = _text(properties.get("referrer")) or _text(page.get("referrer")) or _referrer(context)
     if referrer:
-        host = _host(referrer)
+        host = _host(referrer[:MAX_URL_CHARACTERS])
         if host and host != _host(url):
-            touch["referrer"] = host
+            touch["referrer"] = _kept(host)
     if not touch and not is_content:
         return None
-    touch["name"] = event.name[:200]
+    touch["name"] = _kept(event.name)
     path = _text(properties.get("path")) or _text(page.get("path")) or (urlsplit(url).path if _splits(url) else "")
     if path:
-        touch["path"] = path[:200]
+        touch["path"] = _kept(path)
     return touch
 
 
@@ -59,11 +64,24 @@ def _campaign(properties: dict[str, Any], campaign: Any, url: str) -> dict[str, 
 def _put(touch: dict[str, str], field: str, value: Any) -> None:
     text = _text(value)
     if text:
-        touch.setdefault(field, text[:200])
+        touch.setdefault(field, _kept(text))
+
+
+def _kept(text: str) -> str:
+    """The text up to its limit, without a part of a character."""
+    if len(text) <= MAX_TEXT_BYTES // 4:
+        return text
+    return text.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _referrer(context: dict[str, Any]) -> str:
+    """Segment's specification makes it an object with an address."""
+    referrer = context.get("referrer")
+    return _text(referrer.get("url")) if isinstance(referrer, dict) else _text(referrer)
 
 
 def _splits(url: str) -> bool:

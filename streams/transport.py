@@ -1,14 +1,16 @@
 """Faust's Kafka consumer, delivering batches instead of messages, and committing only what a stage has finished.
 
-Two things are replaced, nothing else. Faust hands every message through two asyncio tasks, which costs 100 µs; here
-the records that one fetch brought for a partition travel as one Faust message whose value is the list of them. And
-Faust acknowledges what it skips during a rebalance, which would commit events nobody has seen; here an offset is
-committed only when the stage says `done`, and only without a hole before it.
+Faust hands every message through two asyncio tasks, which costs 100 µs; here the records that one fetch brought for a
+partition travel as one Faust message whose value is the list of them. Faust acknowledges what it skips during a
+rebalance, which would commit events nobody has seen; here an offset is committed only when the stage says `done`, and
+only without a hole before it. And what Faust drops on the way is found, by comparing where a partition is read, delivered
+and worked on, and read again.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any, cast
@@ -35,6 +37,23 @@ class Batch(msgspec.Struct, frozen=True):
     records: Sequence[Any]
 
 
+class _Place(msgspec.Struct):
+    """Where a partition stands, in offsets. It is forgotten with every seek to the committed offsets."""
+
+    #: Up to where its records are worked on and may be committed.
+    done: int | None = None
+    #: From where the stage must go on.
+    following: int | None = None
+    #: Where it was read again because records seemed to be missing.
+    sought: int | None = None
+    #: From where it must be read again because a batch was dropped on its way to the stage.
+    dropped: int | None = None
+    #: From where the stage has not gone on though there is more, and since when.
+    waiting: tuple[int, float] | None = None
+    #: Where the client was found ahead of what was delivered: (delivered to, the client's position).
+    ahead: tuple[int, int] | None = None
+
+
 class UnreadDeletedError(RuntimeError):
     """Kafka has deleted records that this group has not worked on: the numbers would lack them, silently."""
 
@@ -52,18 +71,8 @@ class BatchConsumer(aiokafka.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: Up to where a partition's records are worked on and may be committed, and from where the next batch must go on.
-        self._done: dict[TP, int] = {}
-        self._next: dict[TP, int] = {}
-        #: Where a partition was read again because records seemed to be missing.
-        self._sought: dict[TP, int] = {}
-        #: From where a partition must be read again because a batch was dropped on its way to the stage.
-        self._dropped: dict[TP, int] = {}
-        #: From where a stage has not gone on though there is more, and since when.
-        self._waiting: dict[TP, tuple[int, float]] = {}
+        self._places: dict[TP, _Place] = defaultdict(_Place)
         self._realigned_at = monotonic()
-        #: Where the client was found ahead of what was delivered: (delivered to, the client's position).
-        self._realigned: dict[TP, tuple[int, int]] = {}
         #: Messages (by id) that a stage has taken and that are not released yet.
         self._taken: set[int] = set()
 
@@ -72,10 +81,11 @@ class BatchConsumer(aiokafka.Consumer):
 
         Faust drops messages when its flow is suspended. What came before a hole is read again, and this batch after it.
         """
-        following = self._next.get(batch.tp)
+        place = self._places[batch.tp]
+        following = place.following
         if message.generation_id != self.app.consumer_generation_id or following is None or batch.start > following:
             return False
-        self._next[batch.tp] = max(following, batch.end)
+        place.following = max(following, batch.end)
         self._taken.add(id(message))
         return True
 
@@ -85,7 +95,8 @@ class BatchConsumer(aiokafka.Consumer):
         A batch of a generation before the last rebalance is ignored: whoever has the partition now does it again.
         """
         if message.generation_id == self.app.consumer_generation_id:
-            self._done[batch.tp] = max(self._done.get(batch.tp, 0), batch.end)
+            place = self._places[batch.tp]
+            place.done = max(place.done or 0, batch.end)
 
     def ack(self, message: Message) -> bool:
         """Release a message. It says nothing about commits: `done` does. One that no stage has taken is read again."""
@@ -109,25 +120,24 @@ class BatchConsumer(aiokafka.Consumer):
         """Do nothing, as in `on_buffer_full`."""
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
-        return (tp for tp in list(self._done) if topics is None or tp in topics or tp.topic in topics)
+        finished = [tp for tp, place in self._places.items() if place.done is not None]
+        return (tp for tp in finished if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: TP) -> int | None:
-        return self._done.get(tp)
+        return self._places[tp].done
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget what was finished of partitions that others may have now."""
         await super().on_partitions_revoked(revoked)
         for tp in revoked:
-            for positions in (self._done, self._next, self._sought, self._dropped):
-                positions.pop(tp, None)
+            self._places.pop(tp, None)
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets, as after every rebalance; to the earliest where nothing was committed.
 
         Faust leaves the latter where they are, which skips what was fetched and then dropped.
         """
-        for positions in (self._done, self._next, self._sought, self._dropped):
-            positions.clear()
+        self._places.clear()
         await super().perform_seek()
         streams = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
         for tp, earliest in (await self.earliest_offsets(*streams)).items() if streams else ():
@@ -160,6 +170,10 @@ class BatchConsumer(aiokafka.Consumer):
         """What was fetched while the flow stood still is dropped, so it must be read again."""
         try:
             await self.perform_seek()
+        except asyncio.CancelledError:
+            # When the worker stops, the client's own thread may be gone before this task is.
+            if not (self.should_stop or self.app.should_stop):
+                raise
         except Exception as error:  # noqa: BLE001 - a broker may be away; the next rebalance seeks again
             self.log.warning("cannot seek to the committed offsets: %s", error)
 
@@ -181,7 +195,9 @@ class BatchConsumer(aiokafka.Consumer):
                     return
                 # Set before it is delivered: a seek in the meantime must win.
                 position = self._read_offset[tp] = batch.end
-                self._next.setdefault(tp, batch.start)
+                place = self._places[tp]
+                if place.following is None:
+                    place.following = batch.start
                 delivery = asyncio.ensure_future(self.callback(self._batch_message(batch)))
                 await self.wait_first(delivery, self.suspend_flow.wait())
                 if not delivery.done():
@@ -191,16 +207,17 @@ class BatchConsumer(aiokafka.Consumer):
 
     def _drop(self, batch: Batch) -> None:
         """Read again from where the stage is, or from the batch on if that is before."""
-        start = min(batch.start, self._next.get(batch.tp, batch.start))
-        self._dropped[batch.tp] = min(start, self._dropped.get(batch.tp, start))
+        place = self._places[batch.tp]
+        known = (place.following, place.dropped)
+        place.dropped = min([batch.start, *(offset for offset in known if offset is not None)])
 
     def _read_again(self, records: Mapping[Any, Sequence[Any]]) -> None:
         """Go back for what was fetched and is not delivered: the client's own position is after it."""
         for partition in records:
             tp = TP(partition.topic, partition.partition)
-            position = self._read_offset.get(tp)
-            if position is not None and not self._is_changelog_tp(tp):
-                self._dropped.setdefault(tp, position)
+            position, place = self._read_offset.get(tp), self._places[tp]
+            if position is not None and place.dropped is None and not self._is_changelog_tp(tp):
+                place.dropped = position
 
     async def _realign(self) -> None:
         """See that reading, delivering and working go on from the same places, and go back where they do not.
@@ -213,27 +230,28 @@ class BatchConsumer(aiokafka.Consumer):
             position = self._read_offset.get(tp)
             if position is None or self._is_changelog_tp(tp):
                 continue
-            following = self._next.get(tp, position)
-            known, since = self._waiting.get(tp, (-1, now))
+            place = self._places[tp]
+            following = position if place.following is None else place.following
             if following >= position:
-                self._waiting.pop(tp, None)
-            elif known != following:
-                self._waiting[tp] = (following, now)
-            elif now - since > LOST_SECONDS:
-                self._waiting[tp] = (following, now)
-                self._dropped[tp] = following
+                place.waiting = None
+            elif place.waiting is None or place.waiting[0] != following:
+                place.waiting = (following, now)
+            elif now - place.waiting[1] > LOST_SECONDS:
+                place.waiting, place.dropped = (following, now), following
                 continue
             ahead = await self.position(tp)
             # Once for each place: a log may end in transaction markers, which are no records.
-            if ahead is not None and ahead > position and self._realigned.get(tp) != (position, ahead):
-                self._realigned[tp] = (position, ahead)
-                self._dropped.setdefault(tp, position)
+            if ahead is not None and ahead > position and place.ahead != (position, ahead):
+                place.ahead = (position, ahead)
+                if place.dropped is None:
+                    place.dropped = position
 
     async def _read_dropped_again(self) -> None:
-        while self._dropped and self.flow_active:
-            tp, offset = self._dropped.popitem()
-            if tp in self.assignment():
-                await self.seek(tp, offset)
+        for tp, place in list(self._places.items()):
+            if place.dropped is not None and self.flow_active:
+                offset, place.dropped = place.dropped, None
+                if tp in self.assignment():
+                    await self.seek(tp, offset)
 
     async def seek(self, partition: TP, offset: int) -> None:
         """Read from `offset` on. Faust takes 0 for an unknown position; here it is one."""
@@ -246,12 +264,11 @@ class BatchConsumer(aiokafka.Consumer):
         A log may have real holes (compaction, transaction markers). But records can also have been fetched before a seek,
         and dropped in between. So a hole counts as real only if the same one comes again after a seek to its start.
         """
-        if position is None or fetched[0].offset <= position:
-            self._sought.pop(tp, None)
+        place = self._places[tp]
+        if position is None or fetched[0].offset <= position or place.sought == position:
+            place.sought = None
             return False
-        if self._sought.pop(tp, None) == position:
-            return False
-        self._sought[tp] = position
+        place.sought = position
         await self.seek(tp, position)
         return True
 

@@ -2,12 +2,12 @@
 
 A message is either a delta to be joined (no version: joining twice changes nothing), or an absolute value with the
 offset of the message that caused it as its version (the sender's state is a function of its log up to that offset, so
-an older version is an older truth, whoever sends it).
+an older version is an older truth, whoever sends it), or an order that an erasure gives.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 import msgspec
 
@@ -17,6 +17,13 @@ from streams.plan import Observation
 
 #: Evidence of a link: (time in ms, id of the parent).
 Link = tuple[int, str]
+
+#: Evidence that two hashes are of one API key: (under a newer secret, under an older one).
+SameKey = tuple[str, str]
+
+#: What an erasure orders, in a message of its own. `forget`: drop all that is known of the owner, taking back what was
+#: said of it; what its remaining events say comes again after it. `tidy`: drop what only says that something is gone.
+Order = Literal["", "forget", "tidy"]
 
 
 class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -35,9 +42,18 @@ class InternalUser(msgspec.Struct, frozen=True, array_like=True, gc=False):
     version: int
 
 
+class FirstHash(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The first hash of an API key tells another one of it whose the key is, which that one publishes as its own."""
+
+    first: str
+    owner: Link | None
+    company: Link | None
+    version: int
+
+
 class AliasUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """To the owner of an alias. `users`, `companies`: evidence. `events`: (explicit company, observation) of a web
-    alias; `buckets`: facts of an API key.
+    alias; `buckets`: facts of an API key; `same_key`, `first_hashes`: of an API key too.
     """
 
     kind: AliasKind
@@ -47,6 +63,9 @@ class AliasUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     events: list[tuple[str, Observation]] = []
     buckets: list[Bucket] = []
     internal_users: list[InternalUser] = []
+    same_key: list[SameKey] = []
+    first_hashes: list[FirstHash] = []
+    order: Order = ""
 
     @property
     def owner(self) -> tuple[str, str]:
@@ -109,6 +128,7 @@ class DeveloperUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     members: list[Member] = []
     roots: list[Root] = []
     root_internal: list[RootInternal] = []
+    order: Order = ""
 
     @property
     def owner(self) -> str:
@@ -121,6 +141,7 @@ class CompanyUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     company: str
     children: list[Child] = []
+    order: Order = ""
 
     @property
     def owner(self) -> str:
@@ -134,6 +155,7 @@ class Pointer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     previous: str
     time: int
     target: str
+    order: Order = ""
 
     @property
     def owner(self) -> str:
@@ -145,6 +167,7 @@ U = TypeVar("U", AliasUpdate, DeveloperUpdate, CompanyUpdate, Pointer)
 Update = AliasUpdate | DeveloperUpdate | CompanyUpdate | Pointer
 
 _encode = msgspec.msgpack.Encoder().encode
+_NO_ORDER: Final = _encode("")
 _DECODERS: Final[dict[type, msgspec.msgpack.Decoder[Any]]] = {
     kind: msgspec.msgpack.Decoder(kind) for kind in (AliasUpdate, DeveloperUpdate, CompanyUpdate, Pointer)
 }
@@ -153,6 +176,11 @@ _DECODERS: Final[dict[type, msgspec.msgpack.Decoder[Any]]] = {
 def encode(update: Update) -> bytes:
     """The value of the message."""
     return _encode(update)
+
+
+def is_order(value: bytes) -> bool:
+    """Whether a message is an order, without decoding it: `order` is the last field of each update, '' one byte."""
+    return value[-1:] != _NO_ORDER
 
 
 def decode(kind: type[U], value: bytes) -> U:

@@ -1,17 +1,19 @@
 """The owner of a session token or an anonymous id: several people may share it, so its events are kept one by one.
 
 An event belongs to the latest link at or before it, or to the earliest link if all are later. Its row is bounded by
-the limit of events that matter (beyond it the alias is automated traffic and its events count for nothing) and by one
-time per (user, UTC day) of links.
+limits: with more events that matter the alias is automated traffic and its events count for nothing; with more users,
+or more (user, UTC day) of links, it stands for no one, so that its links are nobody's either.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
 
+from schemas.definitions import Limits
 from schemas.event import visitor_id
 from streams.facts import NOTHING, Facts, join, join_all
 from streams.hours import day_of
@@ -33,16 +35,19 @@ class WebAlias(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """State of one web alias.
 
     `links`: earliest time per user and day. `events`: (explicit company, observation). `shares`: whose the events'
-    facts are, by user and company; derived from the two, kept so that one more event costs one join.
+    facts are, by user and company; derived from the two, kept so that one more event costs one join. `crowded`: there
+    were more links than one alias has.
     """
 
     links: dict[str, dict[int, int]] = {}
     events: list[tuple[str, Observation]] = []
     automated: bool = False
     shares: dict[str, dict[str, Facts]] = {}
+    crowded: bool = False
 
 
 UNKNOWN = WebAlias()
+CROWDED = WebAlias(automated=True, crowded=True)
 
 
 def fold(step: Step, kind: Literal["session_token", "anonymous_id"], alias: str, updates: list[AliasUpdate]) -> None:
@@ -50,14 +55,29 @@ def fold(step: Step, kind: Literal["session_token", "anonymous_id"], alias: str,
     key = row_key(b"w", kind, alias)
     before = step.rows.get(key, WebAlias) or UNKNOWN
     after = _joined(step.plan, before, updates)
-    if after is before:
-        return
-    step.rows.put(key, after)
+    if after is not before:
+        step.rows.put(key, after)
+        _tell(step, kind, alias, before, after)
+
+
+def forget(step: Step, kind: Literal["session_token", "anonymous_id"], alias: str) -> None:
+    """Drop the alias and take back all that was said of it."""
+    key = row_key(b"w", kind, alias)
+    before = step.rows.get(key, WebAlias)
+    if before is not None:
+        step.rows.delete(key)
+        _tell(step, kind, alias, before, UNKNOWN)
+
+
+def _tell(
+    step: Step, kind: Literal["session_token", "anonymous_id"], alias: str, before: WebAlias, after: WebAlias
+) -> None:
+    """Tell developers and companies what changed of the alias, and publish it."""
     name = visitor_id(kind, alias)
     if after.links is not before.links:
-        segments = _segments(after.links)
-        if segments != _segments(before.links):
-            step.outbox.publish(identity_row(kind, alias, segments, None, step.version))
+        owners = segments(after.links)
+        if owners != segments(before.links):
+            step.outbox.publish(identity_row(kind, alias, owners, None, step.version))
     for user in before.shares.keys() | after.shares.keys():
         if user != VISITOR:
             old, new = before.shares.get(user, {}), after.shares.get(user, {})
@@ -93,11 +113,16 @@ def _company_shares(visitor: Subject | None, state: WebAlias) -> dict[str, Facts
 
 
 def _joined(plan: Plan, state: WebAlias, updates: list[AliasUpdate]) -> WebAlias:
-    links = _joined_links(state.links, updates)
+    if state.crowded:
+        return state
+    limits = plan.definitions.limits
+    links = join_links(state.links, (link for update in updates for link in update.users))
+    if is_crowded(limits, links):
+        return CROWDED
     if state.automated:
         return state if links is state.links else WebAlias(links, [], True, {})
     events, new = _joined_events(state.events, updates)
-    limit = plan.definitions.limits.web_alias_events
+    limit = limits.web_alias_events
     if len(events) > limit and (len({seen.event for _, seen in events}) > limit or len(events) > COPIES_LIMIT * limit):
         return WebAlias(links, [], True, {})
     if links is state.links and events is state.events:
@@ -119,16 +144,22 @@ def _join_share(plan: Plan, shares: dict[str, dict[str, Facts]], user: str, comp
     companies[company] = join(companies.get(company, NOTHING), plan.facts(seen), plan.cuts)
 
 
-def _joined_links(links: dict[str, dict[int, int]], updates: list[AliasUpdate]) -> dict[str, dict[int, int]]:
+def join_links(links: dict[str, dict[int, int]], evidence: Iterable[Link]) -> dict[str, dict[int, int]]:
     """The earliest time per user and day; `links` itself if nothing is new."""
     joined = links
-    for update in updates:
-        for time, user in update.users:
-            day = day_of(time)
-            known = joined.get(user, {}).get(day)
-            if known is None or time < known:
-                joined = {**joined, user: {**joined.get(user, {}), day: time}}
+    for time, user in evidence:
+        day = day_of(time)
+        known = joined.get(user, {}).get(day)
+        if known is None or time < known:
+            if joined is links:
+                joined = {user: dict(days) for user, days in links.items()}
+            joined.setdefault(user, {})[day] = time
     return joined
+
+
+def is_crowded(limits: Limits, links: dict[str, dict[int, int]]) -> bool:
+    """Whether so many users share an alias, or on so many days, that it stands for no one."""
+    return len(links) > limits.web_alias_users or sum(map(len, links.values())) > limits.web_alias_links
 
 
 def _joined_events(
@@ -183,14 +214,14 @@ def _owner(points: list[Link], time: int) -> str:
     return points[at - 1 if at else 0][1]
 
 
-def _segments(links: dict[str, dict[int, int]]) -> list[Link]:
-    """The links at which the owner changes."""
+def segments(links: dict[str, dict[int, int]]) -> list[Link]:
+    """The links at which the owner changes. The first also holds for all time before it."""
     points = _points(links)
     last_of_instant = [p for i, p in enumerate(points) if i + 1 == len(points) or points[i + 1][0] > p[0]]
-    segments: list[Link] = []
+    found: list[Link] = []
     for i, (time, user) in enumerate(last_of_instant):
         if i == 0 and points[0][1] != user:
-            segments.append(points[0])
-        if not segments or segments[-1][1] != user:
-            segments.append((time, user))
-    return segments
+            found.append(points[0])
+        if not found or found[-1][1] != user:
+            found.append((time, user))
+    return found

@@ -28,7 +28,9 @@ from tests.reference import Record
 
 # A shared machine may stall any example, so none has a deadline.
 hypothesis.settings.register_profile("default", deadline=None)
-hypothesis.settings.register_profile("many", deadline=None, max_examples=10_000)
+hypothesis.settings.register_profile(
+    "many", deadline=None, max_examples=int(os.environ.get(f"{TEST_PREFIX}WORLDS", "10000"))
+)
 hypothesis.settings.load_profile("default")
 
 ROOT = Path(__file__).resolve().parent.parent

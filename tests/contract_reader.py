@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver import Client
 
+from sinks.settling import settle
 from tests.reference import Published, Record, Resolved
 from tests.worlds import as_bytes
 
@@ -15,7 +16,8 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_contract(client: Client) -> Published:
-    """Everything that the views say."""
+    """Everything that the views say, once settled."""
+    settle(client)
     published = Published()
     published.identities = {
         (kind, alias, level, parent, ms(time))
@@ -31,9 +33,17 @@ def read_contract(client: Client) -> Published:
             client, "SELECT level, subject_id, environment, hour FROM activity"
         )
     }
-    published.rolling = _steps(
-        rows(client, "SELECT metric, level, window_hours, hour, value FROM rolling_counts ORDER BY ALL")
-    )
+    published.rolling = {
+        (metric, level, window_hours, ms(hour)): change
+        for metric, level, window_hours, hour, change in rows(
+            client,
+            "SELECT metric, level, window_hours, hour, sum(delta) AS change FROM rolling_rows FINAL GROUP BY ALL HAVING change != 0",
+        )
+    }
+    values = rows(client, "SELECT metric, level, window_hours, hour, value FROM rolling_counts ORDER BY ALL")
+    # The view ends before what has not begun; so far it says the same.
+    end = max((ms(hour) for *_, hour, _ in values), default=0)
+    assert _steps(values) == {key: change for key, change in published.rolling.items() if key[-1] <= end}
     for *key, developer, company, time in rows(
         client,
         "SELECT message_id, alias_kind, alias, developer_id, company_id, time FROM events_resolved ORDER BY time",
@@ -87,6 +97,41 @@ def _steps(values: list[tuple[Any, ...]]) -> dict[tuple[str, str, int, int], int
                 steps[metric, level, window_hours, ms(hour)] = value - before
             before, hour_before = value, hour
     return steps
+
+
+#: The key of `usage_resolved`, as the view and as `events_resolved` says it, and the counts of both; nothing if they agree.
+_USAGE_DIFFERENCES: Final = """
+WITH
+    counted AS
+    (
+        SELECT * EXCEPT (events, successes, client_errors, server_errors, latency_events, latency_ms), toInt64(events) AS events,
+            toInt64(successes) AS successes, toInt64(client_errors) AS client_errors, toInt64(server_errors) AS server_errors,
+            toInt64(latency_events) AS latency_events, toInt64(round(1000 * latency_ms)) AS latency_us
+        FROM usage_resolved
+    ),
+    told AS
+    (
+        SELECT toDate(time) AS day, developer_id, company_id, alias_kind, alias, api_key, event_company_id, environment,
+            source, type, name, sdk, is_internal, is_bot,
+            toInt64(-1) AS events, -toInt64(ifNull(status, 0) BETWEEN 200 AND 299) AS successes,
+            -toInt64(ifNull(status, 0) BETWEEN 400 AND 499) AS client_errors,
+            -toInt64(ifNull(status, 0) BETWEEN 500 AND 599) AS server_errors,
+            -toInt64(isNotNull(latency_ms)) AS latency_events, -toInt64(round(1000 * ifNull(latency_ms, 0))) AS latency_us
+        FROM events_resolved
+    )
+SELECT * EXCEPT (events, successes, client_errors, server_errors, latency_events, latency_us), sum(events) AS more_events,
+    sum(successes) AS more_successes, sum(client_errors) AS more_client_errors, sum(server_errors) AS more_server_errors,
+    sum(latency_events) AS more_latency_events, sum(latency_us) AS more_latency_us
+FROM (SELECT * FROM counted UNION ALL SELECT * FROM told)
+GROUP BY ALL
+HAVING more_events != 0 OR more_successes != 0 OR more_client_errors != 0 OR more_server_errors != 0
+    OR more_latency_events != 0 OR more_latency_us != 0
+"""
+
+
+def usage_differences(client: Client) -> list[tuple[Any, ...]]:
+    """Where the counts of `usage_resolved` are not those of the events themselves: each key, and how much more it says."""
+    return rows(client, _USAGE_DIFFERENCES)
 
 
 def wire(one: Record) -> bytes:

@@ -7,20 +7,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 from confluent_kafka import Consumer, Producer, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.errors import CoordinatorLoadInProgressError
 
 from deploy import topics
 from deploy.doctor import consumed_topics
 from schemas.definitions import Definitions
 from schemas.settings import Settings
 from streams.outbox import Message
-from streams.topology import ROWS
+from streams.topology import INPUTS, ROWS
 from tests.published import RowTopics
 from tests.reference import Record
 from tests.worlds import SECRETS, as_bytes
@@ -48,7 +50,15 @@ class Pipeline:
         self.settings = Settings(**self._options)
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
         with topics.administration(self.settings) as client:
+            self._create_inputs(client)
             topics.ensure_topics(client, self.settings)
+
+    def _create_inputs(self, client: KafkaAdminClient) -> None:
+        """Create the input topics for worlds some of whose days are still to come, which Kafka refuses by default."""
+        creations = {self.settings.topic(topic.name): topics._creation(self.settings, topic) for topic in INPUTS}
+        for creation in creations.values():
+            creation["configs"]["message.timestamp.after.max.ms"] = str(2**63 - 1)
+        client.create_topics(creations, raise_errors=False)
 
     def start(self, worker: str) -> None:
         """Start a worker of that name; a name that was used before takes its state up again."""
@@ -81,31 +91,53 @@ class Pipeline:
 
     def feed_values(self, values: Iterable[tuple[str, Any, int]]) -> None:
         """Write (topic, value, timestamp in ms) to the input topics."""
+        refused: list[str] = []
         producer = Producer({"bootstrap.servers": self.settings.brokers, "linger.ms": 5})
         for topic, value, timestamp in values:
             while True:
                 try:
-                    producer.produce(self.settings.topic(topic), value, timestamp=timestamp)
+                    producer.produce(
+                        self.settings.topic(topic),
+                        value,
+                        timestamp=timestamp,
+                        on_delivery=lambda error, _: refused.append(error.str()) if error else None,
+                    )
                     break
                 except BufferError:
                     producer.poll(0.1)
         assert producer.flush(30) == 0
+        assert not refused, refused[:3]
 
     def progress(self) -> tuple[int, int]:
         """(records acknowledged, records still to be worked on) over all topics that the workers read."""
         group = self.settings.app_id
+        consumed = {group: consumed_topics(self.settings)[group]}
         with topics.administration(self.settings) as client:
-            lags = topics.lags(client, {group: consumed_topics(self.settings)[group]})
+            try:
+                lags = topics.lags(client, consumed)
+            except CoordinatorLoadInProgressError:
+                # The broker has just begun to look after the group.
+                time.sleep(1)
+                lags = topics.lags(client, consumed)
         return sum(lag.committed for lag in lags), sum(lag.records for lag in lags)
 
     def settle(self) -> None:
         """Wait until every record and all that follows from it is worked on."""
+        self._wait(lambda _, left: not left)
+
+    def advance(self, records: int) -> None:
+        """Wait until so many records more are acknowledged, or nothing is left to do."""
+        goal = self.progress()[0] + records
+        self._wait(lambda done, left: done >= goal or bool(done and not left))
+
+    def _wait(self, is_reached: Callable[[int, int], bool]) -> None:
+        """Wait for a progress. Fails when a worker ends, or nothing comes of it in time."""
         end = time.monotonic() + SETTLED_WITHIN_SECONDS
-        while self.progress()[1]:
+        while not is_reached(*self.progress()):
             for worker, process in self._workers.items():
                 assert process.poll() is None, f"{worker} has ended:\n{self.log(worker)[-3000:]}"
             assert time.monotonic() < end, f"not settled: {self.progress()}"
-            time.sleep(0.3)
+            time.sleep(0.2)
 
     def log(self, worker: str) -> str:
         """What a worker has printed."""

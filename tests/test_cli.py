@@ -31,10 +31,12 @@ def test_all_commands_are_there():
     assert [
         *(
             "alerts",
+            "audit",
             "broker",
             "clickhouse",
             "demo",
             "doctor",
+            "erase",
             "generate",
             "migrate",
             "query",
@@ -74,6 +76,7 @@ def test_without_a_command_there_is_help():
         ["doctor"],
         ["demo"],
         ["query", "funnel"],
+        ["audit"],
         ["generate"],
     ],
 )

@@ -40,6 +40,15 @@ def test_all_is_well_when_all_is_there(settings, created):
     assert findings["topics"].detail == f"{len(TOPICS)} topics, 3 partitions"
 
 
+def test_several_secrets_are_told_and_not_shown(settings):
+    several = load_settings(kafka=settings.kafka, secrets=f"{SECRET},{SECRET[::-1]}")
+    (finding,) = [one for one in examine(several, ["configuration"]) if one.check == "secret"]
+    assert (finding.verdict, finding.detail) == (
+        "ok",
+        "2 given; the first names API keys, and whoever is seen now is known by all",
+    )
+
+
 def test_a_missing_worker_and_sink_are_told(settings, created):
     findings = found(settings, "worker", "sink")
     assert findings["worker"] == Finding(

@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streams.erasure_marks import ErasureMarks
 from streams.local import LocalRunner
 from streams.rows import MemoryStore
 from streams.stages import Outcome
@@ -29,10 +30,10 @@ class Crashed(Exception):
 class CrashingRunner(LocalRunner):
     """Crashes at a random place of every other batch, and takes batches of another size each time."""
 
-    def __init__(self, seed: int, rows: RowTopics) -> None:
+    def __init__(self, seed: int, rows: RowTopics, erased: ErasureMarks | None = None) -> None:
         self._random = Random(seed)
         self.crashes = 0
-        super().__init__(DEFINITIONS, SECRETS, rows.add, partitions=2, choose=self._random.choice)
+        super().__init__(DEFINITIONS, SECRETS, rows.add, partitions=2, choose=self._random.choice, erased=erased)
 
     def step_any(self) -> bool:
         self._batch_size = self._random.choice([1, 2, 5, 100])
@@ -48,7 +49,7 @@ class CrashingRunner(LocalRunner):
             return
         effects = [
             *(lambda change=change: store.write([change]) for change in outcome.intent),
-            *(lambda message=message: self._send([message]) for message in outcome.messages),
+            *(lambda message=message: self.tell([message]) for message in outcome.messages),
             *(lambda change=change: store.write([change]) for change in outcome.changes),
         ]
         for effect in effects[: self._random.randint(0, len(effects))]:

@@ -11,13 +11,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 #: The imperative shell of the streams. Every other module of `streams` is core, new ones too.
-SHELL = {"app", "delivery", "lease", "tables", "transport"}
+SHELL = {"app", "delivery", "erasure_feed", "lease", "tables", "transport"}
 
 #: All that the core may import beside itself. None of it can reach outside of the process or knows the time.
 PURE = {
     *("__future__", "abc", "bisect", "collections", "collections.abc", "dataclasses", "enum", "functools", "heapq"),
     *("itertools", "math", "operator", "struct", "typing", "re", "string", "datetime", "ipaddress", "urllib.parse"),
-    *("hashlib", "hmac", "zlib", "msgspec", "orjson", "schemas.event", "schemas.definitions"),
+    *("base64", "hashlib", "hmac", "zlib", "msgspec", "orjson", "schemas.event", "schemas.definitions"),
     *("numpy", "numpy.typing", "scipy.special", "scipy"),
 }
 #: Of modules that are allowed, what would ask the machine after all.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -18,7 +18,7 @@ from streams.clock import text
 from streams.local import LocalRunner
 from streams.normalise import Normaliser
 from streams.outbox import Message
-from tests.contract_reader import read_contract, rows, wire
+from tests.contract_reader import read_contract, rows, usage_differences, wire
 from tests.reference import Published, Record, compute, differences
 from tests.tables import empty_tables, fresh_database
 from tests.worlds import (
@@ -124,6 +124,7 @@ def test_a_journey_is_in_the_views_as_it_was(client, load):
     records = journey().records
     load(records)
     assert_equal(compute(records, DEFINITIONS, SECRETS), read_contract(client))
+    assert usage_differences(client) == []
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
@@ -133,6 +134,7 @@ def test_any_world_in_any_order_is_in_the_views_as_the_reference_computes_it(cli
     records = data.draw(worlds())
     load(data.draw(deliveries(records)), seed=data.draw(st.integers(0, 99)))
     assert_equal(compute(records, DEFINITIONS, SECRETS), read_contract(client))
+    assert usage_differences(client) == []
 
 
 # Events and identities
@@ -289,6 +291,28 @@ def test_steps_that_cancel_out_are_no_hour_of_their_own(client, insert):
         (hour(MONDAY + HOUR), 1),
         (hour(MONDAY + 2 * HOUR), 0),
     ]
+
+
+def test_hours_that_have_not_begun_are_not_shown(client, insert):
+    """
+    now            │
+    s0    +1 ──────┼──────────▶ -1
+    """
+    began = (
+        int((datetime.now(UTC).replace(tzinfo=None) - EPOCH - timedelta(hours=2)) / timedelta(hours=1)) - MONDAY // HOUR
+    )
+    insert("rolling_rows", step(began, 1), step(began + 24, -1))
+    shown = [found for (found,) in rows(client, "SELECT hour FROM rolling_counts ORDER BY hour")]
+    assert shown[0] == hour(MONDAY + began * HOUR)
+    assert 3 <= len(shown) <= 5
+    assert shown[-1] - datetime.now(UTC).replace(tzinfo=None) <= timedelta(hours=1)
+
+
+def test_series_of_a_clock_that_is_ahead_end_with_the_last_rise_of_any(client, insert):
+    later = (datetime(2100, 1, 1) - EPOCH) // timedelta(hours=1) - MONDAY // HOUR  # noqa: DTZ001 - as above
+    insert("rolling_rows", step(later, 1), step(later + 24, -1), step(later + 5, 1, metric="active_tokens"))
+    shown = rows(client, "SELECT metric, max(hour) FROM rolling_counts GROUP BY metric ORDER BY metric")
+    assert shown == [(metric, hour(MONDAY + (later + 5) * HOUR)) for metric in ("active_tokens", "signups")]
 
 
 def test_series_do_not_mix(client, insert):

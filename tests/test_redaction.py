@@ -42,11 +42,68 @@ def test_a_key_is_nowhere_in_an_accepted_event(fields: dict[str, Any]) -> None:
     assert "another-secret" not in repr(event)
 
 
-@pytest.mark.parametrize("field", ["name", "message_id", "user_id", "anonymous_id", "session_token", "company_id"])
-def test_a_key_in_a_field_that_is_stored_as_it_is_refuses_the_event(field: str) -> None:
-    refused = normalised(**{"api_key": KEY, field: f"x {KEY}"})
+@pytest.mark.parametrize("field", ["user_id", "anonymous_id", "session_token", "company_id"])
+@pytest.mark.parametrize("own", [KEY, "a-key-of-another-kind", ""])
+def test_a_key_in_an_identifier_refuses_the_event(field: str, own: str) -> None:
+    refused = normalised(**({"user_id": "u1", "api_key": own} | {field: f"x {own or KEY}"}))
     assert isinstance(refused, Rejected)
     assert (refused.reason, refused.field) == ("secret", field)
+
+
+def test_a_key_in_a_name_is_replaced() -> None:
+    event = normalised(api_key=KEY, name=f"called with {KEY}")
+    assert isinstance(event, Event)
+    assert event.name == "called with [redacted]"
+
+
+def test_a_message_id_with_a_key_gives_way_to_one_from_the_content() -> None:
+    first, again, other, later = (
+        normalised(api_key=KEY, message_id=f"{KEY}-{number}", properties={"n": n})
+        for number, n in ((1, 1), (1, 1), (2, 1), (1, 2))
+    )
+    assert isinstance(first, Event)
+    assert KEY not in first.message_id
+    assert first == again
+    assert len({event.message_id for event in (first, other, later) if isinstance(event, Event)}) == 3
+
+
+def test_a_key_may_be_a_number() -> None:
+    event = normalised(
+        api_key=1234567890, properties={"n": 1234567890, "text": "x1234567890"}, traits={"k": [1.5, True]}
+    )
+    assert isinstance(event, Event)
+    assert event.properties == {"n": "[redacted]", "text": "x[redacted]"}
+    assert event.traits == {"k": [1.5, True]}
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("/docs?api_key=abc&x=1#token=def", "/docs?api_key=[redacted]&x=1#token=[redacted]"),
+        ("https://u:p@api.example/?X-Api-Key=abc", "https://[redacted]@api.example/?X-Api-Key=[redacted]"),
+        ("/x?next=%2Fy%3Faccess_token%3Dabc%26z%3D1", "/x?next=%2Fy%3Faccess_token%3D[redacted]%26z%3D1"),
+        ("/v1/keys/sk_live_abcd1234/usage", "/v1/keys/[redacted]/usage"),
+        ("Authorization: Bearer abcdef123456", "Authorization: [redacted]"),
+        ("Basic dXNlcjpwYXNzd29yZA==", "Basic [redacted]"),
+    ],
+)
+def test_a_key_in_an_address_or_a_text_is_replaced_without_a_key_field(text: str, clean: str) -> None:
+    event = normalised(user_id="u1", properties={"path": text}, context={"page": {"url": text}})
+    assert isinstance(event, Event)
+    assert (event.properties["path"], event.context["page"]["url"]) == (clean, clean)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("/docs/authentication?utm_source=x&monkey=1", "Basic authentication", "Bearer tokens", "is_test_account"),
+        *("ada@acme.example", "https://acme.example/@ada", "the key = value pair", "100 % sk_test_"),
+    ],
+)
+def test_what_is_no_key_stays(text: str) -> None:
+    event = normalised(user_id="u1", properties={"path": text, text: 1})
+    assert isinstance(event, Event)
+    assert event.properties == {"path": text, text: 1}
 
 
 @pytest.mark.parametrize(

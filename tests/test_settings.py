@@ -158,6 +158,26 @@ def test_a_short_secret_is_refused_unseen(env):
     assert "hunter22" not in message
 
 
+def test_a_secret_that_is_there_twice_is_refused_unseen(env):
+    env.setenv("FIRSTCALL_SECRETS", f"{SECRET},{SECRET[::-1]},{SECRET}")
+    message = refused()
+    assert message.startswith("FIRSTCALL_SECRETS: secret 3 is there before; a new one goes to the end of the list")
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize("text", ["", "\n", " , \n,"])
+def test_a_file_without_a_secret_is_refused(text, tmp_path, env):
+    named = tmp_path / "secrets"
+    named.write_text(text)
+    env.setenv("FIRSTCALL_SECRETS_FILE", str(named))
+    assert refused() == "FIRSTCALL_SECRETS_FILE: holds no secret; make one with `openssl rand -hex 32`"
+
+
+def test_an_empty_list_of_secrets_in_yaml_is_refused(tmp_path, env):
+    path = config(tmp_path, env, "settings: {secrets: []}")
+    assert refused() == f"{path}: settings.secrets: holds no secret; make one with `openssl rand -hex 32`"
+
+
 def test_a_file_and_a_value_for_one_setting_is_refused(tmp_path, env):
     env.setenv("FIRSTCALL_SECRETS", SECRET)
     env.setenv("FIRSTCALL_SECRETS_FILE", str(tmp_path / "secrets"))
@@ -254,6 +274,33 @@ def test_a_local_deployment_generates_one_secret_for_all_its_processes(tmp_path)
     assert [left.name for left in path.parent.iterdir()] == ["secret"]
 
 
+def test_a_generated_secret_is_rotated_in_its_file(tmp_path):
+    settings = load_settings(data_dir=tmp_path)
+    (first,) = hmac_secrets(settings)
+    with (tmp_path / "secret").open("a") as file:
+        file.write(f"\n{SECRET}\n")
+    assert hmac_secrets(settings) == (first, SECRET.encode())
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"", "holds no secret any more"),
+        (b"hunter22", "secret 1 has fewer than 16 characters"),
+        (f"{SECRET}\n{SECRET}".encode(), "secret 2 is there before"),
+        (b"\xff\xfe" * 16, "is not a text"),
+    ],
+)
+def test_a_spoilt_file_of_generated_secrets_is_refused_unseen(content, part, tmp_path):
+    path = tmp_path / "secret"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError) as error:
+        hmac_secrets(load_settings(data_dir=tmp_path))
+    assert str(error.value).startswith(f"{path}: {part}")
+    assert SECRET not in str(error.value)
+    assert "hunter22" not in str(error.value)
+
+
 # What is documented
 
 
@@ -266,7 +313,13 @@ def test_the_example_file_shows_every_setting_and_is_accepted(tmp_path, env):
     settings = load_settings()
     for name, value in shown:
         default = Settings.model_fields[name].default
-        if default is not None and name not in {"secrets", "kafka_options", "topic_prefix", "data_dir"}:
+        if default is not None and name not in {
+            "secrets",
+            "retired_secrets",
+            "kafka_options",
+            "topic_prefix",
+            "data_dir",
+        }:
             assert yaml.safe_load(value) == default == getattr(settings, name), name
 
 

@@ -12,6 +12,7 @@ import pytest
 from schemas.event import ALIAS_KINDS, Event
 from sinks.connection import StatementError, connect
 from sinks.row_writer import RowWriter
+from sinks.settling import settle
 from sinks.sink import TABLE_BY_TOPIC, Sink
 from streams import topology
 from streams.local import LocalRunner
@@ -166,6 +167,7 @@ def test_copies_are_one_event_at_the_earliest_time_in_any_order(sink, client):
         for copy in Random(seed).sample(copies, len(copies)):
             sink.add("web-events", copy, NOON)
             sink.write()
+        settle(client)
         assert rows(client, "SELECT message_id, time FROM events") == [
             ("m1", client.query(f"SELECT fromUnixTimestamp64Milli({min(times)}, 'UTC')").result_rows[0][0])
         ]

@@ -56,6 +56,15 @@ class Dispatch:
         for line in self._lines.values():
             line.keep(firing)
 
+    def alerts(self) -> set[str]:
+        """The ids of alerts that wait to be told or are repeated."""
+        return {alert_id for line in self._lines.values() for alert_id in line.alerts()}
+
+    def forget(self, alert_ids: set[str]) -> None:
+        """Say nothing of these any more. Who was told that they fire hears no end."""
+        for line in self._lines.values():
+            line.forget(alert_ids)
+
     def idle(self) -> bool:
         """Whether everything is delivered."""
         return all(line.idle() for line in self._lines.values())
@@ -92,6 +101,16 @@ class _Line:
         with self._changed:
             if repeats(self._channel):
                 self._firing[firing.alert_id] = firing
+
+    def alerts(self) -> set[str]:
+        with self._changed:
+            return {*self._waiting, *self._firing}
+
+    def forget(self, alert_ids: set[str]) -> None:
+        with self._changed:
+            for alert_id in alert_ids:
+                self._waiting.pop(alert_id, None)
+                self._firing.pop(alert_id, None)
 
     def idle(self) -> bool:
         with self._changed:
@@ -153,6 +172,9 @@ class _Line:
         with self._changed:
             if self._waiting.get(alert.alert_id) is waiting:
                 del self._waiting[alert.alert_id]
+            elif alert.alert_id not in self._waiting:
+                # Forgotten meanwhile.
+                return
             if alert.state == "firing":
                 if repeats(self._channel):
                     self._firing[alert.alert_id] = alert

@@ -119,6 +119,28 @@ class Judge:
                 carried.holds = None
         return Judged(name, monitor.kind, standing, changed=True)
 
+    def alerts(self) -> set[str]:
+        """The ids of alerts that hold or may not be written yet."""
+        return {
+            alert.alert_id
+            for carried in self.carried.values()
+            for alert in (*carried.untold, *([carried.holds] if carried.holds else []))
+        }
+
+    def forget(self, alert_ids: set[str]) -> list[Judged]:
+        """Forget alerts that were erased: their monitors look at what is there as if they had found nothing."""
+        found = []
+        for name, carried in self.carried.items():
+            if carried.holds is not None and carried.holds.alert_id in alert_ids:
+                carried.holds = None
+                carried.state = replace(carried.state, incident=None)
+            elif not any(alert.alert_id in alert_ids for alert in carried.untold):
+                continue
+            carried.untold = [alert for alert in carried.untold if alert.alert_id not in alert_ids]
+            self._memory[name] = Memory()
+            found.append(Judged(name, self._monitors.watch[name].kind, Standing("quiet", 0.0), changed=True))
+        return found
+
     def row(self, judged: Judged) -> dict[str, object]:
         """The row of a monitor, its evaluated_at and version in milliseconds."""
         carried, now = self.carried[judged.monitor], judged.standing.now

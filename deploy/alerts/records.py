@@ -29,6 +29,7 @@ _UNTOLD: Final = """
     WHERE state = 'firing' OR detected_at > {since:DateTime64(3, 'UTC')} OR ended_at > {since:DateTime64(3, 'UTC')}
     ORDER BY version
 """
+_THERE: Final = "SELECT DISTINCT alert_id FROM alert_rows WHERE alert_id IN {alert_ids:Array(String)}"
 _DELIVERED: Final = "SELECT DISTINCT alert_id, state, channel FROM alert_delivery_rows FINAL"
 
 #: Publishes an alert; returns when it is published.
@@ -74,6 +75,13 @@ class Records:
         since = datetime.fromtimestamp((now_ms - TOLD_LATE_MS) / 1000, UTC)
         alerts = (_alert(row) for row in self._query(_UNTOLD, {"since": since}))
         return [(alert, frozenset(delivered.get((alert.alert_id, alert.state), ()))) for alert in alerts]
+
+    def without_rows(self, alert_ids: set[str]) -> set[str]:
+        """Those of some alerts that have no row, as whoever they name was erased."""
+        if not alert_ids:
+            return set()
+        rows = self._query(_THERE, {"alert_ids": sorted(alert_ids)})
+        return set(alert_ids) - {row["alert_id"] for row in rows}
 
     def close(self) -> None:
         for writer in self._writers.values():

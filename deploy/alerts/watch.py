@@ -62,6 +62,7 @@ class Watch:
         try:
             judge = self.judge or self._take_up()
             client = self._connected()
+            self._forget_erased(judge)
         except ClickHouseError as error:
             log.warning("alerts wait for ClickHouse", error=str(error))
             return []
@@ -117,6 +118,17 @@ class Watch:
                 self.dispatch.post(alert, channel)
         self.judge = judge
         return judge
+
+    def _forget_erased(self, judge: Judge) -> None:
+        """An alert that was written and has no row any more names someone who was erased: nothing repeats it."""
+        written = {alert_id for alert_id, _ in self._posted}
+        gone = self._records.without_rows(written & (judge.alerts() | self.dispatch.alerts()))
+        if not gone:
+            return
+        self.dispatch.forget(gone)
+        self._posted = {told for told in self._posted if told[0] not in gone}
+        for judged in judge.forget(gone):
+            self._records.write_monitor(self._row(judge, judged))
 
     def _tell(self, judge: Judge, name: str, judged: Judged) -> None:
         """Rows first, which a restart reads; then people; then the topic."""

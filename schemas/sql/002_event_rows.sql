@@ -1,13 +1,15 @@
 -- Grain: one row for each copy of an event that is not merged away yet. The view `events` shows one row an event.
--- Key: (alias_kind, alias, content_hash). Copies of an event agree in all but their times, so they agree in the key; copies
---   that disagree in more stay apart. The hash takes the place of message_id in the key because FINAL reads and compares
---   the whole key of every row: eight bytes instead of a text make it twice as fast. Two events meet in it only if they
---   share alias and all 64 bits; among a million events of one alias the chance is one in 37 million.
+-- Key: (week, alias_kind, alias, content_hash). The week, counted since 1970, is first: rows that come now lie in the last
+--   weeks, so that reading with FINAL has nothing to merge in the others, and a condition on time reads only its weeks. An
+--   alias lies together within each week. Copies of an event agree in all but their times, so they agree in the key if they
+--   are of one week; those of other weeks are displaced (`settle/copies.sql`). Copies that disagree in more stay apart. The
+--   hash takes the place of message_id because FINAL compares the whole key: eight bytes are faster than a text. Two
+--   events meet in it only if they share alias and all 64 bits; of a million events of an alias the chance is one in 37 million.
 -- Engine: ReplacingMergeTree, where the highest version stays. The version falls as the time rises, so the earliest copy
---   stays, whatever the order of arrival.
--- Times are the numbers that the events hold, so that writing needs no conversion; the view shows them as times.
--- No partitions: whether a row is the earliest copy depends on rows of any other month, so a partition by time would not
---   let a query skip a month, and merges would never bring the copies together.
+--   stays, whatever the order of arrival. A displaced copy is a row with is_deleted and the highest version of all.
+-- Times are the numbers that the events hold, so that writing needs no conversion; the view shows them as times, and the
+--   index is of that form because conditions are.
+-- No partitions: an insert that replays years would fall into hundreds.
 CREATE TABLE IF NOT EXISTS event_rows /* ON CLUSTER */
 (
     message_id String CODEC(ZSTD(1)) COMMENT 'The producer''s id of the event, or one made from its content',
@@ -40,8 +42,19 @@ CREATE TABLE IF NOT EXISTS event_rows /* ON CLUSTER */
         CODEC(NONE) COMMENT 'Of all but the times; copies of an event agree in it',
     version UInt64 MATERIALIZED bitShiftLeft(toUInt64(greatest(0, 4398046511103 - time)), 22)
         + toUInt64(4194303 - positiveModulo(received_at, 4194304))
-        CODEC(ZSTD(1)) COMMENT 'Milliseconds from time to the year 2109 (42 bits), then a tie-break by received_at (22 bits)'
+        CODEC(ZSTD(1)) COMMENT 'Milliseconds from time to the year 2109 (42 bits), then a tie-break by received_at (22 bits)',
+    is_deleted UInt8 MATERIALIZED 0 COMMENT '1: a copy of it is of an earlier week, and takes its place',
+    inserted_at DateTime MATERIALIZED now() CODEC(ZSTD(1)) COMMENT 'When it was written; which rows `settle` has to look at',
+    path String MATERIALIZED JSONExtractString(properties, 'path') CODEC(ZSTD(1)) COMMENT 'properties.path: page or API route',
+    status Nullable(UInt16) MATERIALIZED JSONExtract(properties, 'status', 'Nullable(UInt16)') CODEC(ZSTD(1))
+        COMMENT 'properties.status: HTTP status of an API call',
+    latency_ms Nullable(Float64) MATERIALIZED JSONExtract(properties, 'latency_ms', 'Nullable(Float64)') CODEC(ZSTD(1))
+        COMMENT 'properties.latency_ms: how long an API call took',
+    sdk LowCardinality(String) MATERIALIZED if(source = 'api', JSONExtractString(context, 'sdk'), '')
+        COMMENT 'Of an API event, context.sdk: the client library',
+    INDEX times fromUnixTimestamp64Milli(time, 'UTC') TYPE minmax GRANULARITY 1,
+    INDEX insertions inserted_at TYPE minmax GRANULARITY 1
 )
-ENGINE = /* Replicated */ReplacingMergeTree(version)
-ORDER BY (alias_kind, alias, content_hash)
+ENGINE = /* Replicated */ReplacingMergeTree(version, is_deleted)
+ORDER BY (intDiv(time, 604800000), alias_kind, alias, content_hash)
 COMMENT 'Every event received, with its copies; read the view events';

@@ -7,11 +7,12 @@ CREATE TABLE IF NOT EXISTS identity_rows /* ON CLUSTER */
     alias_kind LowCardinality(String) COMMENT 'user_id, api_key, session_token or anonymous_id',
     alias String CODEC(ZSTD(1)) COMMENT 'The identifier; of an API key its keyed hash in hex',
     developer_ids Array(String) CODEC(ZSTD(1))
-        COMMENT 'Of a user_id: its canonical id alone, or nothing if it is canonical itself. Of other kinds: user ids, not canonical yet, one for each split point',
+        COMMENT 'Of a user_id: its canonical id alone, or nothing if it is canonical itself. Of other kinds: user ids, not canonical yet, one for each split point; of an api_key with a first_hash and no owner, the visitor of that hash',
     developer_from Array(DateTime64(3, 'UTC')) CODEC(ZSTD(1))
         COMMENT 'From when on each of developer_ids holds, ascending; the first one holds for all time before too',
     company_id String CODEC(ZSTD(1)) COMMENT 'Of an api_key: its company. Of a canonical user_id: its company. Else empty',
     company_from DateTime64(3, 'UTC') COMMENT 'From when on the company holds; the first one holds for the whole history',
+    first_hash String CODEC(ZSTD(1)) COMMENT 'Of an api_key hashed with a newer secret: its hash under the oldest one, which is the token. Else empty',
     version UInt64 COMMENT 'Grows with each change of the alias',
     is_deleted UInt8 COMMENT '1: the alias leads nowhere any more'
 )

@@ -1,7 +1,8 @@
 -- Grain: one row an event, at its earliest time.
 -- Key: (alias_kind, alias, message_id), unless copies of an event disagree in more than their times: then each is a row.
--- Engine: a view over event_rows with FINAL, so that copies count once before they are merged. Read events of an alias by
---   alias_kind and alias, the order of the rows; any other condition reads the columns it names of all rows.
+-- Engine: a view over event_rows with FINAL, so that copies count once before they are merged. A condition on time reads only
+--   the weeks it needs, one on alias_kind and alias a few rows of each week; any other reads the columns it names of all rows.
+--   A copy that came with a time in another week is seen beside the earlier one until the sink settles, seconds later.
 CREATE OR REPLACE VIEW events /* ON CLUSTER */
 (
     message_id String COMMENT 'The producer''s id of the event, or one made from its content',
@@ -24,6 +25,7 @@ CREATE OR REPLACE VIEW events /* ON CLUSTER */
     path String COMMENT 'properties.path: page or API route, empty if not given',
     status Nullable(UInt16) COMMENT 'properties.status: HTTP status of an API call',
     latency_ms Nullable(Float64) COMMENT 'properties.latency_ms: how long an API call took',
+    sdk LowCardinality(String) COMMENT 'Of an API event, context.sdk: the client library',
     properties String COMMENT 'JSON object: what the event says of itself',
     context String COMMENT 'JSON object: campaign, page, device, library, ...',
     traits String COMMENT 'JSON object: what an identify or group call says of the user or company'
@@ -34,8 +36,6 @@ AS SELECT
     fromUnixTimestamp64Milli(time, 'UTC') AS time,
     fromUnixTimestamp64Milli(received_at, 'UTC') AS received_at,
     source, type, name, alias_kind, alias, user_id, api_key, session_token, anonymous_id, company_id, previous_id, environment, is_internal, is_bot,
-    JSONExtractString(properties, 'path') AS path,
-    JSONExtract(properties, 'status', 'Nullable(UInt16)') AS status,
-    JSONExtract(properties, 'latency_ms', 'Nullable(Float64)') AS latency_ms,
+    path, status, latency_ms, sdk,
     properties, context, traits
 FROM event_rows FINAL;

@@ -6,7 +6,8 @@ plain lists. It imports nothing of the product but `schemas.definitions`.
 """
 
 from tests.reference.batch import compute
+from tests.reference.erasure import Erasure
 from tests.reference.events import Record, Rejection
 from tests.reference.published import WINDOWS, Profile, Published, Resolved, differences
 
-__all__ = ["WINDOWS", "Profile", "Published", "Record", "Rejection", "Resolved", "compute", "differences"]
+__all__ = ["WINDOWS", "Erasure", "Profile", "Published", "Record", "Rejection", "Resolved", "compute", "differences"]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from schemas.definitions import Activation, Condition, Definitions
+from tests.reference.erasure import Erasure, void_events
 from tests.reference.events import DAY, HOUR, Event, Record, Rejection, read, without_copies
 from tests.reference.identity import Identities
 from tests.reference.published import WINDOWS, Profile, Published, Resolved, Touch
@@ -23,21 +24,23 @@ class _Counted(NamedTuple):
     company: str
 
 
-def compute(records: Iterable[Record], definitions: Definitions, secrets: list[bytes]) -> Published:
-    """Every published number of a set of records. Keys are hashed with the first secret."""
+def compute(
+    records: Iterable[Record], definitions: Definitions, secrets: list[bytes], erasures: Iterable[Erasure] = ()
+) -> Published:
+    """Every published number of a set of records, without those erased. Keys are hashed with the first secret."""
     published = Published()
     found = []
-    for outcome in read(records, definitions, secrets[0]):
+    for outcome in read(records, definitions, secrets[0], void_events(erasures, definitions, secrets[0])):
         if isinstance(outcome, Rejection):
             published.rejected.append(outcome)
         else:
             found.append(outcome)
     rows = without_copies(found, by=lambda event: event.content)
     events = without_copies(rows, by=lambda event: event.meaning)
-    identities = Identities(events)
+    identities = Identities(events, definitions.limits)
     published.identities = identities.rows()
 
-    automated = _automated_aliases(events, definitions.limits.web_alias_events)
+    automated = _automated_aliases(events, definitions.limits.web_alias_events) | identities.crowded
     for row in sorted(rows, key=lambda row: (row.time, row.content)):
         resolved = Resolved(identities.developer(row), identities.company(row), row.time)
         published.events.setdefault(row.identity, resolved)

@@ -12,13 +12,16 @@ from datetime import datetime
 from typing import Any
 
 from schemas.definitions import Definitions
-from tests.reference.formats import Message, Record, RefusedError, Rejection, first, mapping, native_messages
+from tests.reference.fields import Message, RefusedError, first, mapping
+from tests.reference.formats import Record, Rejection, native_messages
 from tests.reference.marks import is_bot, is_internal, matches, selectors_that_matter, touch_of
+from tests.reference.secrets import TooDeepError, cleaned, cleaned_text, secrets_of
 
 DAY = 86_400_000
 HOUR = 3_600_000
 YEAR_2000 = 946_684_800_000
-MAX_CHARACTERS = 512
+MAX_BYTES = 512
+MAX_NAME_CHARACTERS = 200
 RESERVED = ("anonymous_id:", "session_token:", "api_key:")
 NAMES = {"identify": "Identify", "group": "Group", "merge": "Merge"}
 RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-]\d\d:\d\d))", re.ASCII)
@@ -80,8 +83,13 @@ class Event:
         return not self.is_bot and (bool(self.matched) or self.touch is not None or self.is_internal)
 
 
-def read(records: Iterable[Record], definitions: Definitions, secret: bytes) -> Iterator[Event | Rejection]:
-    """Every event of the records and every rejection, in order."""
+def read(
+    records: Iterable[Record],
+    definitions: Definitions,
+    secret: bytes,
+    is_void: Callable[[Event], bool] = lambda _: False,
+) -> Iterator[Event | Rejection]:
+    """Every event of the records and every rejection, in order. `is_void`: whether an event has been erased."""
     used = selectors_that_matter(definitions)
     for record in records:
         for message in native_messages(record):
@@ -89,7 +97,8 @@ def read(records: Iterable[Record], definitions: Definitions, secret: bytes) -> 
                 yield message
                 continue
             try:
-                yield _event(message, record, definitions, used, secret)
+                event = _event(message, record, definitions, used, secret)
+                yield Rejection(record.topic, "erased", "") if is_void(event) else event
             except RefusedError as error:
                 yield Rejection(record.topic, error.reason, error.field)
 
@@ -108,7 +117,7 @@ def without_copies(events: Iterable[Event], by: Callable[[Event], Any]) -> list[
 
 
 def _event(message: Message, record: Record, definitions: Definitions, used: list[str], secret: bytes) -> Event:
-    kind = first(message.get("type")) or "event"
+    kind = message.get("type") if message.get("type") is not None else "event"
     if kind not in ("event", "identify", "group", "merge"):
         raise RefusedError("unknown_type", "type")
     name = first(message.get("name")) or NAMES.get(kind)
@@ -116,7 +125,9 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
         raise RefusedError("missing", "name")
     if not isinstance(name, str):
         raise RefusedError("wrong_type", "name")
-    source = first(message.get("source")) or record.topic
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise RefusedError("too_long", "name")
+    source = first(message.get("source"), record.topic)
     if source not in ("web", "api"):
         raise RefusedError("wrong_value", "source")
     ids = {
@@ -133,7 +144,7 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
         if not ids[field]:
             raise RefusedError("missing", field)
     environment = _environment(message, ids["api_key"], definitions)
-    properties, context, traits = (mapping(message, field) for field in ("properties", "context", "traits"))
+    name, ids, (properties, context, traits), disguise = _without_keys(name, ids, message, definitions)
     time, shown = _times(message, record, definitions)
     # Calls that identify, group or merge say who someone is; they are no steps of a journey.
     tried = used if kind == "event" else []
@@ -149,7 +160,7 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
     content = _digest([kind, source, name, environment, ids, properties, context, traits])
     return Event(
         # A derived id comes from what was said, not from when it was sent: a second sending is a copy.
-        message_id=ids["message_id"] or "derived:" + _digest([content.hex(), shown]).hex(),
+        message_id=ids["message_id"] or "derived:" + _digest([content.hex(), shown, disguise]).hex(),
         time=time,
         anonymous_id=ids["anonymous_id"],
         session_token=ids["session_token"],
@@ -168,6 +179,32 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
     )
 
 
+def _without_keys(
+    name: str, ids: dict[str, str], message: Message, definitions: Definitions
+) -> tuple[str, dict[str, str], list[Message], str]:
+    """The name, the identifiers and the three parts of an event without keys where none belongs, and the message id as it
+    would read without one, if it had one: such an id is given up."""
+    parts = {field: mapping(message, field) for field in ("properties", "context", "traits")}
+    own = [ids["api_key"]] if len(ids["api_key"]) >= 8 else []
+    prefixes = list(definitions.key_prefixes)
+    for field in ("user_id", "session_token", "anonymous_id", "company_id", "previous_id"):
+        if cleaned_text(ids[field], own, prefixes) != ids[field]:
+            raise RefusedError("secret", field)
+    secrets = list(dict.fromkeys([*own, *secrets_of(*parts.values())]))
+    clean = []
+    for field, part in parts.items():
+        try:
+            clean.append(cleaned(part, secrets, prefixes))
+        except TooDeepError:
+            raise RefusedError("too_deep", field) from None
+    disguise = cleaned_text(ids["message_id"], secrets, prefixes)
+    if disguise == ids["message_id"]:
+        disguise = ""
+    else:
+        ids = ids | {"message_id": ""}
+    return cleaned_text(name, secrets, prefixes), ids, clean, disguise
+
+
 def _identifier(message: Message, field: str) -> str:
     value = message.get(field)
     if value is None:
@@ -176,12 +213,12 @@ def _identifier(message: Message, field: str) -> str:
         value = str(value)
     if not isinstance(value, str):
         raise RefusedError("wrong_type", field)
-    if len(value) > MAX_CHARACTERS:
-        raise RefusedError("too_long", field)
     try:
-        value.encode("utf-8")
+        encoded = value.encode("utf-8")
     except UnicodeEncodeError:
         raise RefusedError("wrong_type", field) from None
+    if len(encoded) > MAX_BYTES:
+        raise RefusedError("too_long", field)
     return value
 
 

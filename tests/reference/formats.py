@@ -1,4 +1,4 @@
-"""The two accepted JSON formats, brought to the field names of the native one."""
+"""The accepted JSON formats, brought to the field names of the native one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tests.reference.fields import Message, RefusedError, first, mapping
+from tests.reference.moesif import from_moesif, speaks_moesif
+
 Topic = Literal["web", "api"]
-Message = dict[str, Any]
 
 SEGMENT_FIELDS = frozenset(
     {"messageId", "anonymousId", "userId", "groupId", "previousId", "sentAt", "originalTimestamp", "receivedAt"}
-    | {"event", "batch"}
+    | {"event", "timestamp"}
 )
-SEGMENT_TYPES = frozenset({"track", "page", "screen", "alias", "batch"})
+SEGMENT_TYPES = frozenset({"track", "page", "screen", "alias"})
 SEGMENT_CALLS = {
     "track": ("event", None),
     "page": ("event", "Page Viewed"),
@@ -43,54 +45,32 @@ class Rejection:
     field: str
 
 
-class RefusedError(Exception):
-    """A message that is no event. Never leaves the reading of one message."""
-
-    def __init__(self, reason: str, field: str = "") -> None:
-        super().__init__(reason, field)
-        self.reason = reason
-        self.field = field
-
-
 def native_messages(record: Record) -> Iterator[Message | Rejection]:
     """The messages of one record in native form: one, or those of a Segment batch, each judged by itself."""
     try:
-        message = _decoded(record.value)
+        parts = _parts(_decoded(record.value))
     except RefusedError as error:
         yield Rejection(record.topic, error.reason, error.field)
         return
-    for part in _parts(message):
+    for part in parts:
         try:
             yield _native(part)
         except RefusedError as error:
             yield Rejection(record.topic, error.reason, error.field)
 
 
-def first(*values: Any) -> Any:
-    """The first value that is given; null and the empty string are not."""
-    return next((value for value in values if value is not None and value != ""), None)
-
-
-def mapping(message: Message, field: str) -> Message:
-    """A field that must be an object; absent or null it is empty."""
-    value = message.get(field)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise RefusedError("wrong_type", field)
-    return value
-
-
-def _decoded(value: bytes | Message) -> Message:
+def _decoded(value: bytes | Message) -> Message | list[Any]:
     if isinstance(value, dict):
         return value
     if not value:
         raise RefusedError("empty")
+    if len(value) > 1_000_000:
+        raise RefusedError("too_large")
     try:
         decoded = json.loads(value.decode("utf-8"), parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise RefusedError("not_json") from None
-    if not isinstance(decoded, dict):
+    if not isinstance(decoded, dict | list):
         raise RefusedError("not_an_object")
     return decoded
 
@@ -103,20 +83,37 @@ def _is_batch(message: Message) -> bool:
     return message.get("type") == "batch" or "batch" in message
 
 
-def _parts(message: Message) -> list[Any]:
-    if not _is_batch(message) or not isinstance(message.get("batch"), list):
+def _parts(message: Message | list[Any]) -> list[Any]:
+    """The calls of a message: itself, those of a batch, or those of an array."""
+    shared: Message = {}
+    context: Message = {}
+    if isinstance(message, list):
+        calls = message
+    elif not _is_batch(message):
         return [message]
-    shared: Message = {field: message[field] for field in ("sentAt", "receivedAt") if field in message}
-    context = message.get("context") or {}
-    return [_with_shared(part, shared, context) for part in message["batch"]]
+    else:
+        if not isinstance(message.get("batch"), list):
+            raise RefusedError("wrong_type", "batch")
+        calls = message["batch"]
+        context = mapping(message, "context")
+        shared = {name: message[name] for name in ("sentAt", "receivedAt", "source") if message.get(name) is not None}
+        if len(json.dumps(shared | {"context": context}, ensure_ascii=False, separators=(",", ":")).encode()) > 10_000:
+            raise RefusedError("too_large", "context")
+    if not calls:
+        raise RefusedError("empty")
+    if len(calls) > 10_000:
+        raise RefusedError("too_large")
+    return [_with_shared(call, shared, context) for call in calls]
 
 
-def _with_shared(part: Any, shared: Message, context: Any) -> Any:
+def _with_shared(part: Any, shared: Message, context: Message) -> Any:
     """A call of a batch; what the batch says once holds for every call that does not say it itself."""
-    if not isinstance(part, dict) or not isinstance(context, dict):
+    if not isinstance(part, dict) or _is_batch(part):
         return part
-    own = part.get("context") or {}
-    return shared | part | ({"context": context | own} if isinstance(own, dict) else {})
+    own = part.get("context")
+    if not context or not isinstance(own, dict | None):
+        return shared | part
+    return shared | part | {"context": context | (own or {})}
 
 
 def _native(message: Any) -> Message:
@@ -126,9 +123,11 @@ def _native(message: Any) -> Message:
         raise RefusedError("unknown_type", "type")
     if _is_batch(message):
         raise RefusedError("wrong_type", "batch")  # no list, or a batch inside a batch
-    if SEGMENT_FIELDS.isdisjoint(message) and message.get("type") not in SEGMENT_TYPES:
-        return message
-    return _from_segment(message)
+    if message.get("type") in SEGMENT_TYPES or not SEGMENT_FIELDS.isdisjoint(message):
+        return _from_segment(message)
+    if speaks_moesif(message):
+        return from_moesif(message)
+    return message
 
 
 def _from_segment(message: Message) -> Message:
@@ -138,11 +137,11 @@ def _from_segment(message: Message) -> Message:
     kind, name = SEGMENT_CALLS[call]
     context, properties = mapping(message, "context"), mapping(message, "properties")
     page = context.get("page")
-    if call in ("page", "screen") and isinstance(page, dict):
+    if call in ("page", "screen"):
+        named = {field: message[field] for field in ("name", "category") if isinstance(message.get(field), str)}
         # Segment's libraries say where the page is twice; a producer of one's own may say it only here.
-        properties = {
-            field: page[field] for field in ("path", "url", "referrer", "title") if field in page
-        } | properties
+        where = page if isinstance(page, dict) else {}
+        properties = named | {f: where[f] for f in ("path", "url", "referrer", "title") if f in where} | properties
     return {
         "message_id": message.get("messageId"),
         "time": message.get("timestamp"),
@@ -153,15 +152,23 @@ def _from_segment(message: Message) -> Message:
         "source": message.get("source"),
         "name": name or message.get("event"),
         "anonymous_id": message.get("anonymousId"),
-        "session_token": first(context.get("sessionToken"), context.get("session_token")),
-        "api_key": first(context.get("apiKey"), context.get("api_key"), properties.get("api_key")),
+        "session_token": _beside(context, properties, "sessionToken", "session_token"),
+        "api_key": _beside(context, properties, "apiKey", "api_key"),
         "user_id": message.get("userId"),
-        "company_id": first(
-            message.get("groupId"), context.get("groupId"), context.get("group_id"), properties.get("company_id")
-        ),
+        "company_id": first(message.get("groupId"), _beside(context, properties, "groupId", "group_id", "company_id")),
         "previous_id": message.get("previousId"),
-        "environment": first(context.get("environment"), properties.get("environment")),
+        "environment": _beside(context, properties, "environment"),
         "properties": properties,
         "context": context,
-        "traits": mapping(message, "traits"),
+        "traits": mapping(message, "traits") if message.get("traits") is not None else _traits_beside(context),
     }
+
+
+def _beside(context: Message, properties: Message, *names: str) -> Any:
+    """What Segment has no field for: in the context, else in the properties."""
+    return first(*(holder.get(name) for holder in (context, properties) for name in names))
+
+
+def _traits_beside(context: Message) -> Message:
+    traits = context.get("traits")
+    return traits if isinstance(traits, dict) else {}

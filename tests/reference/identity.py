@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
+from schemas.definitions import Limits
 from tests.reference.events import DAY, Event
 
 #: (alias_kind, alias, level, parent, from_time in ms; 0: holds for all time)
@@ -17,7 +18,7 @@ class Identities:
     Where the earliest link counts it is the earliest of an event's copies, where the latest counts the latest.
     """
 
-    def __init__(self, events: Iterable[Event]) -> None:
+    def __init__(self, events: Iterable[Event], limits: Limits) -> None:
         earliest: dict[tuple[str, str], dict[tuple[str, int], int]] = {}
         self.key_owner: dict[str, tuple[int, str]] = {}
         self.key_company: dict[str, tuple[int, str]] = {}
@@ -44,9 +45,17 @@ class Identities:
                 self.users.add(event.merged_id)
                 found = (event.latest, user)
                 self.pointers[event.merged_id] = max(found, self.pointers.get(event.merged_id, found))
+        #: Web aliases that so many users share, or on so many days, that they stand for no one.
+        self.crowded = {
+            alias
+            for alias, links in earliest.items()
+            if len({user for user, _ in links}) > limits.web_alias_users or len(links) > limits.web_alias_links
+        }
         #: Per web alias its links (time, user), ascending.
         self.links = {
-            alias: sorted((time, user) for (user, _), time in links.items()) for alias, links in earliest.items()
+            alias: sorted((time, user) for (user, _), time in links.items())
+            for alias, links in earliest.items()
+            if alias not in self.crowded
         }
         self._canonical: dict[str, str] = {}
         companies: dict[str, tuple[int, str]] = {}

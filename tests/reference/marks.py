@@ -9,6 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from schemas.definitions import Definitions, PropertyTest, Selector
 
+#: How much of an address is looked at, and how much of each of its parts is kept.
+MAX_ADDRESS_CHARACTERS = 4_000
+MAX_BYTES = 200
 CAMPAIGN_FIELDS = {"campaign": "name", "source": "source", "medium": "medium", "term": "term", "content": "content"}
 
 
@@ -72,7 +75,10 @@ def touch_of(
     page = context.get("page") if isinstance(context.get("page"), dict) else {}
     assert isinstance(page, dict)
     host, url_path, query = _url(_text(properties.get("url")) or _text(page.get("url")))
-    referrer = _text(properties.get("referrer")) or _text(page.get("referrer")) or _text(context.get("referrer"))
+    beside = context.get("referrer")
+    if isinstance(beside, dict):
+        beside = beside.get("url")
+    referrer = _text(properties.get("referrer")) or _text(page.get("referrer")) or _text(beside)
     referrer_host = _url(referrer)[0]
     given = context.get("campaign") if isinstance(context.get("campaign"), dict) else {}
     assert isinstance(given, dict)
@@ -90,7 +96,7 @@ def touch_of(
         "path": _text(properties.get("path")) or _text(page.get("path")) or url_path,
         "name": name,
     }
-    return {field: value for field, value in touch.items() if value}
+    return {field: _first_bytes(value) for field, value in touch.items() if value}
 
 
 def _text(value: Any) -> str:
@@ -100,7 +106,7 @@ def _text(value: Any) -> str:
 def _url(text: str) -> tuple[str, str, str]:
     """Host (lower case, without port and `www.`), path and query; empty where there is none."""
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(text[:MAX_ADDRESS_CHARACTERS])
         return (parts.hostname or "").removeprefix("www."), parts.path, parts.query
     except ValueError:
         return "", "", ""
@@ -143,3 +149,10 @@ def is_bot(definitions: Definitions, properties: dict[str, Any], context: dict[s
     """Whether a user agent of the event contains one of the configured patterns, in any case."""
     agents = [_text(data.get(field)).lower() for data in (context, properties) for field in ("userAgent", "user_agent")]
     return any(pattern.lower() in agent for pattern in definitions.bots.user_agents for agent in agents if agent)
+
+
+def _first_bytes(text: str) -> str:
+    """The longest beginning of whole characters that is not over the limit."""
+    while len(text.encode()) > MAX_BYTES:
+        text = text[:-1]
+    return text

@@ -45,7 +45,7 @@ def small_definitions() -> Definitions:
                 "company_ids": ["own"],
                 "ip_networks": ["10.0.0.0/8"],
             },
-            "limits": {"web_alias_events": 4, "future_hours": 24},
+            "limits": {"web_alias_events": 4, "web_alias_users": 3, "web_alias_links": 6, "future_hours": 24},
         }
     )
 
@@ -72,7 +72,7 @@ TIMES = [
     )
     for beside in (-1, 0, 0, 1, 10 * MINUTE)
 ]
-LONG = "ł" * 512
+LONG = "ł" * 256
 #: The same strings serve as different kinds of ids; 42 and "42" are one id; ids are not stripped.
 USERS = ["u1", "u2", "u3", 42, "42", "用户 🐘", LONG, " u1", "employee"]
 KEYS = ["sk_live_1", "sk_live_2", "sk_test_1", "sk_dev_1", "u1", "ключ"]

@@ -14,7 +14,7 @@ from tests.worlds.casts import CASTS, DRAFTS, LONG, Cast, Draft
 REJECTS = [
     (Record("web", b"{broken", MONDAY), "not_json", ""),
     (Record("api", b"", MONDAY), "empty", ""),
-    (Record("api", b"[1, 2]", MONDAY), "not_an_object", ""),
+    (Record("api", b"12", MONDAY), "not_an_object", ""),
     (Record("web", b'{"name": "\xff"}', MONDAY), "not_json", ""),
     (Record("web", {"name": "Signed Up"}, MONDAY), "no_identifier", ""),
     (Record("web", {"anonymous_id": "a1"}, MONDAY), "missing", "name"),

@@ -1,23 +1,26 @@
 -- Concentration of production calls: whether one company or app hides a thin base. The Herfindahl index is the sum of squared
 -- shares: 1 if one makes all calls, 1/n if n make equally many.
--- days = 28: of the last so many days
--- at = : as of this time, UTC; empty for the latest event
+-- days = 28: of so many UTC days
+-- at = : of which this is the last one, UTC; empty for that of the latest event
 WITH
-    coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
+    toDate(coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers))) AS last_day,
     calls AS
     (
-        SELECT company_id, api_key
-        FROM events_resolved
+        SELECT company_id, api_key, sum(events) AS calls
+        FROM usage_resolved
         WHERE source = 'api' AND type = 'event' AND environment = 'production' AND api_key != '' AND NOT is_internal AND NOT is_bot
-            AND time <= as_of AND time > as_of - toIntervalDay({days:UInt16})
+            AND day <= last_day AND day > last_day - {days:UInt16}
             AND developer_id NOT IN (SELECT id FROM developers WHERE is_internal)
             AND company_id NOT IN (SELECT id FROM companies WHERE is_internal)
+        GROUP BY company_id, api_key
     ),
     counted AS
     (
-        SELECT 'company' AS by, company_id AS subject, count() AS calls FROM calls WHERE company_id != '' GROUP BY subject
-        UNION ALL
-        SELECT 'token' AS by, api_key AS subject, count() AS calls FROM calls GROUP BY subject
+        SELECT side.1 AS by, side.2 AS subject, sum(calls.calls) AS calls
+        FROM calls
+        ARRAY JOIN [('company', company_id), ('token', api_key)] AS side
+        WHERE subject != ''
+        GROUP BY by, subject
     )
 SELECT
     by,

@@ -3,8 +3,9 @@
 -- from = : hours that end after this time, UTC; empty for all
 -- to = : hours that end at this time at the latest; empty for all
 WITH
-    coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
-    coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until
+    -- Within what a Date holds.
+    coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-02 00:00:00', 3, 'UTC')) AS after,
+    coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2149-01-01 00:00:00', 3, 'UTC')) AS until
 SELECT segment, value, ends AS hour, count, trials
 FROM
 (

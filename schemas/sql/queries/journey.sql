@@ -2,7 +2,6 @@
 -- developer = : developer id, as in developers.id
 -- limit = 100: how many events
 SELECT time, source, name, path, status, alias_kind, company_id, environment
-FROM events_resolved
-WHERE developer_id = {developer:String}
+FROM journey(developer = {developer:String})
 ORDER BY time, name, message_id
 LIMIT {limit:UInt32}

@@ -1,9 +1,9 @@
 -- Grain: one row an event, with the developer and company it belongs to by all that is known now.
 -- Key: as of `events`.
--- Engine: a view; the joins are with the current identities, so the whole history follows every late link. Two hops lead to
---   the developer: the alias to a user at the time of the event (its latest link at or before it, else its first), then
---   the user to its canonical id. Each right side holds only aliases that lead elsewhere, and is small beside the events.
---   Ask for one developer with the view `journey`, which reads only the events of that developer's aliases.
+-- Engine: a view; the joins are with the current owners of the aliases, so the whole history follows every late link. The
+--   right sides hold only aliases that lead elsewhere, and are small beside the events.
+--   Ask for one developer with the view `journey`, which reads only the events of that developer's aliases; for counts by
+--   day with `usage_resolved`, which is counted already; else for a period, by `time`.
 CREATE OR REPLACE VIEW events_resolved /* ON CLUSTER */
 (
     message_id String COMMENT 'The producer''s id of the event, or one made from its content',
@@ -28,6 +28,7 @@ CREATE OR REPLACE VIEW events_resolved /* ON CLUSTER */
     path String COMMENT 'properties.path: page or API route, empty if not given',
     status Nullable(UInt16) COMMENT 'properties.status: HTTP status of an API call',
     latency_ms Nullable(Float64) COMMENT 'properties.latency_ms: how long an API call took',
+    sdk LowCardinality(String) COMMENT 'Of an API event, context.sdk: the client library',
     properties String COMMENT 'JSON object: what the event says of itself',
     context String COMMENT 'JSON object: campaign, page, device, library, ...',
     traits String COMMENT 'JSON object: what an identify or group call says of the user or company'
@@ -35,34 +36,28 @@ CREATE OR REPLACE VIEW events_resolved /* ON CLUSTER */
 COMMENT 'Every event once, with the developer and company it belongs to by all that is known now'
 AS
 WITH
-    links AS
-    (
-        SELECT alias_kind, alias, developer_ids, developer_from
-        FROM identity_rows FINAL
-        WHERE alias_kind != 'user_id' AND notEmpty(developer_ids)
-    ),
     keys AS
     (
         SELECT alias AS key_alias, company_id AS key_company_id
         FROM identity_rows FINAL
         WHERE alias_kind = 'api_key' AND company_id != ''
     ),
-    linked AS
+    owned AS
     (
         SELECT
-            events.*,
-            if(events.alias_kind = 'user_id', events.alias,
-                links.developer_ids[greatest(1, arrayLastIndex(from_time -> from_time <= events.time, links.developer_from))])
-                AS linked_user
+            events.*, owners.developer_id AS owner, owners.company_id AS owner_company_id,
+            -- Only a user's events may carry a key besides their alias.
+            if(events.alias_kind = 'user_id', events.api_key, '') AS other_key
         FROM events
-        ANY LEFT JOIN links ON events.alias_kind = links.alias_kind AND events.alias = links.alias
+        LEFT JOIN (SELECT alias_hash, from_ms, to_ms, is_shared, developer_id, company_id FROM alias_owners) AS owners
+            ON cityHash64(events.alias_kind, events.alias) = owners.alias_hash
+        WHERE NOT is_shared OR (toUnixTimestamp64Milli(events.time) >= from_ms AND toUnixTimestamp64Milli(events.time) < to_ms)
     )
 SELECT
     message_id, time, received_at, source, type, name, alias_kind, alias,
-    multiIf(linked_user = '', concat(alias_kind, ':', alias), users.developer_id != '', users.developer_id, linked_user) AS developer_id,
-    multiIf(linked.company_id != '', linked.company_id, key_company_id != '', key_company_id, users.company_id) AS company_id,
-    linked.user_id AS user_id, api_key, session_token, anonymous_id, linked.company_id AS event_company_id, previous_id,
-    environment, is_internal, is_bot, path, status, latency_ms, properties, context, traits
-FROM linked
-ANY LEFT JOIN canonical_users AS users ON linked_user = users.user_id
-ANY LEFT JOIN keys ON api_key = key_alias;
+    multiIf(owner != '', owner, alias_kind = 'user_id', alias, concat(alias_kind, ':', alias)) AS developer_id,
+    multiIf(owned.company_id != '', owned.company_id, key_company_id != '', key_company_id, owner_company_id) AS company_id,
+    user_id, api_key, session_token, anonymous_id, owned.company_id AS event_company_id, previous_id,
+    environment, is_internal, is_bot, path, status, latency_ms, sdk, properties, context, traits
+FROM owned
+ANY LEFT JOIN keys ON other_key = key_alias;

@@ -1,5 +1,7 @@
 -- Grain: one row an hour for each metric, level and window, from the first hour at which the count changes to the last one,
---   with none left out. Hours after the latest event say what the count falls to if nothing more comes.
+--   with none left out. The changes reach into the future: what falls out of a window is known when it comes in. Hours that
+--   have not begun are not shown, unless events are later still (a clock that is behind, a simulation): then the series end
+--   with the last rise of any of them. History that was replayed ends in the fall that follows when nobody came any more.
 -- Key: (metric, level, window_hours, hour).
 -- Engine: a view over rolling_rows with FINAL. A count is the sum of all changes up to its hour, over all scopes; each sum is
 --   then repeated for the hours until the next change.
@@ -14,6 +16,9 @@ CREATE OR REPLACE VIEW rolling_counts /* ON CLUSTER */
 COMMENT 'Active tokens, developers and companies, sign-ups and activations in trailing windows, hour by hour'
 AS
 WITH
+    greatest(
+        toUnixTimestamp(toStartOfHour(now('UTC'))) + 3600,
+        (SELECT toUnixTimestamp(max(hour)) FROM rolling_rows FINAL WHERE delta > 0)) AS last_hour,
     changes AS
     (
         SELECT metric, level, window_hours, toUnixTimestamp(hour) AS at, sum(delta) AS change
@@ -32,4 +37,4 @@ WITH
     )
 SELECT toDateTime64(each_at, 3, 'UTC') AS hour, window_hours, metric, level, value
 FROM counts
-ARRAY JOIN range(at, next_at, 3600) AS each_at;
+ARRAY JOIN range(at, least(next_at, toUInt32(last_hour + 3600)), 3600) AS each_at;

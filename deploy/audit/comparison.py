@@ -1,0 +1,143 @@
+"""What was published beside what was computed anew, one finding for each published thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from deploy.audit.recomputation import LEVELS, PLURAL, Step, rolling_steps, stage_parameters
+from deploy.audit.workspace import Workspace, statement
+from schemas.definitions import Definitions, Level
+
+#: How many differences of each kind are shown.
+EXAMPLES: Final = 5
+
+#: What is compared of the subjects that both sides know.
+ATTRIBUTES: Final = ("kind", "company", "first seen", "last active", "stages", "first touch", "internal")
+
+_ATTRIBUTES_TYPE: Final = (
+    "'Tuple(kind String, company String, is_internal Bool, is_bot Bool, first_seen Int64, last_active Int64,"
+    " stages Array(Tuple(String, Int64)), touched Int64, touch Array(UInt64), said Array(Tuple(String, String)))'"
+)
+_PROFILES: Final = {
+    "developer": ("developers", "id, toString(kind) AS kind, company_id AS company, is_internal, is_bot"),
+    "company": ("companies", "id, 'company' AS kind, '' AS company, is_internal, false AS is_bot"),
+}
+
+
+class Difference(NamedTuple):
+    """One thing that is not as it should be. Empty texts: it should not be there, or is not."""
+
+    id: str
+    verdict: str
+    expected: str
+    found: str
+
+
+@dataclass
+class Finding:
+    """How many of a published thing were compared, and what of them.
+
+    `missing`: computed, not published. `surplus`: published, not computed. `unproven`: published as only a later copy of
+    an event would explain, of which no row is left. `differences`: the first ones by id; `unproven_examples` likewise.
+    """
+
+    published: str
+    agree: int = 0
+    differ: int = 0
+    missing: int = 0
+    surplus: int = 0
+    unproven: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    unproven_examples: list[Difference] = field(default_factory=list)
+
+    @property
+    def compared(self) -> int:
+        return self.agree + self.unproven + self.wrong
+
+    @property
+    def wrong(self) -> int:
+        """The number of differences."""
+        return self.differ + self.missing + self.surplus
+
+    def add(self, verdict: str, number: int, examples: list[tuple[str, str, str]]) -> None:
+        """Count so many of a verdict, some of them shown."""
+        setattr(self, verdict, getattr(self, verdict) + number)
+        if verdict == "agree":
+            return
+        told = [Difference(subject, verdict, expected, found) for subject, expected, found in examples]
+        if verdict == "unproven":
+            self.unproven_examples += told
+        else:
+            self.differences = sorted([*self.differences, *told])[:EXAMPLES]
+
+
+def comparisons(
+    workspace: Workspace, definitions: Definitions, copies_ms: int, findings: list[Finding]
+) -> Iterator[Step]:
+    """What is to be compared, in order; each step appends to `findings`.
+
+    `copies_ms`: how much later than the earliest a copy of an event may be.
+    """
+    workspace.parameters |= {"examples": EXAMPLES, "copies_ms": copies_ms}
+    yield Step("Comparing identities", partial(_compare, workspace, findings, "identities", "identities"))
+    for level in LEVELS:
+        more = stage_parameters(definitions, level)
+        yield Step(f"Comparing {PLURAL[level]}", partial(_compare_profiles, workspace, findings, level, more))
+    for level in LEVELS:
+        title = f"activations of {PLURAL[level]}"
+        yield Step(f"Comparing {title}", partial(_compare, workspace, findings, "activations", title, {"level": level}))
+    days = statement("activity_sides")
+    for subject in ("token", "developer", "company"):
+        title = f"activity of {PLURAL[subject]}"
+        compare = partial(_compare, workspace, findings, "activity", title, {"level": subject}, days=days)
+        yield Step(f"Comparing {title}", compare)
+        if copies_ms:
+            note = partial(workspace.run, "active_unproven", {"level": subject}, days=days)
+            yield Step(f"Noting unproven {title}", note)
+    yield from rolling_steps(workspace)
+    yield Step("Comparing rolling counts", partial(_compare, workspace, findings, "rolling", "rolling counts"))
+
+
+def _compare(
+    workspace: Workspace,
+    findings: list[Finding],
+    name: str,
+    title: str,
+    more: dict[str, Any] | None = None,
+    **texts: str,
+) -> None:
+    finding = Finding(title)
+    for _, verdict, number, examples in workspace.rows(f"compare_{name}", more, **texts):
+        finding.add(verdict, number, examples)
+    findings.append(finding)
+
+
+def _compare_profiles(workspace: Workspace, findings: list[Finding], level: Level, more: dict[str, Any]) -> None:
+    view, profile = _PROFILES[level]
+    rows = workspace.rows("compare_profiles", more, profiles=view, profile=profile, attributes=_ATTRIBUTES_TYPE)
+    subjects = Finding(PLURAL[level])
+    attributes = {name: Finding(f"{PLURAL[level]}: {name}") for name in ATTRIBUTES}
+    for attribute, verdict, number, examples in rows:
+        (attributes[attribute] if attribute else subjects).add(verdict, number, examples)
+    for finding in attributes.values():
+        finding.agree = subjects.agree - finding.differ - finding.unproven
+    if level == "company":
+        del attributes["kind"], attributes["company"]
+    if attributes["first touch"].differences:
+        attributes["first touch"].differences = _with_touches(workspace, attributes["first touch"].differences)
+    findings += [subjects, *attributes.values()]
+
+
+def _with_touches(workspace: Workspace, differences: list[Difference]) -> list[Difference]:
+    """The differences with what touches say in the place of their hashes."""
+    said = []
+    for difference in differences:
+        at, mark, fields = difference.expected.partition(", touch ")
+        if mark:
+            found = workspace.rows("touch", {"fields": int(fields)})
+            at += "".join(f", {field} {value}" for field, value in sorted(found[0][0].items()))
+        said.append(difference._replace(expected=at))
+    return said

@@ -1,0 +1,126 @@
+"""All published numbers, computed anew from the rows of events by ClickHouse, step by step into the working tables.
+
+Nothing of it comes from what the streams published, and no fact is folded by their code: what an event matches, whom it
+belongs to and what follows from that are said here a second time, in SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+from deploy.audit import touches
+from deploy.audit.merges import resolve_merges
+from deploy.audit.selectors import Parameters, condition, selectors_in_use
+from deploy.audit.workspace import Workspace, statement
+from schemas.definitions import Definitions, Level
+
+LEVELS: tuple[Level, ...] = ("developer", "company")
+
+#: What a level is called where there are several.
+PLURAL = {"token": "tokens", "developer": "developers", "company": "companies"}
+
+_DAY_MS = 86_400_000
+
+
+class Step(NamedTuple):
+    """A part of an audit: what it is doing, for a person, and how to do it."""
+
+    title: str
+    run: Callable[[], None]
+
+
+def steps(workspace: Workspace, definitions: Definitions) -> Iterator[Step]:
+    """What is to be done, in order, up to the hours of activity; rolling counts follow after those were compared."""
+    numbers = {name: number for number, name in enumerate(selectors_in_use(definitions))}
+    given = Parameters()
+    conditions = ", ".join(condition(definitions.selectors[name], given) for name in numbers)
+    is_content = condition(definitions.selectors[definitions.touch], given)
+    limits = definitions.limits
+    signup = definitions.stages.get("signup")
+    signup_selector = signup.selector if signup else None
+    workspace.parameters |= given.values | {
+        "numbers": list(numbers.values()),
+        "usage": numbers[definitions.usage],
+        "has_signup": signup_selector is not None,
+        "signup": numbers[signup_selector] if signup_selector else 0,
+        "own_companies": definitions.internal.company_ids,
+        "most_events": limits.web_alias_events,
+        "most_users": limits.web_alias_users,
+        "most_links": limits.web_alias_links,
+    }
+    texts = {"made_of": touches.made_of(is_content), "may_be_touch": touches.may_be_touch(is_content)}
+    candidates = statement("touch_candidates", **texts)
+    yield Step("Finding touches", partial(touches.find_touches, workspace, candidates))
+    yield Step("Reading events", partial(workspace.run, "marked", None, conditions=conditions, **texts))
+    yield Step("Linking visitors", partial(workspace.run, "links"))
+    yield Step("Linking API keys", partial(workspace.run, "keys"))
+    yield Step("Merging users", partial(resolve_merges, workspace))
+    yield Step("Linking users", partial(workspace.run, "members"))
+    yield Step("Finding automated traffic", partial(workspace.run, "automated"))
+    yield Step("Resolving events", partial(workspace.run, "facts"))
+    yield Step("Finding internal developers", partial(workspace.run, "own"))
+    yield Step("Computing developers", partial(workspace.run, "developers"))
+    yield Step("Computing companies", partial(workspace.run, "companies"))
+    for level in LEVELS:
+        yield Step(f"Computing activations of {PLURAL[level]}", partial(_reach, workspace, definitions, numbers, level))
+    yield Step("Computing activity", partial(workspace.run, "active"))
+
+
+def rolling_steps(workspace: Workspace) -> Iterator[Step]:
+    """What is left then."""
+    yield Step("Computing rolling counts of activity", partial(workspace.run, "steps_active"))
+    yield Step("Computing rolling counts of sign-ups and activations", partial(workspace.run, "steps_moments"))
+
+
+def stage_parameters(definitions: Definitions, level: Level) -> dict[str, Any]:
+    """Which stages a level has: by a selector's number, or by an activation."""
+    numbers = {name: number for number, name in enumerate(selectors_in_use(definitions))}
+    selected = {name: stage.selector for name, stage in definitions.stages.items() if stage.selector}
+    derived = {
+        name: stage.activation[level]
+        for name, stage in definitions.stages.items()
+        if stage.activation is not None and level in stage.activation
+    }
+    return {
+        "level": level,
+        "stages": list(selected),
+        "stage_selectors": [numbers[selector] for selector in selected.values()],
+        "derived_stages": list(derived),
+        "derived_from": list(derived.values()),
+    }
+
+
+def _reach(workspace: Workspace, definitions: Definitions, numbers: dict[str, int], level: Level) -> None:
+    """Compute who reached each activation of a level. Equal conditions are computed once."""
+    known: dict[tuple[str, bool, int], int] = {}
+    for name, definition in definitions.activations.items():
+        if level not in definition.levels:
+            continue
+        wanted = []
+        for each in definition.all:
+            selector = each.count or each.distinct_days or ""
+            # The first event and the first day begin at the same moment.
+            key = (selector, each.distinct_days is not None and each.at_least > 1, each.at_least)
+            if key not in known:
+                known[key] = len(known)
+                kind = "first" if each.at_least == 1 else "days" if each.distinct_days else "count"
+                condition_of = {
+                    "level": level,
+                    "condition": known[key],
+                    "selector": numbers[selector],
+                    "before": each.at_least - 1,
+                }
+                workspace.run(f"moments_{kind}", condition_of)
+            wanted.append(known[key])
+        anchor = definitions.stages[definition.anchor].selector
+        assert anchor is not None, "definitions with another kind of anchor are refused when they are loaded"
+        activation = {
+            "level": level,
+            "definition": name,
+            "conditions": sorted(set(wanted)),
+            "anchor": numbers[anchor],
+            "span_ms": (definition.span_days or 0) * _DAY_MS,
+        }
+        workspace.run("reached", activation)

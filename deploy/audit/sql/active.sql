@@ -1,0 +1,19 @@
+-- Hours of use of the API: by token, by known developer, by company that is not the own one. An hour includes its end.
+INSERT INTO {active:Identifier}
+WITH
+    uses AS
+    (
+        SELECT
+            api_key, if(is_visitor, '', developer) AS known_developer,
+            if(has({own_companies:Array(String)}, company), '', company) AS counted_company,
+            environment, intDiv(time + 3599999, 3600000) - 1 AS hour, max(time) AS latest
+        FROM {facts:Identifier}
+        WHERE api_key != '' AND has(selectors, {usage:UInt16})
+            AND developer NOT IN (SELECT developer FROM {own:Identifier})
+        GROUP BY api_key, known_developer, counted_company, environment, hour
+    )
+SELECT subject.1 AS level, subject.2 AS id, environment, hour, max(latest)
+FROM uses
+ARRAY JOIN [('token', api_key), ('developer', known_developer), ('company', counted_company)] AS subject
+WHERE id != ''
+GROUP BY level, id, environment, hour

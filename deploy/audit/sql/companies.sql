@@ -1,0 +1,11 @@
+-- Companies, from the events of all but internal developers.
+INSERT INTO {subjects:Identifier}
+SELECT
+    'company', company, 'company', '',
+    min(time), max(time),
+    minMap(selectors, arrayWithConstant(length(selectors), time)),
+    groupArraySortedIf(64)((time, touch), touch != 0),
+    has({own_companies:Array(String)}, company), false
+FROM {facts:Identifier}
+WHERE company != '' AND (notEmpty(selectors) OR touch != 0) AND developer NOT IN (SELECT developer FROM {own:Identifier})
+GROUP BY company

@@ -1,0 +1,102 @@
+-- Subjects of a level: whether there is one, then attribute by attribute where the two sides differ.
+WITH
+    activated AS
+    (
+        SELECT id, groupArray((toString(definition), at)) AS activations
+        FROM {reached:Identifier} WHERE level = {level:String} GROUP BY id
+    ),
+    expected AS
+    (
+        SELECT
+            subject.id AS id, toString(kind) AS kind, company, is_internal, is_bot,
+            if(is_bot, 0, first_seen) AS first_seen, if(is_bot, 0, last_active) AS last_active,
+            arraySort(arrayConcat(
+                arrayMap(stage -> (stage.1, firsts[stage.2]),
+                    arrayFilter(stage -> mapContains(firsts, stage.2), arrayZip({stages:Array(String)}, {stage_selectors:Array(UInt16)}))),
+                arrayMap(stage -> (stage.1, arrayFirst(one -> one.1 = stage.2, activations).2),
+                    arrayFilter(stage -> arrayExists(one -> one.1 = stage.2, activations),
+                        arrayZip({derived_stages:Array(String)}, {derived_from:Array(String)}))))) AS stages,
+            -- Of several touches at the earliest time any one will do.
+            if(empty(touches), 0, touches[1].1) AS touched,
+            arrayMap(touch -> touch.2, arrayFilter(touch -> touch.1 = touches[1].1, touches)) AS touch
+        FROM {subjects:Identifier} AS subject
+        ANY LEFT JOIN activated ON subject.id = activated.id
+        WHERE level = {level:String}
+    ),
+    found AS
+    (
+        SELECT
+            /* profile */,
+            ifNull(toUnixTimestamp64Milli(first_seen), 0) AS first_seen_ms, ifNull(toUnixTimestamp64Milli(last_active), 0) AS last_active_ms,
+            arraySort(arrayZip(mapKeys(stages), arrayMap(at -> toUnixTimestamp64Milli(at), mapValues(stages)))) AS entered,
+            ifNull(toUnixTimestamp64Milli(first_touch_at), 0) AS touched,
+            arrayFilter(field -> field.2 != '', [
+                ('campaign', first_touch_campaign), ('content', first_touch_content), ('medium', first_touch_medium),
+                ('name', first_touch_name), ('path', first_touch_path), ('referrer', first_touch_referrer),
+                ('source', first_touch_source), ('term', first_touch_term)]) AS said
+        FROM /* profiles */
+    ),
+    sides AS
+    (
+        SELECT
+            id, false AS is_found,
+            CAST((kind, company, is_internal, is_bot, first_seen, last_active, stages, touched, touch, []), /* attributes */) AS profile
+        FROM expected
+        UNION ALL
+        SELECT
+            id, true,
+            CAST((kind, company, is_internal, is_bot, first_seen_ms, last_active_ms, entered, touched, [sipHash64(said)], said), /* attributes */)
+        FROM found
+    ),
+    compared AS
+    (
+        SELECT
+            id, anyIf(profile, NOT is_found) AS e, anyIf(profile, is_found) AS f,
+            multiIf(NOT max(is_found), 'missing', min(is_found), 'surplus', 'agree') AS verdict,
+            e.touched = f.touched AND (e.touched = 0 OR has(e.touch, f.touch[1])) AS is_same_touch,
+            arrayFilter(
+                one -> verdict = 'agree' AND one.2 != '',
+                [
+                    ('kind', if((e.kind, e.is_bot) != (f.kind, f.is_bot), 'differ', '')),
+                    ('company', if(e.company != f.company, 'differ', '')),
+                    ('first seen', if(e.first_seen != f.first_seen, 'differ', '')),
+                    ('last active', multiIf(
+                        e.last_active = f.last_active, '',
+                        f.last_active > e.last_active AND f.last_active - e.last_active <= {copies_ms:Int64}, 'unproven',
+                        'differ')),
+                    ('stages', if(e.stages != f.stages, 'differ', '')),
+                    ('first touch', if(is_same_touch, '', 'differ')),
+                    ('internal', if(e.is_internal != f.is_internal, 'differ', ''))
+                ]) AS differing
+        FROM sides
+        GROUP BY id
+    )
+SELECT
+    attribute AS published, outcome AS verdict, count(),
+    groupArraySorted({examples:UInt8})(if(outcome = 'agree', ('', '', ''), (
+        id,
+        multiIf(
+            outcome = 'surplus', '',
+            attribute IN ('', 'kind'), concat(e.kind, if(e.is_bot, ', bot', '')),
+            attribute = 'company', e.company,
+            attribute = 'first seen', toString(fromUnixTimestamp64Milli(e.first_seen, 'UTC')),
+            attribute = 'last active', toString(fromUnixTimestamp64Milli(e.last_active, 'UTC')),
+            attribute = 'stages', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', toString(fromUnixTimestamp64Milli(s.2, 'UTC'))), arrayFilter(s -> NOT has(f.stages, s), e.stages)), ', '),
+            attribute = 'first touch', if(e.touched = 0, '', concat('at ', toString(fromUnixTimestamp64Milli(e.touched, 'UTC')), ', touch ', toString(e.touch[1]))),
+            toString(e.is_internal)),
+        multiIf(
+            outcome = 'missing', '',
+            attribute IN ('', 'kind'), concat(f.kind, if(f.is_bot, ', bot', '')),
+            attribute = 'company', f.company,
+            attribute = 'first seen', toString(fromUnixTimestamp64Milli(f.first_seen, 'UTC')),
+            attribute = 'last active', toString(fromUnixTimestamp64Milli(f.last_active, 'UTC')),
+            attribute = 'stages', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', toString(fromUnixTimestamp64Milli(s.2, 'UTC'))), arrayFilter(s -> NOT has(e.stages, s), f.stages)), ', '),
+            attribute = 'first touch', if(f.touched = 0, '', concat('at ', toString(fromUnixTimestamp64Milli(f.touched, 'UTC')), ', ', arrayStringConcat(arrayMap(field -> concat(field.1, ' ', field.2), f.said), ', '))),
+            toString(f.is_internal)))))
+FROM
+(
+    SELECT id, e, f, told.1 AS attribute, told.2 AS outcome
+    FROM compared
+    ARRAY JOIN arrayConcat([('', verdict)], differing) AS told
+)
+GROUP BY attribute, outcome

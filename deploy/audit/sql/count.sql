@@ -1,0 +1,2 @@
+-- Events, each once.
+SELECT count() FROM {marked:Identifier}

@@ -1,0 +1,29 @@
+-- Every event once, marked with the selectors it matches and the touch it is. An API key stands under its first hash.
+INSERT INTO {marked:Identifier}
+WITH
+    renamed AS
+    (
+        SELECT alias AS later_hash, first_hash FROM identity_rows FINAL
+        WHERE alias_kind = 'api_key' AND first_hash NOT IN ('', alias)
+    )
+SELECT
+    event.alias_kind, if(event.alias_kind = 'api_key', token, event.alias) AS known_alias,
+    sipHash64(event.alias_kind, known_alias, message_id), time, anonymous_id, session_token,
+    if(renamed.first_hash != '', renamed.first_hash, event.api_key) AS token,
+    user_id, company_id,
+    -- An alias call from a device that names the device itself is a link, not a merge of two users.
+    if(type = 'merge' AND user_id != '' AND previous_id != anonymous_id, previous_id, '') AS merged_id,
+    environment, selectors, known.fields AS touch, is_internal,
+    NOT is_bot AND (notEmpty(selectors) OR touch != 0 OR is_internal) AS matters
+FROM
+(
+    SELECT
+        *, alias_kind, alias,
+        if(type = 'event' AND NOT is_bot,
+           arrayFilter((number, holds) -> holds, {numbers:Array(UInt16)}, [/* conditions */]),
+           []) AS selectors,
+        if(/* may be touch */, sipHash64(/* made of */), 0) AS made_of
+    FROM event_rows FINAL
+) AS event
+ANY LEFT JOIN {touches:Identifier} AS known ON event.made_of = known.made_of
+ANY LEFT JOIN renamed ON event.api_key = renamed.later_hash

@@ -1,0 +1,13 @@
+-- When a condition on a number of events came to hold: copies are one event, at the earliest of their times.
+INSERT INTO {moments:Identifier}
+SELECT {level:String}, id, {condition:UInt16}, at
+FROM
+(
+    SELECT if({level:String} = 'developer', developer, company) AS id, min(time) AS at
+    FROM {facts:Identifier}
+    WHERE has(selectors, {selector:UInt16}) AND id != ''
+        AND developer NOT IN (SELECT developer FROM {own:Identifier})
+    GROUP BY id, event
+)
+ORDER BY id, at
+LIMIT {before:UInt32}, 1 BY id

@@ -1,0 +1,134 @@
+-- The working tables of one audit, dropped when it ends. Their names are unique to it.
+
+-- Grain: one row for each touch that events can be, by what it is made of.
+CREATE TABLE {touches:Identifier}
+(
+    made_of UInt64,       -- hash of what it is made of
+    touch Map(String, String),
+    fields UInt64 MATERIALIZED sipHash64(arraySort(arrayZip(mapKeys(touch), mapValues(touch)))) -- equal for all that say the same
+)
+ENGINE = MergeTree ORDER BY made_of;
+
+-- Grain: one row an event, with what it is by itself.
+CREATE TABLE {marked:Identifier}
+(
+    alias_kind LowCardinality(String),
+    alias String,
+    event UInt64,         -- hash of what copies of an event share
+    time Int64,
+    anonymous_id String,
+    session_token String,
+    api_key String,
+    user_id String,
+    company_id String,
+    merged_id String,     -- the user id that leads to user_id
+    environment LowCardinality(String),
+    selectors Array(UInt16), -- numbers of the selectors that it matches
+    touch UInt64,         -- `fields` of the touch that it is; 0: none
+    is_internal Bool,
+    matters Bool          -- a number may depend on it
+)
+ENGINE = MergeTree ORDER BY (alias_kind, alias);
+
+-- Grain: one row for each web alias that users are known behind. Segment i holds from `froms[i]` on, the first one always.
+CREATE TABLE {links:Identifier}
+(
+    web_kind LowCardinality(String),
+    web_alias String,
+    froms Array(Int64),
+    users Array(String),
+    is_crowded Bool       -- so many share it that it stands for no one
+)
+ENGINE = MergeTree ORDER BY (web_kind, web_alias);
+
+-- Grain: one row for each API key with an owner or a company. Empty: none.
+CREATE TABLE {keys:Identifier}
+(
+    key String,
+    owner String,
+    owner_from Int64,
+    key_company String,
+    key_company_from Int64
+)
+ENGINE = MergeTree ORDER BY key;
+
+-- Grain: one row for each user id that was merged into another one.
+CREATE TABLE {merged:Identifier} (user_id String, developer String) ENGINE = MergeTree ORDER BY user_id;
+
+-- Grain: one row a user id, with the developer it leads to and that developer's company.
+CREATE TABLE {members:Identifier} (user String, developer String, company String) ENGINE = MergeTree ORDER BY user;
+
+-- Grain: one row for each web alias whose events count for nothing.
+CREATE TABLE {automated:Identifier} (kind LowCardinality(String), alias String, is_linked Bool) ENGINE = MergeTree ORDER BY (kind, alias);
+
+-- Grain: one row for each event that counts, with whom it belongs to.
+CREATE TABLE {facts:Identifier}
+(
+    developer String,
+    developer_company String,
+    is_visitor Bool,
+    company String,       -- of the event
+    event UInt64,
+    time Int64,
+    api_key String,
+    environment LowCardinality(String),
+    selectors Array(UInt16),
+    touch UInt64,
+    is_internal Bool
+)
+ENGINE = MergeTree ORDER BY developer;
+
+-- Grain: one row for each developer of the own organisation.
+CREATE TABLE {own:Identifier} (developer String) ENGINE = MergeTree ORDER BY developer;
+
+-- Grain: one row a subject. Times in ms; of a bot they mean nothing.
+CREATE TABLE {subjects:Identifier}
+(
+    level LowCardinality(String),
+    id String,
+    kind LowCardinality(String),
+    company String,
+    first_seen Int64,
+    last_active Int64,
+    firsts Map(UInt16, Int64), -- earliest time by number of selector
+    touches Array(Tuple(Int64, UInt64)), -- the earliest ones
+    is_internal Bool,
+    is_bot Bool
+)
+ENGINE = MergeTree ORDER BY (level, id);
+
+-- Grain: one row for each condition of an activation that a subject fulfils, with the moment from which on it does.
+CREATE TABLE {moments:Identifier} (level LowCardinality(String), id String, condition UInt16, at Int64) ENGINE = MergeTree ORDER BY (level, id);
+
+-- Grain: one row for each activation that a subject reached.
+CREATE TABLE {reached:Identifier}
+(
+    level LowCardinality(String),
+    id String,
+    definition LowCardinality(String),
+    anchor Int64,
+    at Int64
+)
+ENGINE = MergeTree ORDER BY (level, id, definition);
+
+-- Grain: one row for each hour in which a subject used the API; `hour` is the number of its start since 1970.
+CREATE TABLE {active:Identifier}
+(
+    level LowCardinality(String),
+    id String,
+    environment LowCardinality(String),
+    hour UInt32,
+    latest Int64          -- time of the latest use in it
+)
+ENGINE = MergeTree ORDER BY (level, id, environment, hour);
+
+-- Grain: one row for each change of a rolling count by a part of the subjects.
+CREATE TABLE {steps:Identifier}
+(
+    metric LowCardinality(String),
+    level LowCardinality(String),
+    window_hours UInt16,
+    hour UInt32,
+    delta Int64
+)
+ENGINE = SummingMergeTree ORDER BY (metric, level, window_hours, hour);

@@ -1,0 +1,2 @@
+-- What a touch says.
+SELECT any(touch) FROM {touches:Identifier} WHERE fields = {fields:UInt64}

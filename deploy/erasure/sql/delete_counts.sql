@@ -1,0 +1,7 @@
+-- Deletes states of counts: of each key, by its hash, those up to a version.
+DELETE FROM usage_rows
+WHERE alias IN {ids:Array(String)}
+    AND arrayExists(
+        row -> row.1 = sipHash64(day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot)
+            AND version <= row.2,
+        {bounds:Array(Tuple(UInt64, UInt64))})

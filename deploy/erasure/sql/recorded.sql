@@ -1,0 +1,5 @@
+-- Erasures, the latest last; one that is not completed is first asked for when it began.
+SELECT subject, level, toUnixTimestamp64Milli(asked_at) AS asked_at, ifNull(toUnixTimestamp64Milli(completed_at), 0) AS completed_at,
+    events, users, aliases, keys
+FROM erasures
+ORDER BY asked_at

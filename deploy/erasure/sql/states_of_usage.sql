@@ -1,0 +1,8 @@
+-- The counts of these aliases by a hash of their key, their latest version, and whether that says that there are none.
+SELECT
+    alias_kind AS scope, alias AS id,
+    sipHash64(day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot) AS key_hash,
+    max(version) AS latest, argMax(is_deleted, version) = 1 AS is_gone
+FROM usage_rows
+WHERE (alias_kind, alias) IN {subjects:Array(Tuple(String, String))}
+GROUP BY day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot

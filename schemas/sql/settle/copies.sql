@@ -1,0 +1,39 @@
+-- Displaces copies of events: of those whose copies lie in several weeks, where the engine does not bring them together,
+-- only those of the earliest week stay. It looks at the events that were written since a moment, and at their copies anywhere.
+-- A displaced copy is never shown again, whatever is written later, so this may be run at any time, and again, by several.
+-- First just numbers are compared, for all hashes of a share, so that memory holds the hashes of a share and no more.
+-- since: seconds since 1970 UTC
+-- share, shares: which share of the hashes, of how many
+INSERT INTO event_rows
+    (anonymous_id, session_token, api_key, user_id, company_id, previous_id, alias_kind, alias, content_hash, time, version, is_deleted)
+SELECT
+    identifiers.1, identifiers.2, identifiers.3, identifiers.4, identifiers.5, identifiers.6, alias_kind, alias, content_hash,
+    displaced.1 AS time, toUInt64(18446744073709551615) AS version, 1 AS is_deleted
+FROM
+(
+    SELECT
+        alias_kind, alias, content_hash,
+        -- The same in all copies. They are kept so that whoever is erased takes his marks along.
+        any((anonymous_id, session_token, api_key, user_id, company_id, previous_id)) AS identifiers,
+        min(intDiv(time, 604800000)) AS first_week,
+        groupUniqArrayIf(intDiv(time, 604800000), is_deleted = 1) AS settled_weeks,
+        groupArray((time, intDiv(time, 604800000))) AS copies
+    FROM event_rows
+    PREWHERE content_hash IN
+    (
+        SELECT content_hash
+        FROM event_rows
+        WHERE content_hash % {shares:UInt32} = {share:UInt32}
+            AND content_hash IN
+            (
+                SELECT content_hash FROM event_rows
+                WHERE inserted_at >= {since:UInt32} AND content_hash % {shares:UInt32} = {share:UInt32}
+            )
+        GROUP BY content_hash
+        HAVING max(intDiv(time, 604800000)) > min(intDiv(time, 604800000))
+    )
+    GROUP BY alias_kind, alias, content_hash
+    HAVING max(intDiv(time, 604800000)) > first_week
+)
+ARRAY JOIN arrayFilter(copy -> copy.2 > first_week AND NOT has(settled_weeks, copy.2), copies) AS displaced
+SETTINGS insert_allow_materialized_columns = 1

@@ -1,0 +1,61 @@
+-- Counts the events of a week anew, of the aliases that had some written since a moment, and writes the counts that differ
+-- from those that are there. A count is a whole one, not what to add, so this may be run at any time, and again, by several.
+-- Counts that were written since `counted_since` are looked at once more, so that what was counted while events were deleted
+-- does not stay.
+-- week: counted since 1970
+-- since, counted_since: seconds since 1970 UTC
+INSERT INTO usage_rows
+    (day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
+    events, successes, client_errors, server_errors, latency_events, latency_us, moments, version, is_deleted)
+WITH
+    intDiv(ifNull(status, 0), 100) AS status_class,
+    if(isNull(latency_ms), -1, toInt64(round(1000 * least(greatest(ifNull(latency_ms, 0), 0), 1e9)))) AS each_latency_us,
+    (SELECT toUnixTimestamp64Milli(now64(3))) AS began,
+    touched AS
+    (
+        SELECT alias_kind, alias FROM event_rows
+        WHERE intDiv(time, 604800000) = {week:Int64} AND inserted_at >= {since:UInt32}
+        UNION DISTINCT
+        SELECT alias_kind, alias FROM usage_rows
+        WHERE day >= toDate({week:Int64} * 7) AND day < toDate({week:Int64} * 7 + 7) AND version >= toUInt64({counted_since:UInt32}) * 1000
+    ),
+    states AS
+    (
+        SELECT
+            toDate(fromUnixTimestamp64Milli(time, 'UTC')) AS day, alias_kind, alias, api_key, company_id, environment, source, type,
+            name, sdk, is_internal, is_bot,
+            count() AS events, countIf(status_class = 2) AS successes, countIf(status_class = 4) AS client_errors,
+            countIf(status_class = 5) AS server_errors, count(latency_ms) AS latency_events,
+            sum(toUInt64(greatest(each_latency_us, 0))) AS latency_us,
+            arraySort(groupArrayIf(
+                (time, status_class, each_latency_us),
+                alias_kind IN ('session_token', 'anonymous_id'))) AS moments,
+            true AS is_new
+        FROM event_rows FINAL
+        WHERE intDiv(time, 604800000) = {week:Int64} AND (alias_kind, alias) IN (SELECT alias_kind, alias FROM touched)
+        GROUP BY day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot
+        UNION ALL
+        SELECT
+            day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
+            events, successes, client_errors, server_errors, latency_events, latency_us, moments, false AS is_new
+        FROM usage_rows FINAL
+        WHERE day >= toDate({week:Int64} * 7) AND day < toDate({week:Int64} * 7 + 7)
+            AND (alias_kind, alias) IN (SELECT alias_kind, alias FROM touched)
+    )
+SELECT
+    day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
+    sumIf(states.events, is_new) AS events,
+    sumIf(states.successes, is_new) AS successes,
+    sumIf(states.client_errors, is_new) AS client_errors,
+    sumIf(states.server_errors, is_new) AS server_errors,
+    sumIf(states.latency_events, is_new) AS latency_events,
+    sumIf(states.latency_us, is_new) AS latency_us,
+    anyIf(states.moments, is_new) AS moments,
+    began AS version,
+    countIf(is_new) = 0 AS is_deleted
+FROM states
+GROUP BY day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot
+HAVING (events, successes, client_errors, server_errors, latency_events, latency_us, moments)
+    != (
+        sumIf(states.events, NOT is_new), sumIf(states.successes, NOT is_new), sumIf(states.client_errors, NOT is_new),
+        sumIf(states.server_errors, NOT is_new), sumIf(states.latency_events, NOT is_new), sumIf(states.latency_us, NOT is_new), anyIf(states.moments, NOT is_new))

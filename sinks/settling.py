@@ -1,0 +1,99 @@
+"""Settles what was written: displaces copies of events that came into several weeks, and counts usage by day and alias.
+
+    event_rows ──copies──▶ event_rows ──usage──▶ usage_rows
+
+Both are functions of the rows that are there, and writing them twice changes nothing: it may run at any time, be stopped
+anywhere, and run in several sinks at once. Its SQL is `schemas/sql/settle`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from importlib.resources import files
+from typing import Final, NamedTuple
+
+import structlog
+from clickhouse_connect.driver import Client
+
+from sinks.connection import ANSWER_SECONDS, Address, ClickHouseError, connect, named_errors
+
+#: A row may become visible so long after the moment that it is stamped with; a sink writes it again after ANSWER_SECONDS
+#: without an answer. What was written in this time before the last settlement is looked at once more.
+OVERLAP_SECONDS: Final = 2 * ANSWER_SECONDS
+#: A count is looked at by the settlement after it too, and by those of other sinks that began so long before.
+RECOUNT_SECONDS: Final = 60
+#: Between two settlements: so many times as long as the last one took, within these bounds.
+PAUSE_FACTOR: Final = 9
+SHORTEST_PAUSE_SECONDS: Final = 5.0
+LONGEST_PAUSE_SECONDS: Final = 60.0
+#: Rows whose copies are looked for at once: about 500 MB of ClickHouse's memory.
+SHARE_ROWS: Final = 4_000_000
+
+log = structlog.get_logger("firstcall.sink")
+
+
+class Settled(NamedTuple):
+    """What was looked at: how many weeks had rows that were written since `since`, in seconds since 1970."""
+
+    since: int
+    weeks: int
+
+
+def settle(client: Client) -> Settled:
+    """Settle all rows written so far. Raises the driver's errors; then the next call does what this one did not."""
+    began, last = client.query(
+        "SELECT toUnixTimestamp(now()), toUnixTimestamp(max(settled_at)) FROM settlement_rows"
+    ).result_rows[0]
+    since = max(0, last - OVERLAP_SECONDS)
+    recent = client.query(_sql("recent"), {"since": since}).result_rows[0][0]
+    shares = -(-recent // SHARE_ROWS)
+    for share in range(shares):
+        client.command(_sql("copies"), {"since": since, "share": share, "shares": shares})
+    moments = {"since": since, "counted_since": max(0, last - RECOUNT_SECONDS)}
+    weeks = [week for (week,) in client.query(_sql("weeks"), moments).result_rows]
+    for week in weeks:
+        client.command(_sql("usage"), {**moments, "week": week})
+    if weeks:
+        client.command("INSERT INTO settlement_rows VALUES ({began:UInt32})", {"began": began})
+    return Settled(since, len(weeks))
+
+
+def _sql(name: str) -> str:
+    return files("schemas").joinpath("sql", "settle", f"{name}.sql").read_text("utf-8")
+
+
+class Settling:
+    """Settles again and again in a thread of its own, until `stop` is set, and is never waited for.
+
+    The first settlement of a database that was written without it looks at all rows; later ones at what is new.
+    """
+
+    def __init__(self, address: Address, stop: threading.Event) -> None:
+        self._address = address
+        self._stop = stop
+        self._thread = threading.Thread(target=self._run, name="settle", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        pause = SHORTEST_PAUSE_SECONDS
+        while not self._stop.wait(pause):
+            began = time.monotonic()
+            try:
+                client = connect(self._address)
+                try:
+                    with named_errors(self._address):
+                        settled = settle(client)
+                finally:
+                    client.close()
+            except ClickHouseError as error:
+                # It waits until ClickHouse is there again, as writing does, which tells of it.
+                log.debug("not settled", error=str(error))
+                continue
+            seconds = time.monotonic() - began
+            if settled.weeks:
+                log.info("settled", weeks=settled.weeks, seconds=round(seconds, 3))
+            pause = min(max(SHORTEST_PAUSE_SECONDS, PAUSE_FACTOR * seconds), LONGEST_PAUSE_SECONDS)

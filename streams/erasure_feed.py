@@ -1,0 +1,82 @@
+"""Keeps a process's marks of erasure up to date with their topic.
+
+Whoever turns messages into events asks before each batch. The brokers are asked when the last answer is too old, so a
+mark is in force everywhere `FRESH_SECONDS` after they have it, for all batches that begin then.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from streams.erasure_marks import ErasureMarks, Mark
+from streams.outbox import Message
+from streams.topology import ERASURES
+
+#: How old the brokers' last answer may be when a batch begins.
+FRESH_SECONDS: Final = 2.0
+#: How long they may take for an answer.
+ANSWER_SECONDS: Final = 5.0
+
+_PARTITION: Final = 0
+
+
+def message_of(mark: Mark) -> Message:
+    """A mark as it stands on the topic. It takes the place of an earlier one of the same id."""
+    return Message(ERASURES, f"{mark.kind}:{mark.digest}".encode(), msgspec.json.encode(mark))
+
+
+class ErasureFeed:
+    """The marks on a topic. `options`: properties of librdkafka (addresses, authentication). Used by one thread at a time.
+
+    Belongs to no consumer group: everyone reads all marks.
+    """
+
+    def __init__(self, marks: ErasureMarks, topic: str, options: Mapping[str, Any]) -> None:
+        self.marks = marks
+        self._topic = topic
+        self._consumer = Consumer(
+            # Never joined, but librdkafka wants the name of a group.
+            {"group.id": f"{topic}-reader", "enable.auto.commit": False, "auto.offset.reset": "earliest", **options},
+            logger=logging.getLogger("librdkafka"),
+        )
+        self._next: int | None = None
+        self._asked = -FRESH_SECONDS
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the last answer is new enough to go by."""
+        return time.monotonic() - self._asked < FRESH_SECONDS
+
+    def refresh(self) -> None:
+        """Take in the marks that are new. Raises KafkaException when the brokers do not answer: then do not go on."""
+        began = time.monotonic()
+        partition = TopicPartition(self._topic, _PARTITION)
+        first, end = self._consumer.get_watermark_offsets(partition, ANSWER_SECONDS)
+        if self._next is None or self._next > end:
+            self._next = first
+            self._consumer.assign([TopicPartition(self._topic, _PARTITION, first)])
+        while self._next < end:
+            self._next = self._read_one() + 1
+        self._asked = began
+
+    def close(self) -> None:
+        """Leave the brokers."""
+        self._consumer.close()
+
+    def _read_one(self) -> int:
+        """Take in the next mark, and give its offset."""
+        message = self._consumer.poll(ANSWER_SECONDS)
+        error = KafkaError(KafkaError.REQUEST_TIMED_OUT) if message is None else message.error()
+        if message is None or error is not None:
+            raise KafkaException(error)
+        value, offset = message.value(), message.offset()
+        assert offset is not None, "only an error has no offset"
+        if isinstance(value, bytes):
+            self.marks.add(msgspec.json.decode(value, type=Mark))
+        return offset
