@@ -1,7 +1,7 @@
 # make demo    everything, from nothing to numbers, on this machine
 # make test    everything the tests need, and the tests
 .DEFAULT_GOAL := help
-.PHONY: help install lint format types test laws worlds prove long bench bench-queries demo lock clean
+.PHONY: help install lint format types test laws worlds prove long alerts-score bench bench-queries demo lock clean
 .DELETE_ON_ERROR:
 
 # The first interpreter that Firstcall runs on, unless one is named: make PYTHON=python3.12 test
@@ -27,6 +27,7 @@ help:
 	@echo 'make long                  every long proof: worlds, the population, retroactivity and bounds of state in full'
 	@echo 'make bench [EVENTS=$(EVENTS)]       events a second, and CPU, of the whole job'
 	@echo 'make bench-queries [ROWS=50000000]   what dashboards ask, on so many rows'
+	@echo 'make alerts-score [WORLDS=20]    drops found, delays and false alarms of the alerts, on simulated incidents'
 	@echo 'make install | lint | format | types | lock | clean'
 
 install: $(VENV)/.installed
@@ -71,6 +72,11 @@ prove: install
 # Every long proof there is, one after the other.
 long: install
 	$(BIN)/python -m pytest -m long --timeout=0 $(PYTEST_ARGS)
+
+# How many drops the alerts find, how soon, and how often they are wrong, on worlds with known incidents.
+alerts-score: WORLDS ?= 20
+alerts-score: install
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.alert_score --worlds $(WORLDS)
 
 bench: install
 	$(BIN)/python -m tests.benchmark --events $(EVENTS)

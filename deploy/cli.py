@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from deploy import data_commands
+from deploy.alerts.command import alerts
 from deploy.erasure.command import erase
 from deploy.terminal import definitions_or_exit, fail, failures_told, out, settings_or_exit
 
@@ -40,7 +41,7 @@ def main() -> None:
 
 @app.command()
 def up(workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers to run.")] = 1) -> None:
-    """Run everything on this machine: broker and ClickHouse unless given, topics, tables, worker, sink.
+    """Run everything on this machine: broker and ClickHouse unless given, topics, tables, worker, sink, alerts.
 
     Example: `firstcall up --workers 2`
     """
@@ -53,6 +54,7 @@ def up(workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker
         stack.create_tables()
         stack.create_topics()
         stack.start_streams(workers)
+        stack.start_alerts()
         out.print(
             f"\nProducers write to {stack.settings.brokers}. Try: `firstcall generate`, `firstcall query`. Ctrl-C ends all."
         )
@@ -209,6 +211,7 @@ for command in (
     data_commands.query,
     data_commands.audit,
     data_commands.demo,
+    alerts,
     erase,
 ):
     app.command()(command)

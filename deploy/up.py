@@ -122,6 +122,11 @@ class Stack:
             )
         self._done(f"{workers} worker{'s' if workers > 1 else ''} and a sink; logs in {shown_path(self.log_dir)}")
 
+    def start_alerts(self) -> None:
+        """Start what watches the numbers. It waits by itself for what it needs."""
+        self.children.start("alerts", "alerts")
+        self._done("alerts on drops: `firstcall query alerts` shows them")
+
     def check(self) -> None:
         """Raise StartError when a part has ended."""
         for name, service in self._local.items():

@@ -212,7 +212,7 @@ def build(sections: dict[str, Any], origin: str = "definitions") -> Definitions:
 
 
 def load(path: Path | None = None) -> Definitions:
-    """The definitions of a YAML file (its `settings` section left aside), or the shipped ones.
+    """The definitions of a YAML file (its sections `settings` and `monitors` left aside), or the shipped ones.
 
     Raises DefinitionsError when the file cannot be read, is not YAML, or holds a wrong field.
     """
@@ -228,4 +228,4 @@ def load(path: Path | None = None) -> Definitions:
         loaded = {}
     if not isinstance(loaded, dict):
         raise DefinitionsError(f"{path} must hold a mapping of sections, not a {type(loaded).__name__}")
-    return build({k: v for k, v in loaded.items() if k != "settings"}, str(path))
+    return build({k: v for k, v in loaded.items() if k not in ("settings", "monitors")}, str(path))

@@ -28,6 +28,7 @@ PROFILES: Final = "profiles"
 ACTIVITY: Final = "activity"
 ROLLING_COUNTS: Final = "rolling-counts"
 DEAD_LETTERS: Final = "dead-letters"
+ALERTS: Final = "alerts"
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -69,7 +70,10 @@ ROWS: Final = (
     Topic(DEAD_LETTERS, "delete", retention_days=30),
 )
 
-TOPICS: Final = (*INPUTS, *MARKS, *UPDATES, *ROWS)
+#: What `firstcall alerts` tells whoever listens: the latest state of each alert. Its rows it writes itself.
+TOLD: Final = (Topic(ALERTS, "compact", single=True),)
+
+TOPICS: Final = (*INPUTS, *MARKS, *UPDATES, *ROWS, *TOLD)
 
 
 def source_of(topic: str) -> Literal["web", "api"]:

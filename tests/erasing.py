@@ -18,7 +18,7 @@ from deploy import topics
 from deploy.doctor import consumed_topics
 from schemas.definitions import Definitions
 from sinks.connection import Address, connect
-from streams.topology import ROWS
+from streams.topology import ROWS, TOLD
 from tests.contract_reader import read_contract
 from tests.pipeline import ROOT, SETTLED_WITHIN_SECONDS, Pipeline
 from tests.reference import Published
@@ -115,7 +115,7 @@ class Deployment(Pipeline):
             for (table,) in tables.result_rows:
                 found[table] = client.raw_query(f"SELECT *, * APPLY toString FROM {table}", fmt="JSONCompactEachRow")
             assert client.raw_query("SELECT alias FROM event_rows", fmt="TSV"), "there are events"
-        compacted = {self.settings.topic(topic.name) for topic in ROWS if topic.cleanup == "compact"}
+        compacted = {self.settings.topic(topic.name) for topic in (*ROWS, *TOLD) if topic.cleanup == "compact"}
         with topics.administration(self.settings) as client:
             names = [name for name in client.list_topics() if name.startswith(self.settings.topic_prefix + "erasures")]
             names += [name for name in client.list_topics() if name in compacted]

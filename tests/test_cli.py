@@ -30,6 +30,7 @@ def plain(text: str) -> str:
 def test_all_commands_are_there():
     assert [
         *(
+            "alerts",
             "audit",
             "broker",
             "clickhouse",

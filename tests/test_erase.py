@@ -6,10 +6,15 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from deploy.alerts.alert import trial
+from deploy.alerts.judge import Carried
+from deploy.alerts.records import Records, publisher
 from schemas.definitions import load
 from sinks.connection import connect
+from streams.topology import ALERTS
 from tests.erasing import Deployment, deployed
 from tests.reference import Erasure, Record, compute, differences
 from tests.worlds import (
@@ -113,6 +118,9 @@ def test_a_person_and_a_company_are_erased_while_events_flow(
         deployment.feed(received)
         deployment.arrive()
         assert differing() == []
+        alerted(deployment, path="/invited-by/zq7-ann")
+        alerted(deployment, company="globex-zq8")
+        alerted(deployment, company="acme")
 
         code, printed = deployment.erase("--user", "nobody-zq7", "--yes")
         assert (code, "nothing is known of this id" in printed) == (2, True), printed
@@ -134,7 +142,11 @@ def test_a_person_and_a_company_are_erased_while_events_flow(
         deployment.arrive()
         assert differing() == []
         not_there(deployment, b"zq7-", key_alias("sk_live_ann").encode())
-        assert b"dave" in deployment.kept()["dead_letter_rows"]
+        kept = deployment.kept()
+        assert b"dave" in kept["dead_letter_rows"]
+        assert b"globex-zq8" in kept["alert_rows"]
+        assert b"globex-zq8" in kept["monitor_rows"]
+        assert b"globex-zq8" in kept[deployment.settings.topic(ALERTS)]
 
         # What was erased comes once more, and someone new by the same name.
         later = int(time.time() * 1000) + HOUR
@@ -153,9 +165,35 @@ def test_a_person_and_a_company_are_erased_while_events_flow(
         erasures.append(Erasure("company", "globex-zq8", int(time.time() * 1000), received))
         assert differing() == []
         not_there(deployment, b"globex-zq8")
+        kept = deployment.kept()
+        assert all(
+            b"acme" in kept[place] for place in ("alert_rows", "monitor_rows", deployment.settings.topic(ALERTS))
+        )
         code, printed = deployment.erase("--company", "globex-zq8", "--yes")
         assert (code, "Nothing to do: erased on" in printed) == (0, True), printed
         recorded(deployment)
+
+
+def alerted(deployment: Deployment, **scope: str) -> None:
+    """An alert about a segment that fires: its row, that of its monitor, and its message."""
+    ((segment, value),) = scope.items()
+    alert = msgspec.structs.replace(
+        trial(NOW), alert_id=f"alert-{segment}-{len(value)}", state="firing", reason="", segment=segment, value=value
+    )
+    alert = msgspec.structs.replace(alert, summary=f"It concentrates in {segment} = {value}")
+    monitor = {
+        "monitor": f"{segment}-{len(value)}",
+        "kind": "activations",
+        "evaluated_at": NOW,
+        "condition": "dropped",
+        "carried": msgspec.json.encode(Carried(holds=alert)).decode(),
+        "version": NOW,
+    }
+    records = Records(deployment.address)
+    records.write_alert(alert)
+    records.write_monitor(monitor)
+    records.close()
+    publisher(deployment.settings)(alert)
 
 
 def not_there(deployment: Deployment, *names: bytes) -> None:

@@ -266,3 +266,62 @@ def test_wrong_sql_is_told_in_one_line(settings):
 def test_the_job_in_one_process_wants_an_empty_database(settings):
     with pytest.raises(NotEmptyError, match=r"holds [0-9]+ profile rows already"):
         InProcess(settings, DEFINITIONS, SECRETS)
+
+
+def by_hour(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """What an hourly query says of all subjects together: (hour, count, trials)."""
+    return [(row["hour"], int(row["count"]), int(row["trials"])) for row in rows if not row["segment"]]
+
+
+def told(client: Client, sql: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in client.query(sql).result_rows]
+
+
+#: The end of the hour of a time: 10:00:00.000 is of the hour that ends then.
+HOUR = "toDateTime64(ceil(toUnixTimestamp64Milli({}) / 3600000) * 3600, 3, 'UTC')"
+
+
+def test_what_the_monitors_look_at_is_what_the_views_say(client):
+    hour = HOUR.format("activated_at")
+    activated = told(
+        client,
+        f"SELECT {hour} AS h, count(), 0 FROM activations WHERE level = 'developer' AND definition = 'first_call' GROUP BY h ORDER BY h",
+    )
+    assert activated == by_hour(ask(client, "hourly-activations"))
+    assert len(activated) == 1
+
+    hour = HOUR.format("signup_at + toIntervalMinute(180)")
+    converted = told(
+        client,
+        f"SELECT {hour} AS h, countIf(first_call_at <= signup_at + toIntervalMinute(180)), count() FROM developers"
+        " WHERE signup_at IS NOT NULL AND NOT is_internal AND NOT is_bot GROUP BY h ORDER BY h",
+    )
+    assert converted == by_hour(ask(client, "hourly-conversion"))
+    assert sum(trials for _, _, trials in converted) == 2
+
+    hour = HOUR.format("first_call_at")
+    called = told(
+        client,
+        f"SELECT {hour} AS h, countIf(time_to_first_call_seconds <= 3600), count() FROM developers"
+        " WHERE time_to_first_call_seconds >= 0 AND NOT is_internal AND NOT is_bot GROUP BY h ORDER BY h",
+    )
+    assert called == by_hour(ask(client, "hourly-first-calls", target_seconds="3600"))
+    assert len(called) == 1
+
+    active = told(
+        client,
+        "SELECT hour + toIntervalHour(1) AS h, count(), 0 FROM activity"
+        " WHERE level = 'token' AND environment = 'production' GROUP BY h ORDER BY h",
+    )
+    assert active == by_hour(ask(client, "hourly-tokens"))
+    assert len(active) >= 4
+
+
+@pytest.mark.parametrize("source", ["web", "api"])
+def test_events_by_hour_are_those_that_were_received(client, source):
+    hour = HOUR.format("received_at")
+    expected = told(
+        client, f"SELECT {hour} AS h, count(), 0 FROM events WHERE source = '{source}' GROUP BY h ORDER BY h"
+    )
+    assert expected == by_hour(ask(client, "hourly-events", source=source))
+    assert expected

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 from deploy import topics
 from schemas.configuration import load_settings
 from schemas.settings import Settings
-from streams.topology import ERASURES, MERGES, TOPICS, WEB_EVENTS, Topic
+from streams.topology import TOPICS, WEB_EVENTS, Topic
 
 
 @pytest.fixture
@@ -44,9 +44,7 @@ def test_topics_are_created_once_with_the_settings_numbers(settings, admin):
     first = topics.ensure_topics(admin, settings)
     assert [state.name for state in first] == [settings.topic(topic.name) for topic in TOPICS]
     assert all(state.created for state in first)
-    single = {settings.topic(ERASURES), settings.topic(MERGES)}
-    assert {state.partitions for state in first if state.name not in single} == {3}
-    assert [state.partitions for state in first if state.name in single] == [1, 1]
+    assert [state.partitions for state in first] == [1 if topic.single else 3 for topic in TOPICS]
     again = topics.ensure_topics(admin, settings)
     assert not any(state.created or state.problem for state in again)
 

@@ -16,7 +16,10 @@ Subject = tuple[str, str]
 
 TOPIC_OF: Final = {"identity": IDENTITIES, "profile": PROFILES, "activity": ACTIVITY}
 #: All whose rows an erasure deletes.
-TABLES: Final = ("event_rows", "identity_rows", "profile_rows", "activity_rows", "usage_rows", "dead_letter_rows")
+TABLES: Final = (
+    *("event_rows", "identity_rows", "profile_rows", "activity_rows", "usage_rows", "dead_letter_rows"),
+    *("alert_rows", "alert_delivery_rows", "monitor_rows"),
+)
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,27 @@ def naming(statements: Statements, erased: Iterable[Marked]) -> dict[str, set[tu
 
 def delete_dead_letters(statements: Statements, erased: Iterable[Marked], alive: set[Marked]) -> None:
     """Delete refused messages that name any of these; not for devices that others have, too."""
-    for pattern in _patterns(erased, alive):
+    for pattern in patterns(erased, alive):
         if statements.rows("dead_letters", {"pattern": pattern})[0][0]:
             statements.run("delete_dead_letters", {"pattern": pattern})
+
+
+def naming_alerts(statements: Statements, erased: Iterable[Marked]) -> list[str]:
+    """Ids of alerts about a value that names any of these: a company, or an id within what a first touch says."""
+    found: set[str] = set()
+    for pattern in patterns(erased):
+        found.update(alert_id for (alert_id,) in statements.stream("alerts_naming", {"pattern": pattern}))
+    return sorted(found)
+
+
+def delete_alerts(statements: Statements, erased: Iterable[Marked], alert_ids: Iterable[str]) -> None:
+    """Delete these alerts, and what monitors carry of any of the erased. `firstcall alerts` forgets alerts without rows."""
+    for pattern in patterns(erased):
+        if dict(statements.rows("alerts_left", {"pattern": pattern})).get("monitor_rows"):
+            statements.run("delete_monitors", {"pattern": pattern})
+    for some in parcels(alert_ids):
+        statements.run("delete_deliveries", {"alert_ids": some})
+        statements.run("delete_alerts", {"alert_ids": some})
 
 
 def what_is_left(statements: Statements, erased: set[Marked]) -> Counter[str]:
@@ -53,8 +71,9 @@ def what_is_left(statements: Statements, erased: set[Marked]) -> Counter[str]:
     left: Counter[str] = Counter()
     for some in parcels(sorted(erased - still)):
         left.update(dict(statements.rows("left", _values(some))))
-    for pattern in _patterns(erased - still, set()):
+    for pattern in patterns(erased - still):
         left["dead_letter_rows"] += statements.rows("dead_letters", {"pattern": pattern})[0][0]
+        left.update(dict(statements.rows("alerts_left", {"pattern": pattern})))
     return +left
 
 
@@ -67,9 +86,9 @@ def _values(some: Iterable[Marked]) -> dict[str, list[str]]:
     return values
 
 
-def _patterns(erased: Iterable[Marked], alive: set[Marked]) -> Iterable[str]:
-    """Regular expressions for ids as words of their own, plain or as JSON writes them."""
-    named = {identifier for kind, identifier in set(erased) - alive if kind in _SHOWN}
+def patterns(erased: Iterable[Marked], alive: Iterable[Marked] = ()) -> Iterable[str]:
+    """Regular expressions for ids as words of their own, plain or as JSON writes them; not for keys, nor those in `alive`."""
+    named = {identifier for kind, identifier in set(erased).difference(alive) if kind in _SHOWN}
     spelled = (
         named
         | {json.dumps(each)[1:-1] for each in named}

@@ -24,7 +24,14 @@ from deploy.erasure.failure import ErasureError
 from deploy.erasure.flow import Flow
 from deploy.erasure.published_rows import TOPIC_OF, delete_published, published, purge, recount_usage
 from deploy.erasure.record import Extent, Record, records, subject_of, write
-from deploy.erasure.remains import Marked, delete_dead_letters, naming, what_is_left
+from deploy.erasure.remains import (
+    Marked,
+    delete_alerts,
+    delete_dead_letters,
+    naming,
+    naming_alerts,
+    what_is_left,
+)
 from deploy.erasure.statements import Statements
 from deploy.erasure.void_events import NamedPeriod, count_void, delete_displaced, delete_void, named_periods
 from schemas.definitions import Definitions
@@ -36,7 +43,7 @@ from streams.erasure_feed import FRESH_SECONDS, ErasureFeed, message_of
 from streams.erasure_marks import ErasureMarks, Mark
 from streams.outbox import Message
 from streams.plan import Plan
-from streams.topology import ERASURES
+from streams.topology import ALERTS, ERASURES
 
 #: Events of whoever is erased that were on their way when it was planned may show more of what is theirs.
 ROUNDS: Final = 4
@@ -125,6 +132,7 @@ class Erasing:
         tell("Deleting published rows")
         delete_dead_letters(self._statements, erased, alive)
         self._delete_rows(erasure, erased)
+        self._delete_alerts(erased)
         tell("Deleting events")
         delete_void(self._statements, self.request.level, periods)
         self._clean(erasure, periods)
@@ -215,6 +223,8 @@ class Erasing:
                 time.sleep(CLEANING_SECONDS)
             delete_displaced(self._statements, aliases)
             recount_usage(self._statements, aliases)
+            # Those too that were found while the rows went.
+            self._delete_alerts(erased)
             left = what_is_left(self._statements, erased)
             if void := count_void(self._statements, periods):
                 left["event_rows"] = void
@@ -222,6 +232,12 @@ class Erasing:
                 return
         found = ", ".join(f"{count:,} in {table}" for table, count in sorted(left.items()))
         raise ErasureError(f"rows are left that should not be: {found}. Give the same command again")
+
+    def _delete_alerts(self, erased: set[Marked]) -> None:
+        """Delete alerts that name the erased, after their keys from the topic."""
+        alert_ids = naming_alerts(self._statements, erased)
+        self._forget_keys(ALERTS, alert_ids)
+        delete_alerts(self._statements, erased, alert_ids)
 
     def _periods(self, erasure: Erasure, marks: ErasureMarks) -> list[NamedPeriod]:
         return named_periods(self.request, erasure, marks)

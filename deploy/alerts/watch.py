@@ -1,0 +1,179 @@
+"""The process `firstcall alerts`: looks every minute, tells what has changed, and never ends because something else is away."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Final
+
+import structlog
+from clickhouse_connect.driver import Client
+from confluent_kafka import KafkaException
+from kafka.errors import KafkaError
+
+from deploy import topics
+from deploy.alerts.alert import Alert, resolved
+from deploy.alerts.dispatch import Dispatch
+from deploy.alerts.judge import Judge, Judged
+from deploy.alerts.progress import Progress, read_positions
+from deploy.alerts.records import Publish, Records
+from deploy.doctor import consumed_topics
+from deploy.processes import StartError
+from schemas.monitors import Monitors
+from schemas.settings import Settings
+from sinks.connection import Address, ClickHouseError, connect, named_errors
+
+LOOK_SECONDS: Final = 60.0
+#: How often the way of the events through Kafka is followed: a look may be so much behind, times the steps.
+FOLLOW_SECONDS: Final = 5.0
+
+log = structlog.get_logger("firstcall.alerts")
+
+
+class Watch:
+    """All monitors, what they remember, and whom they tell. Used by one thread."""
+
+    def __init__(
+        self,
+        address: Address,
+        monitors: Monitors,
+        publish: Publish | None,
+        *,
+        now_ms: Callable[[], int] = lambda: int(time.time() * 1000),
+        **dispatch: Any,
+    ) -> None:
+        self.monitors = monitors
+        self._address, self._publish, self._now_ms = address, publish, now_ms
+        self._records = Records(address)
+        self._delivered: SimpleQueue[tuple[Alert, str, int]] = SimpleQueue()
+        self._undelivered: list[tuple[Alert, str, int]] = []
+        self._posted: set[tuple[str, str]] = set()
+        self._client: Client | None = None
+        self.dispatch = Dispatch(monitors.channels, lambda *told: self._delivered.put(told), **dispatch)
+        self.judge: Judge | None = None
+
+    def look(self, known_until: int) -> list[Judged]:
+        """Judge everything by all that was received until a moment (milliseconds), and tell what has changed.
+
+        What is away is logged, and done with a later look. The first look takes up what the process before has left.
+        """
+        try:
+            judge = self.judge or self._take_up()
+            client = self._connected()
+            self._forget_erased(judge)
+        except ClickHouseError as error:
+            log.warning("alerts wait for ClickHouse", error=str(error))
+            return []
+        found = []
+        for name in self.monitors.watch:
+            try:
+                with named_errors(self._address):
+                    judged = judge.look(name, client, known_until)
+                found.append(judged)
+                if judged.changed:
+                    self._records.write_monitor(self._row(judge, judged))
+                self._tell(judge, name, judged)
+            except ClickHouseError as error:
+                log.warning("monitor not judged", monitor=name, error=str(error))
+        self.note()
+        return found
+
+    def note(self) -> None:
+        """Write down what the channels have delivered. What cannot be now is kept."""
+        while not self._delivered.empty():
+            self._undelivered.append(self._delivered.get())
+        while self._undelivered:
+            try:
+                self._records.write_delivery(*self._undelivered[0])
+            except ClickHouseError as error:
+                log.warning("deliveries not noted", error=str(error))
+                return
+            del self._undelivered[0]
+
+    def stop(self) -> None:
+        """End the channels' threads and note what they did."""
+        self.dispatch.stop()
+        self.note()
+        self._records.close()
+        if self._client is not None:
+            self._client.close()
+
+    def _take_up(self) -> Judge:
+        judge = Judge(self.monitors, self._records.carried())
+        for carried in judge.carried.values():
+            for alert in carried.untold:
+                self._records.write_alert(alert)
+        now = self._now_ms()
+        for alert, _ in self._records.told(now):
+            if alert.state == "firing" and alert.monitor not in self.monitors.watch:
+                # Nobody will ever see it recover.
+                self._records.write_alert(resolved(alert, "withdrawn", now, now))
+        for alert, channels in self._records.told(now):
+            self._posted.add((alert.alert_id, alert.state))
+            if alert.state == "firing":
+                self.dispatch.keep(alert)
+            for channel in self.monitors.channels.keys() - channels:
+                self.dispatch.post(alert, channel)
+        self.judge = judge
+        return judge
+
+    def _forget_erased(self, judge: Judge) -> None:
+        """An alert that was written and has no row any more names someone who was erased: nothing repeats it."""
+        written = {alert_id for alert_id, _ in self._posted}
+        gone = self._records.without_rows(written & (judge.alerts() | self.dispatch.alerts()))
+        if not gone:
+            return
+        self.dispatch.forget(gone)
+        self._posted = {told for told in self._posted if told[0] not in gone}
+        for judged in judge.forget(gone):
+            self._records.write_monitor(self._row(judge, judged))
+
+    def _tell(self, judge: Judge, name: str, judged: Judged) -> None:
+        """Rows first, which a restart reads; then people; then the topic."""
+        carried = judge.carried[name]
+        if not carried.untold:
+            return
+        for alert in carried.untold:
+            self._records.write_alert(alert)
+            if (alert.alert_id, alert.state) not in self._posted:
+                self._posted.add((alert.alert_id, alert.state))
+                log.warning("alert", state=alert.state, monitor=name, alert=alert.alert_id, summary=alert.summary)
+                self.dispatch.post(alert)
+        try:
+            for alert in carried.untold:
+                if self._publish is not None:
+                    self._publish(alert)
+        except KafkaException as error:
+            log.warning("alert not published; trying again", monitor=name, error=str(error))
+            return
+        carried.untold.clear()
+        self._records.write_monitor(self._row(judge, judged))
+
+    def _row(self, judge: Judge, judged: Judged) -> dict[str, Any]:
+        return {**judge.row(judged), "version": self._now_ms()}
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            self._client = connect(self._address)
+        return self._client
+
+
+def run(settings: Settings, watch: Watch, stop: threading.Event) -> None:
+    """Look every minute until `stop` is set. Kafka and ClickHouse may come and go."""
+    log.info("watching", monitors=len(watch.monitors.watch), channels=sorted(watch.monitors.channels))
+    progress = Progress()
+    looked_at = -LOOK_SECONDS
+    while not stop.is_set():
+        try:
+            with topics.administration(settings) as client:
+                while not stop.is_set():
+                    progress.observe(int(time.time() * 1000), read_positions(client, consumed_topics(settings)))
+                    if progress.known_until is not None and time.monotonic() - looked_at >= LOOK_SECONDS:
+                        looked_at = time.monotonic()
+                        watch.look(progress.known_until)
+                    stop.wait(FOLLOW_SECONDS)
+        except (KafkaError, StartError) as error:
+            log.warning("alerts wait for Kafka: without it nobody knows what is still to come", error=str(error))
+            stop.wait(FOLLOW_SECONDS)

@@ -1,0 +1,26 @@
+-- Of those whose time for a step of the funnel ran out in an hour, how many had taken it: what the monitors of conversion look at.
+-- Each is counted in the hour at which that is decided, so a count never changes later, unless events come late.
+-- level = developer: developer or company
+-- from_stage = signup: the stage that was entered
+-- to_stage = first_call: the stage that is to be entered
+-- within_minutes = 180: within so long
+-- segments = : what to count by, beside all together, as `source,campaign`: columns of the first touch, or company
+-- from = : hours that end after this time, UTC; empty for all
+-- to = : hours that end at this time at the latest; empty for all
+WITH
+    coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
+    coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,
+    arrayConcat([''], if({segments:String} = '', [], splitByChar(',', {segments:String}))) AS wanted,
+    stages[{from_stage:String}] + toIntervalMinute({within_minutes:UInt32}) AS decided_at
+SELECT
+    segment,
+    multiIf(segment = '', '', segment = 'company', company_id, first_touch[segment]) AS value,
+    toDateTime64(ceil(toUnixTimestamp64Milli(decided_at) / 3600000) * 3600, 3, 'UTC') AS hour,
+    countIf(mapContains(stages, {to_stage:String}) AND stages[{to_stage:String}] <= decided_at) AS count,
+    count() AS trials
+FROM profile_rows FINAL
+ARRAY JOIN wanted AS segment
+WHERE level = {level:String} AND NOT is_internal AND NOT is_bot
+    AND mapContains(stages, {from_stage:String}) AND hour > after AND hour <= until
+GROUP BY segment, value, hour
+ORDER BY segment, value, hour

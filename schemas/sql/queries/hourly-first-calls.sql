@@ -1,0 +1,38 @@
+-- Of those who entered a stage in an hour, how many did so within the usual time since an earlier one: what the monitors of the time to
+-- first call look at. The usual time is the median of those until a week before the end, so usually about half of them do.
+-- level = developer: developer or company
+-- from_stage = signup: the stage that the time runs from
+-- to_stage = first_call: the stage at which it ends
+-- target_seconds = 0: within so long; 0 for the usual median
+-- segments = : what to count by, beside all together, as `source,campaign`: columns of the first touch, or company
+-- from = : hours that end after this time, UTC; empty for all
+-- to = : hours that end at this time at the latest; empty for all
+WITH
+    coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
+    coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,
+    arrayConcat([''], if({segments:String} = '', [], splitByChar(',', {segments:String}))) AS wanted,
+    taken AS
+    (
+        SELECT
+            toDateTime64(ceil(toUnixTimestamp64Milli(stages[{to_stage:String}]) / 3600000) * 3600, 3, 'UTC') AS hour,
+            dateDiff('millisecond', stages[{from_stage:String}], stages[{to_stage:String}]) / 1000 AS seconds,
+            company_id, first_touch
+        FROM profile_rows FINAL
+        WHERE level = {level:String} AND NOT is_internal AND NOT is_bot
+            AND mapContains(stages, {from_stage:String}) AND mapContains(stages, {to_stage:String})
+            AND seconds >= 0 AND hour > after AND hour <= until
+    ),
+    if({target_seconds:Float64} > 0, {target_seconds:Float64},
+        (SELECT quantileExact(0.5)(seconds) FROM taken
+         WHERE hour <= least(until, (SELECT max(hour) FROM taken)) - toIntervalDay(7))) AS usual_seconds
+SELECT
+    segment,
+    multiIf(segment = '', '', segment = 'company', company_id, first_touch[segment]) AS value,
+    hour,
+    countIf(seconds <= usual_seconds) AS count,
+    count() AS trials,
+    usual_seconds
+FROM taken
+ARRAY JOIN wanted AS segment
+GROUP BY segment, value, hour
+ORDER BY segment, value, hour

@@ -1,0 +1,237 @@
+"""What one monitor knows from hour to hour: quiet, or an incident that holds until recovery.
+
+    quiet ── evidence passes the level ──▶ incident ── evidence for the usual level ──▶ quiet, told as recovered
+                                              └────── it has lasted too long ─────────▶ quiet, told as accepted: the new usual
+
+`step` is a function of the state, the hour and the series, so evaluating an hour again gives the same incident, with the same id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+
+from streams.alerting import evidence
+from streams.alerting.baseline import Expectation, Habits, expect, habit_day, learn
+from streams.alerting.evidence import Evidence
+from streams.alerting.series import ALL, WEEK, Array, Scope, Series
+
+#: A recovery is believed when the usual level is so many times likelier than the drop, over at least so many hours.
+RECOVERY_RATIO: Final = 1000.0
+RECOVERY_HOURS: Final = 6
+#: How much of the evidence looks at all subjects; the rest is shared by the segments.
+WEIGHT_OF_ALL: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How one monitor judges.
+
+    `level_hours`: the mean time between false alarms, in hours, is at least this. `accept_after_hours`: a drop that lasts longer is
+    the new usual level.
+    """
+
+    level_hours: float
+    weeks: int = 8
+    minimum_weeks: int = 2
+    minimum_expected: float = 10.0
+    minimum_drop: float = 0.15
+    accept_after_hours: int = 14 * 24
+
+
+@dataclass(frozen=True)
+class Incident:
+    """A drop, as first told. Hours are numbers of hours; the drop began after hour `started`."""
+
+    scope: Scope
+    started: int
+    started_earliest: int
+    started_latest: int
+    detected: int
+    observed: float
+    expected: float
+    trials: float | None
+    drop: float
+    probability: float
+    log_strength: float
+
+
+@dataclass(frozen=True)
+class MonitorState:
+    """What a monitor carries from hour to hour.
+
+    `evaluated`: the last hour it has judged. `excluded`: spans of hours (after, up to) that belong to incidents and are not
+    learned from. `level_from`: nothing before that hour is learned from. `quiet_from`: no drop is looked for before it.
+    """
+
+    evaluated: int = 0
+    incident: Incident | None = None
+    excluded: tuple[tuple[int, int], ...] = ()
+    level_from: int = 0
+    quiet_from: int = 0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An incident begins to be told."""
+
+    incident: Incident
+
+
+@dataclass(frozen=True)
+class Closed:
+    """An incident is over: things are as usual again since hour `ended`, or what was a drop is the usual now."""
+
+    incident: Incident
+    ended: int
+    reason: Literal["recovered", "accepted"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a monitor stands at an hour: `learning` (too few weeks), `quiet`, or `dropped` while an incident holds.
+
+    `now`: the evidence on all subjects; of an incident, on its scope since its start.
+    """
+
+    condition: Literal["learning", "quiet", "dropped"]
+    weeks: float
+    now: Evidence | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """The outcome of judging one hour."""
+
+    state: MonitorState
+    standing: Standing
+    change: Opened | Closed | None = None
+
+
+class Memory:
+    """Habits by scope, kept because they change once a day only. Losing it changes nothing but time."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Scope, tuple[object, Habits]] = {}
+
+    def habits(self, scope: Scope, series: Series, state: MonitorState, rules: Rules, usable: Array) -> Habits:
+        """What `learn` says."""
+        key = (habit_day(series.until), state.excluded, state.incident, state.level_from)
+        kept = self._kept.get(scope)
+        if kept is None or kept[0] != key:
+            kept = (key, learn(series, weeks=rules.weeks, usable=usable))
+            self._kept[scope] = kept
+        return kept[1]
+
+
+def step(state: MonitorState, rules: Rules, series: Mapping[Scope, Series], memory: Memory) -> Step:
+    """Judge the last hour of the series. All scopes end at the same hour; `ALL` is among them unless there is nothing at all."""
+    if ALL not in series:
+        return Step(state, Standing("learning", 0.0))
+    hour = series[ALL].until
+    state = replace(state, evaluated=hour)
+    if state.incident is not None:
+        return _hold(state, state.incident, rules, series, memory)
+    return _look(state, rules, series, memory)
+
+
+def expectation(
+    state: MonitorState, rules: Rules, scope: Scope, series: Series, memory: Memory
+) -> tuple[float, Expectation | None]:
+    """How many weeks there are to learn from, and what a scope is expected to be; None while they are too few."""
+    usable = _usable(state, series)
+    habits = memory.habits(scope, series, state, rules, usable)
+    return habits.weeks, expect(series, habits, usable) if habits.weeks >= rules.minimum_weeks else None
+
+
+def _look(state: MonitorState, rules: Rules, series: Mapping[Scope, Series], memory: Memory) -> Step:
+    found: dict[Scope, Evidence] = {}
+    weeks, now = 0.0, None
+    hours = min(WEEK, state.evaluated - max(state.quiet_from, state.level_from))
+    for scope, each in series.items():
+        learned, expected = expectation(state, rules, scope, each, memory)
+        if expected is not None and hours > 0:
+            weighed = evidence.weigh(expected, hours=hours, minimum_expected=rules.minimum_expected)
+            if weighed is not None:
+                found[scope] = weighed
+        if scope == ALL:
+            weeks, now = learned, found.get(scope)
+    if ALL not in found:
+        return Step(state, Standing("learning" if weeks < rules.minimum_weeks else "quiet", weeks))
+    weights = weights_of(series)
+    strengths = {scope: weighed.log_strength + float(np.log(weights[scope])) for scope, weighed in found.items()}
+    scope = max(strengths, key=lambda each: strengths[each])
+    passed = float(np.logaddexp.reduce(list(strengths.values()))) >= np.log(rules.level_hours)
+    if not passed or found[scope].drop < rules.minimum_drop:
+        return Step(state, Standing("quiet", weeks, now))
+    incident = _incident(scope, found[scope], state.evaluated)
+    return Step(replace(state, incident=incident), Standing("dropped", weeks, found[scope]), Opened(incident))
+
+
+def _hold(
+    state: MonitorState, incident: Incident, rules: Rules, series: Mapping[Scope, Series], memory: Memory
+) -> Step:
+    hour, expected, weeks = state.evaluated, None, 0.0
+    if incident.scope in series:
+        weeks, expected = expectation(state, rules, incident.scope, series[incident.scope], memory)
+    if hour - incident.started >= rules.accept_after_hours or expected is None:
+        # The hours of the drop are all there is to learn the new level from.
+        after = MonitorState(hour, None, (), incident.started, hour)
+        return Step(after, Standing("learning", 0.0), Closed(incident, hour, "accepted"))
+    so_far = evidence.since(expected, min(WEEK, hour - incident.started))
+    held = hour - incident.detected
+    if held >= RECOVERY_HOURS:
+        drop = max(incident.drop, so_far.drop if so_far else 0.0)
+        log_ratio, hours = evidence.recovery(expected, drop=drop, hours=min(WEEK, held), at_least=RECOVERY_HOURS)
+        if log_ratio >= np.log(RECOVERY_RATIO):
+            ended = hour - hours
+            kept = tuple(span for span in state.excluded if span[1] > hour - (rules.weeks + 2) * WEEK)
+            after = replace(state, incident=None, excluded=(*kept, (incident.started, ended)), quiet_from=ended)
+            return Step(after, Standing("quiet", weeks, so_far), Closed(incident, ended, "recovered"))
+    return Step(state, Standing("dropped", weeks, so_far))
+
+
+def weights_of(scopes: Mapping[Scope, object]) -> dict[Scope, float]:
+    """How much the evidence of each scope weighs; all together 1."""
+    segments = len(scopes) - 1
+    if segments <= 0:
+        return dict.fromkeys(scopes, 1.0)
+    return {scope: WEIGHT_OF_ALL if scope == ALL else (1 - WEIGHT_OF_ALL) / segments for scope in scopes}
+
+
+def incident_id(monitor: str, incident: Incident) -> str:
+    """The id of an alert: the same for as long as it holds, whoever finds it and however often."""
+    name = f"{monitor}\n{incident.scope.segment}\n{incident.scope.value}\n{incident.started}"
+    return hashlib.blake2b(name.encode(), digest_size=10).hexdigest()
+
+
+def _incident(scope: Scope, weighed: Evidence, hour: int) -> Incident:
+    return Incident(
+        scope=scope,
+        started=hour - weighed.hours,
+        started_earliest=hour - weighed.hours_most,
+        started_latest=hour - weighed.hours_least,
+        detected=hour,
+        observed=weighed.observed,
+        expected=weighed.expected,
+        trials=weighed.trials,
+        drop=weighed.drop,
+        probability=weighed.probability,
+        log_strength=weighed.log_strength,
+    )
+
+
+def _usable(state: MonitorState, series: Series) -> Array:
+    usable = np.ones_like(series.counts)
+    first = series.until - len(usable)
+    spans = list(state.excluded)
+    if state.incident is not None:
+        spans.append((state.incident.started, series.until))
+    for after, up_to in spans:
+        usable[max(0, after - first) : max(0, up_to - first)] = 0.0
+    usable[: max(0, state.level_from - first)] = 0.0
+    return usable

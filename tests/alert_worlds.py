@@ -1,0 +1,138 @@
+"""Simulated hourly counts with known incidents, and the two simple rules that monitors are compared with.
+
+A world has eight weeks of past and four weeks that are judged, both with hours of the day, weekends, growth, days better and worse than
+others, and in the past a campaign and a holiday. What is judged holds one incident at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from streams.alerting.series import ALL, DAY, WEEK, Array, Scope, Series
+
+PAST, JUDGED = 8 * WEEK, 4 * WEEK
+SEGMENTS = ("ads", "docs", "search", "events", "partners")
+
+Shape = Literal["none", "sudden", "creeping", "segment", "weekend", "outage"]
+
+
+@dataclass(frozen=True)
+class World:
+    """Counts by hour of all scopes (of shares: successes and trials), and the truth about them.
+
+    `start`: the place of the first hour that is judged. `incident`: places of the hours of the incident, first and one past the last.
+    """
+
+    counts: dict[Scope, Array]
+    trials: dict[Scope, Array] | None
+    start: int
+    incident: tuple[int, int] | None
+    incident_scope: Scope
+
+    def until(self, place: int) -> dict[Scope, Series]:
+        """The series as they were known after the hour at a place."""
+        first = max(0, place + 1 - (9 * WEEK))
+        return {
+            scope: Series(
+                place + 1,
+                counts[first : place + 1],
+                None if self.trials is None else self.trials[scope][first : place + 1],
+            )
+            for scope, counts in self.counts.items()
+        }
+
+
+def world(
+    seed: int,
+    *,
+    a_day: float,
+    shape: Shape = "none",
+    drop: float = 0.0,
+    share: float | None = None,
+    segments: bool = True,
+    day_noise: float | None = None,
+) -> World:
+    """A world with so many events on a day of its first judged week. `share`: these are trials, so many of which succeed."""
+    chance = np.random.default_rng(seed)
+    hours = PAST + JUDGED
+    at = np.arange(hours)
+    weekend = chance.uniform(0.3, 1.0)
+    swing = chance.uniform(0.2, 0.8)
+    peak = chance.uniform(0, 24)
+    growth = chance.uniform(-0.01, 0.05)
+    noise = chance.uniform(0.0, 0.08) if day_noise is None else day_noise
+    rate = 1 + swing * np.cos(2 * np.pi * (at % DAY - peak) / DAY)
+    rate *= np.where(at // DAY % 7 >= 5, weekend, 1.0)
+    rate *= np.exp(growth * (at - PAST) / WEEK)
+    rate *= np.repeat(np.exp(chance.normal(0, noise, hours // DAY)), DAY)
+    rate *= a_day * WEEK / DAY / rate[PAST : PAST + WEEK].sum()
+    for _ in range(chance.poisson(0.5)):
+        day = chance.integers(0, PAST // DAY)
+        rate[day * DAY : (day + 1) * DAY] *= chance.choice([0.5, 2.5])
+    kept, incident = _incident(chance, shape, drop)
+    parts = chance.dirichlet(np.full(len(SEGMENTS), 3.0))
+    hit = int(chance.integers(0, len(SEGMENTS)))
+    # A segment that is hit is one that matters.
+    parts[hit] = max(parts[hit], 0.25)
+    parts /= parts.sum()
+    counts, trials = {}, {}
+    for number, (name, part) in enumerate(zip(SEGMENTS, parts, strict=True)):
+        lost = kept if shape != "segment" or number == hit else np.ones(hours)
+        scope = Scope("source", name)
+        if share is None:
+            counts[scope] = chance.poisson(rate * part * lost).astype(np.float64)
+        else:
+            trials[scope] = chance.poisson(rate * part).astype(np.float64)
+            daily = np.repeat(np.exp(chance.normal(0, noise / 2, hours // DAY)), DAY)
+            counts[scope] = chance.binomial(trials[scope].astype(int), np.clip(share * daily * lost, 0, 1)).astype(
+                np.float64
+            )
+    whole = {ALL: np.sum(list(counts.values()), axis=0)}
+    whole_trials = {ALL: np.sum(list(trials.values()), axis=0)} if trials else None
+    if segments:
+        whole |= counts
+        whole_trials = None if whole_trials is None else whole_trials | trials
+    scope = Scope("source", SEGMENTS[hit]) if shape == "segment" else ALL
+    return World(whole, whole_trials, PAST, incident, scope)
+
+
+def _incident(chance: np.random.Generator, shape: Shape, drop: float) -> tuple[Array, tuple[int, int] | None]:
+    """What part of the rate is kept by hour, and where the incident lies: within the second judged week, until the end."""
+    hours = PAST + JUDGED
+    kept = np.ones(hours)
+    if shape == "none":
+        return kept, None
+    start = PAST + WEEK + int(chance.integers(0, WEEK))
+    end = min(hours, start + 2 * WEEK)
+    depth = drop
+    if shape == "weekend":
+        start = PAST + WEEK + 5 * DAY + int(chance.integers(0, DAY))
+    if shape == "outage":
+        depth, end = 1.0, start + int(chance.integers(4, 25))
+    if shape == "creeping":
+        ramp = np.clip(np.arange(end - start) / (3 * DAY), 0, 1)
+        kept[start:end] -= depth * ramp
+    else:
+        kept[start:end] -= depth
+    return kept, (start, end)
+
+
+def fixed_threshold(world: World) -> Array:
+    """1 where the last 24 hours hold fewer than 70 % of what 24 hours held on average in the past."""
+    counts = world.counts[ALL]
+    return np.asarray(_last_day(counts) < 0.7 * counts[: world.start].mean() * DAY, dtype=np.float64)
+
+
+def last_week(world: World) -> Array:
+    """1 where the last 24 hours hold fewer than 70 % of what the same hours held a week ago."""
+    day = _last_day(world.counts[ALL])
+    before = np.concatenate([day[:WEEK], day[:-WEEK]])
+    return np.asarray(day < 0.7 * before, dtype=np.float64)
+
+
+def _last_day(counts: Array) -> Array:
+    total = np.cumsum(np.concatenate([np.zeros(DAY), counts]))
+    return np.asarray(total[DAY:] - total[:-DAY])
