@@ -106,6 +106,7 @@ def sink() -> None:
             bootstrap_servers=settings.brokers,
             clickhouse_url=settings.clickhouse_address,
             normaliser=Normaliser(definitions, secrets, erasures),
+            definitions=definitions,
             erasures=erasures,
             app_id=settings.app_id,
             topic_name=settings.topic,

@@ -14,6 +14,7 @@ from deploy.replay import Lost
 from schemas.definitions import Definitions
 from schemas.settings import Settings
 from sinks.connection import Address, connect
+from sinks.definition_rows import write_definitions
 from sinks.row_writer import RowWriter
 from sinks.settling import settle
 from sinks.sink import Sink
@@ -40,6 +41,7 @@ class InProcess:
         _check_empty(address)
         self._address = address
         self._settings = settings
+        self._definitions = definitions
         self._sink = Sink(RowWriter(address), Normaliser(definitions, secrets))
         self._runner = LocalRunner(definitions, secrets, self._take_rows)
         self._waiting: dict[str, list[tuple[int, bytes]]] = {topic.name: [] for topic in INPUTS}
@@ -58,6 +60,7 @@ class InProcess:
         self._sink.write()
         self._sink.close()
         client = connect(self._address)
+        write_definitions(client, self._definitions)
         settle(client)
         client.close()
         return Lost(0, "")

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -19,6 +20,14 @@ Level = Literal["developer", "company"]
 Phase = Literal["awareness", "consideration", "adoption", "advocacy"]
 Environment = Literal["production", "test", "development"]
 Scalar = str | int | float | bool
+TouchField = Literal["campaign", "source", "medium", "term", "content", "referrer", "path", "name"]
+
+#: Names that subjects are told apart by without configuration: the fields of a first touch, and the company.
+SEGMENTS_GIVEN: Final = (*get_args(TouchField), "company")
+#: Sections that only readers of the numbers need: no state depends on them, so they may change at any time.
+READ_SECTIONS: Final = frozenset({"churn_risks", "power_users"})
+
+_FIELD = re.compile(r"(properties|traits|context)(\.[^.]+)+")
 
 
 class DefinitionsError(ValueError):
@@ -106,6 +115,68 @@ class Activation(_Model):
     all: list[Condition] = Field(min_length=1)
 
 
+class Segment(_Model):
+    """What tells subjects apart. Either a field of the first touch, or the value of the first of `fields` that an event has,
+    on the subject's first such event or on its last. Rolling counts are kept for each of `values`, and for all others as `other`.
+    """
+
+    first_touch: TouchField | None = None
+    fields: list[str] = Field(default_factory=list, description="As properties.plan, traits.plan, context.device.type.")
+    take: Literal["first", "last"] = "first"
+    values: list[str] = Field(
+        default_factory=list, max_length=50, description="None: no rolling counts by this segment."
+    )
+
+    @field_validator("fields")
+    @classmethod
+    def _paths(cls, value: list[str]) -> list[str]:
+        for field in value:
+            if not _FIELD.fullmatch(field):
+                raise ValueError(
+                    f"{field!r} names no field of an event: give one as properties.x, traits.x or context.x.y"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Segment:
+        if (self.first_touch is None) == (not self.fields):
+            raise ValueError("give either `first_touch` or `fields`")
+        if self.first_touch is not None and self.take == "last":
+            raise ValueError("`take: last` is for `fields`; a first touch is the first")
+        return self
+
+
+class ChurnRisk(_Model):
+    """Who may be lost: no use of the API within so many hours of entering a stage, or none for so many days after some."""
+
+    levels: list[Level] = Field(min_length=1)
+    stage: str | None = None
+    no_use_within_hours: int | None = Field(default=None, ge=1)
+    no_use_for_days: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> ChurnRisk:
+        if (self.stage is None) != (self.no_use_within_hours is None):
+            raise ValueError("`stage` and `no_use_within_hours` belong together")
+        if (self.stage is None) == (self.no_use_for_days is None):
+            raise ValueError("give either `stage` with `no_use_within_hours`, or `no_use_for_days`")
+        return self
+
+
+class PowerUse(_Model):
+    """Who uses the API (in production) on at least so many UTC days of the last so many."""
+
+    levels: list[Level] = Field(min_length=1)
+    active_days: int = Field(ge=1)
+    of_days: int = Field(ge=1, le=366)
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> PowerUse:
+        if self.active_days > self.of_days:
+            raise ValueError("`active_days` cannot be more than `of_days`")
+        return self
+
+
 class Internal(_Model):
     """The own organisation's traffic: one such trait makes a developer internal."""
 
@@ -147,6 +218,9 @@ class Definitions(_Model):
     activations: dict[str, Activation]
     usage: str
     touch: str
+    segments: dict[str, Segment] = Field(default_factory=dict)
+    churn_risks: dict[str, ChurnRisk] = Field(default_factory=dict)
+    power_users: dict[str, PowerUse] = Field(default_factory=dict)
     internal: Internal = Internal()
     bots: Bots = Bots()
     key_prefixes: dict[str, Environment] = Field(default_factory=dict)
@@ -178,11 +252,18 @@ class Definitions(_Model):
                 known(selector, self.selectors, f"activations.{name}.all[{i}]", "selector")
         known(self.usage, self.selectors, "usage", "selector")
         known(self.touch, self.selectors, "touch", "selector")
+        for name in self.segments:
+            if name in SEGMENTS_GIVEN:
+                raise ValueError(f"segments.{name}: everybody is told apart by this already; choose another name")
+        for name, risk in self.churn_risks.items():
+            if risk.stage is not None:
+                known(risk.stage, self.stages, f"churn_risks.{name}.stage", "stage")
         return self
 
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change with any change of meaning."""
-        return hashlib.blake2b(self.model_dump_json().encode(), digest_size=8).hexdigest()
+        """Sixteen hex digits that change with any change of what the streams' state depends on."""
+        meaning = self.model_dump_json(exclude=set(READ_SECTIONS))
+        return hashlib.blake2b(meaning.encode(), digest_size=8).hexdigest()
 
 
 def shipped() -> dict[str, Any]:

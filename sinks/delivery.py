@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from schemas.definitions import Definitions
 from sinks.connection import Address
 from sinks.row_writer import RowWriter
 from sinks.scribe import Scribe
@@ -211,6 +212,7 @@ def run_sink(
     bootstrap_servers: str,
     clickhouse_url: str,
     normaliser: Normaliser,
+    definitions: Definitions,
     app_id: str = "firstcall",
     topic_name: Callable[[str], str] = str,
     kafka_options: Mapping[str, Any] | None = None,
@@ -240,7 +242,7 @@ def run_sink(
     with _stopping(stop):
         log.info("sink started", kafka=bootstrap_servers, clickhouse=str(address), group=f"{app_id}-sink")
         try:
-            Settling(address, stop).start()
+            Settling(address, definitions, stop).start()
             Delivery(consumer, sink, writer, limits, stop, feed).run()
         finally:
             writer.close()

@@ -16,7 +16,9 @@ from typing import Final, NamedTuple
 import structlog
 from clickhouse_connect.driver import Client
 
+from schemas.definitions import Definitions
 from sinks.connection import ANSWER_SECONDS, Address, ClickHouseError, connect, named_errors
+from sinks.definition_rows import write_definitions
 
 #: A row may become visible so long after the moment that it is stamped with; a sink writes it again after ANSWER_SECONDS
 #: without an answer. What was written in this time before the last settlement is looked at once more.
@@ -66,11 +68,13 @@ def _sql(name: str) -> str:
 class Settling:
     """Settles again and again in a thread of its own, until `stop` is set, and is never waited for.
 
-    The first settlement of a database that was written without it looks at all rows; later ones at what is new.
+    The first settlement of a database that was written without it looks at all rows; later ones at what is new. Before it, the
+    configuration is written that views go by.
     """
 
-    def __init__(self, address: Address, stop: threading.Event) -> None:
+    def __init__(self, address: Address, definitions: Definitions, stop: threading.Event) -> None:
         self._address = address
+        self._definitions: Definitions | None = definitions
         self._stop = stop
         self._thread = threading.Thread(target=self._run, name="settle", daemon=True)
 
@@ -86,6 +90,9 @@ class Settling:
                 client = connect(self._address)
                 try:
                     with named_errors(self._address):
+                        if self._definitions is not None:
+                            write_definitions(client, self._definitions)
+                            self._definitions = None
                         settled = settle(client)
                 finally:
                     client.close()

@@ -102,7 +102,7 @@ class Pipe:
 
 
 def _run(options: dict[str, Any]) -> None:
-    run_sink(normaliser=Normaliser(small_definitions(), SECRETS), **options)
+    run_sink(definitions=small_definitions(), normaliser=Normaliser(small_definitions(), SECRETS), **options)
 
 
 def until(condition: Callable[[], bool]) -> None:
