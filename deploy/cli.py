@@ -113,6 +113,7 @@ def sink() -> None:
             kafka_options=settings.kafka_options.for_librdkafka(),
             batch_rows=settings.sink_batch_rows,
             batch_seconds=settings.sink_batch_seconds,
+            session_seconds=settings.session_seconds,
         )
 
 

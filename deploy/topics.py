@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Any
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
-from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError, TopicAlreadyExistsError, for_code
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    GroupIdNotFoundError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from deploy.local_services import require_broker
 from schemas.settings import Settings
@@ -18,6 +25,8 @@ from streams.topology import INPUTS, MAX_MESSAGE_BYTES, TOPICS, Topic
 DAY_MS = 86_400_000
 #: A group whose members have just started, or come and go, has none for a while.
 JOINED_WITHIN_SECONDS = 15.0
+#: A broker that has just begun to look after a group reads what is known of it first.
+LOADED_WITHIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -196,10 +205,17 @@ def ends_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[TopicPartiti
 
 
 def committed_by(client: KafkaAdminClient, group: str) -> dict[TopicPartition, int]:
-    """The offsets up to which a group has acknowledged; none where it never has."""
-    try:
-        offsets = client.list_group_offsets({group: None})[group]
-    except (GroupIdNotFoundError, CoordinatorNotAvailableError):
-        # A group that has never been there has acknowledged nothing.
-        return {}
-    return {partition: found.offset for partition, found in offsets.items() if found.offset >= 0}
+    """The offsets up to which a group has acknowledged; none where it never has. Waits while the broker reads them itself."""
+    end = monotonic() + LOADED_WITHIN_SECONDS
+    while True:
+        try:
+            offsets = client.list_group_offsets({group: None})[group]
+        except (GroupIdNotFoundError, CoordinatorNotAvailableError):
+            # A group that has never been there has acknowledged nothing.
+            return {}
+        except CoordinatorLoadInProgressError:
+            if monotonic() > end:
+                raise
+            sleep(0.2)
+        else:
+            return {partition: found.offset for partition, found in offsets.items() if found.offset >= 0}

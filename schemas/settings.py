@@ -130,6 +130,13 @@ class Settings(BaseSettings):
         50_000, ge=1, le=5_000_000, description="Rows after which the sink writes to ClickHouse."
     )
     sink_batch_seconds: float = Field(0.5, gt=0, le=300, description="Seconds after which the sink writes what it has.")
+    session_seconds: float = Field(
+        12,
+        ge=3,
+        le=300,
+        description="A worker or sink that the brokers have not heard of for so long loses its partitions to others. A killed one's wait "
+        "as long; one that only stood still stops then, so less than its longest pause is too little.",
+    )
     broker_port: int = Field(19092, ge=1, le=65535, description="Port of the local broker, on loopback.")
     clickhouse_port: int = Field(18123, ge=1, le=65535, description="Port of the embedded ClickHouse, on loopback.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -219,13 +219,14 @@ def run_sink(
     batch_rows: int = 50_000,
     batch_bytes: int = 64_000_000,
     batch_seconds: float = 0.5,
+    session_seconds: float = 12,
     stop: threading.Event | None = None,
     erasures: ErasureMarks | None = None,
 ) -> None:
     """Deliver until SIGTERM or SIGINT, or until `stop` is set; the signals are handled in the main thread only.
 
     `topic_name`: the name in Kafka of a topic of `streams.topology`. A batch ends with the first of `batch_rows`,
-    `batch_bytes` and `batch_seconds`. `kafka_options`: more properties for librdkafka, such as authentication. `erasures`:
+    `batch_bytes` and `batch_seconds`. A killed sink's partitions are read again after `session_seconds`. `kafka_options`: more properties for librdkafka, such as authentication. `erasures`:
     the marks that the normaliser goes by, to be kept up to date from their topic. Waits for ClickHouse, and for its tables. Raises ValueError for a URL that is none, KafkaException when the consumer cannot be made
     or fails for good.
     """
@@ -234,7 +235,7 @@ def run_sink(
     writer = RowWriter(address)
     sink = Sink(writer, normaliser, topic_name=topic_name)
     options = dict(kafka_options or {})
-    consumer = _make_consumer(bootstrap_servers, app_id, options)
+    consumer = _make_consumer(bootstrap_servers, app_id, {"session.timeout.ms": int(session_seconds * 1000), **options})
     feed = None
     if erasures is not None:
         feed = ErasureFeed(erasures, topic_name(topology.ERASURES), {"bootstrap.servers": bootstrap_servers, **options})
@@ -261,8 +262,6 @@ def _make_consumer(bootstrap_servers: str, app_id: str, options: dict[str, Any])
         "enable.auto.commit": False,
         # A member that comes or goes moves only the partitions that change hands.
         "partition.assignment.strategy": "cooperative-sticky",
-        # A killed sink's partitions are read again after this time.
-        "session.timeout.ms": 10_000,
         # Finds topics that are created after the start.
         "topic.metadata.refresh.interval.ms": 10_000,
         # librdkafka rests for a whole second by default when its buffer is full; the sink empties it faster.

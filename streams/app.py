@@ -44,9 +44,6 @@ log = structlog.get_logger("firstcall.streams")
 #: Batches that may wait in front of an agent before its partition is not fetched any more.
 BATCHES_BUFFERED: Final = 4
 
-
-#: After so long without a sign of life a worker's partitions go to others; a killed worker's wait as long for their next.
-SESSION_SECONDS: Final = 12.0
 LEASE_CHECK_SECONDS: Final = 1.0
 #: For so long the brokers may leave unanswered who was erased before the worker stops; without it no event is taken.
 ERASURES_WITHIN_SECONDS: Final = 60.0
@@ -75,7 +72,7 @@ class Worker:
         self.hearing = asyncio.Lock()
         self.normaliser = Normaliser(meaning, secrets, self.erasures.marks)
         self.app = _faust_app(settings)
-        self.lease = Lease(SESSION_SECONDS)
+        self.lease = Lease(settings.session_seconds)
         self.delivery = Delivery(options)
 
         self.app.timer(LEASE_CHECK_SECONDS, name="check_lease")(self.check_lease)
@@ -256,8 +253,8 @@ def _faust_app(settings: Settings) -> StreamsApp:
         stream_buffer_maxsize=BATCHES_BUFFERED,
         stream_wait_empty=True,
         broker_commit_interval=1.0,
-        broker_session_timeout=SESSION_SECONDS,
-        broker_heartbeat_interval=3.0,
+        broker_session_timeout=settings.session_seconds,
+        broker_heartbeat_interval=settings.session_seconds / 4,
         consumer_max_fetch_size=4 * 1024**2,
         consumer_auto_offset_reset="earliest",
         table_standby_replicas=0,

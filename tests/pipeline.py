@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 from confluent_kafka import Consumer, Producer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import CoordinatorLoadInProgressError
 
 from deploy import topics
 from deploy.doctor import consumed_topics
@@ -60,7 +59,7 @@ class Pipeline:
             creation["configs"]["message.timestamp.after.max.ms"] = str(2**63 - 1)
         client.create_topics(creations, raise_errors=False)
 
-    def start(self, worker: str) -> None:
+    def start(self, worker: str, environment: Mapping[str, str] | None = None) -> None:
         """Start a worker of that name; a name that was used before takes its state up again."""
         variables = {f"FIRSTCALL_{name.upper()}": str(value) for name, value in self._options.items()}
         variables["FIRSTCALL_DATA_DIR"] = str(self._directory / worker)
@@ -68,7 +67,7 @@ class Pipeline:
             self._workers[worker] = subprocess.Popen(
                 [sys.executable, "-m", "deploy.cli", "worker"],
                 cwd=ROOT,
-                env={**os.environ, **variables},
+                env={**os.environ, **variables, **(environment or {})},
                 stdout=log,
                 stderr=log,
             )
@@ -113,12 +112,7 @@ class Pipeline:
         group = self.settings.app_id
         consumed = {group: consumed_topics(self.settings)[group]}
         with topics.administration(self.settings) as client:
-            try:
-                lags = topics.lags(client, consumed)
-            except CoordinatorLoadInProgressError:
-                # The broker has just begun to look after the group.
-                time.sleep(1)
-                lags = topics.lags(client, consumed)
+            lags = topics.lags(client, consumed)
         return sum(lag.committed for lag in lags), sum(lag.records for lag in lags)
 
     def settle(self) -> None:

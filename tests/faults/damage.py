@@ -1,0 +1,28 @@
+"""Damage to the files of a worker's tables, as of a disk that forgets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import Final
+
+_FILES: Final = {"sst": "**/*.sst", "manifest": "**/MANIFEST-*"}
+#: Files with less are left alone: there is hardly anything in them.
+_LEAST_BYTES: Final = 200
+
+
+def flip(directory: Path, what: str, random: Random, bytes_flipped: int = 16) -> int:
+    """Flip bytes in the middle of all files of a kind; how many files there were."""
+    damaged = 0
+    for file in sorted(directory.glob(_FILES[what])):
+        size = file.stat().st_size
+        if size < _LEAST_BYTES:
+            continue
+        with file.open("r+b") as opened:
+            at = random.randrange(size // 4, size // 2)
+            opened.seek(at)
+            before = opened.read(bytes_flipped)
+            opened.seek(at)
+            opened.write(bytes(byte ^ 0xFF for byte in before))
+        damaged += 1
+    return damaged

@@ -1,0 +1,83 @@
+"""What a fault did, as a row of the table in FAULTS.md: `python -m tests.faults.report` writes it from the last runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from schemas.configuration import TEST_PREFIX
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+#: A file for each fault that was tried, of its last run.
+RUNS: Final = Path(os.environ.get(f"{TEST_PREFIX}FAULTS", ROOT / ".firstcall" / "faults"))
+PAGE: Final = ROOT / "tests" / "FAULTS.md"
+
+_TABLE: Final = re.compile(r"(<!-- faults: begin -->\n).*?(<!-- faults: end -->)", re.DOTALL)
+_HEAD: Final = (
+    "| fault | times | events | in flight | lost | doubled | other differences | audit | goes on after | settled after | restarts |\n"
+    "|---|--:|--:|--:|--:|--:|--:|---|--:|--:|--:|\n"
+)
+
+
+@dataclass
+class Row:
+    """What was injected, and what came of it.
+
+    `in_flight`: the most messages that were in Kafka and not acknowledged when the fault struck. `goes_on_seconds`: after
+    each strike, until something more was acknowledged. `settled_seconds`: after the last one, until nothing was left.
+    `restarts`: processes that ended by themselves, which whoever runs them starts again.
+    """
+
+    name: str
+    order: int
+    fault: str
+    times: int = 0
+    events: int = 0
+    in_flight: int = 0
+    lost: int = 0
+    doubled: int = 0
+    differences: int = 0
+    audit: str = ""
+    goes_on_seconds: list[float] = dataclasses.field(default_factory=list)
+    settled_seconds: float = 0.0
+    restarts: int = 0
+    note: str = ""
+
+    def keep(self) -> None:
+        """Store it for the table."""
+        RUNS.mkdir(parents=True, exist_ok=True)
+        (RUNS / f"{self.name}.json").write_text(json.dumps(dataclasses.asdict(self), indent=1))
+
+    def line(self) -> str:
+        """It as a line of the table."""
+        goes_on = "-"
+        if self.goes_on_seconds:
+            middle = sorted(self.goes_on_seconds)[len(self.goes_on_seconds) // 2]
+            goes_on = f"{middle:.0f} s, at most {max(self.goes_on_seconds):.0f} s"
+        counts = f"{self.events:,} | {self.in_flight:,} | {self.lost} | {self.doubled} | {self.differences}"
+        fault = self.fault + (f" ({self.note})" if self.note else "")
+        return f"| {fault} | {self.times} | {counts} | {self.audit} | {goes_on} | {self.settled_seconds:.0f} s | {self.restarts} |"
+
+
+def rows() -> list[Row]:
+    """Those of the last runs, in the order of the page."""
+    found = [Row(**json.loads(file.read_text())) for file in RUNS.glob("*.json")]
+    return sorted(found, key=lambda row: (row.order, row.name))
+
+
+def main() -> None:
+    """Print the table, and write it into the page."""
+    table = _HEAD + "".join(f"{row.line()}\n" for row in rows())
+    print(table)
+    page = PAGE.read_text()
+    assert _TABLE.search(page), "the page has a place for the table"
+    PAGE.write_text(_TABLE.sub(lambda found: found[1] + table + found[2], page))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""One fault tried on one deployment: load, strikes, waiting until all is settled, and the judgement."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from kafka.errors import KafkaError
+
+from deploy import topics
+from deploy.audit import audit
+from deploy.doctor import consumed_topics
+from deploy.population import Population
+from deploy.processes import StartError
+from schemas.configuration import TEST_PREFIX
+from schemas.definitions import build
+from sinks.connection import connect
+from streams.topology import source_of
+from tests.conftest import NOW_MS
+from tests.contract_reader import rows, usage_differences
+from tests.erasing import Deployment
+from tests.faults.feed import Feed
+from tests.faults.report import Row
+from tests.faults.services import Stopwatch
+from tests.reference import Published, Record, compute, differences
+from tests.worlds import SECRETS
+
+DEFINITIONS: Final = build({"internal": {"email_domains": ["firstcall.example"]}})
+SEED: Final = int(os.environ.get(f"{TEST_PREFIX}SEED", "1"))
+#: A process that nobody hears of for so long is replaced: short, so that many faults fit into a run.
+SESSION_SECONDS: Final = 6
+SETTLED_WITHIN_SECONDS: Final = 900.0
+GOES_ON_WITHIN_SECONDS: Final = 240.0
+LOOK_SECONDS: Final = 0.1
+
+
+def population(events: int) -> Population:
+    """The developers of a trial, the same each time."""
+    return Population(seed=SEED, target_events=events, bad=20)
+
+
+@cache
+def reference(events: int) -> Published:
+    """What must be published of them."""
+    messages = population(events).messages()
+    return compute((Record(source_of(topic), value, NOW_MS) for topic, value in messages), DEFINITIONS, SECRETS)
+
+
+class Trial(Deployment):
+    """Workers and a sink, kept running as an orchestrator would: what ends by itself is started again."""
+
+    def __init__(
+        self,
+        broker: str,
+        name: str,
+        directory: Path,
+        database: str,
+        events: int,
+        row: Row,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(broker, name, directory, DEFINITIONS, database)
+        self._options["session_seconds"] = SESSION_SECONDS
+        self._variables |= {
+            "FIRSTCALL_SESSION_SECONDS": str(SESSION_SECONDS),
+            "FIRSTCALL_SINK_BATCH_ROWS": "5000",
+            **(environment or {}),
+        }
+        self._environment = environment
+        self.row = row
+        self.random = Random(SEED)
+        self.events = events
+        self._feed: Feed | None = None
+        self._since: Stopwatch | None = None
+
+    # Load
+
+    def load(self, per_second: float = 0) -> None:
+        """Let events come in from now on."""
+        self._feed = Feed(self.settings, population(self.events).messages(), per_second)
+        self._feed.start()
+
+    # Processes
+
+    def kill_sink(self, number: int = signal.SIGKILL) -> int:
+        """Send the sink a signal, SIGKILL unless told otherwise, and give its exit code."""
+        assert self._sink is not None, "the sink runs"
+        process, self._sink = self._sink, None
+        process.send_signal(number)
+        return process.wait(60)
+
+    def start(self, worker: str, environment: Mapping[str, str] | None = None) -> None:
+        super().start(worker, {**(self._environment or {}), **(environment or {})})
+
+    def start_anew(self, *workers: str) -> None:
+        """Kill workers, throw their local state away, and start them again."""
+        for worker in workers:
+            self.kill(worker)
+        for worker in workers:
+            shutil.rmtree(self.state_of(worker))
+            self.start(worker)
+
+    def state_of(self, worker: str) -> Path:
+        """Where a worker keeps its tables."""
+        return self._home / worker / "streams"
+
+    def worker_process(self, worker: str) -> subprocess.Popen[bytes]:
+        return self._workers[worker]
+
+    def stop(self) -> None:
+        if self._feed is not None:
+            self._feed.stop()
+        super().stop()
+
+    def revive(self) -> None:
+        """Start again what has ended by itself, as whoever runs Firstcall does."""
+        for worker, process in list(self._workers.items()):
+            if process.poll() is not None:
+                self.row.restarts += 1
+                del self._workers[worker]
+                self.start(worker)
+        if self._sink is not None and self._sink.poll() is not None:
+            self.row.restarts += 1
+            self.start_sink()
+
+    # Waiting
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass."""
+        watch = Stopwatch()
+        while watch.seconds < seconds:
+            self.revive()
+            time.sleep(min(LOOK_SECONDS, max(0.0, seconds - watch.seconds)))
+
+    def until(self, is_reached: Callable[[], bool], within: float, what: str) -> None:
+        """Wait for something."""
+        watch = Stopwatch()
+        while not is_reached():
+            assert watch.seconds < within, f"not within {within:.0f} s: {what}; {self.standing()}; {self.ends()}"
+            self.pause(LOOK_SECONDS)
+
+    def standing(self) -> tuple[int, int, int] | None:
+        """(acknowledged by workers, acknowledged by the sink, left to do for both); None while no broker says so."""
+        try:
+            with topics.administration(self.settings, timeout_ms=5_000) as client:
+                lags = topics.lags(client, consumed_topics(self.settings))
+        except (KafkaError, StartError, OSError):
+            return None
+        own = {
+            group: sum(lag.committed for lag in lags if lag.group == group)
+            for group in (self.settings.app_id, f"{self.settings.app_id}-sink")
+        }
+        workers, sink = own.values()
+        return workers, sink, sum(lag.records for lag in lags)
+
+    def working(self, acknowledged: int = 1) -> None:
+        """Wait until the load has been taken up."""
+        self.until(
+            lambda: (found := self.standing()) is not None and min(found[:2]) >= acknowledged,
+            GOES_ON_WITHIN_SECONDS,
+            "the load is taken up",
+        )
+
+    def ends(self) -> str:
+        """The ends of all logs."""
+        return "\n".join(
+            f"{file.name}:\n{file.read_text('utf-8', 'replace')[-2500:]}" for file in self._home.glob("*.log")
+        )
+
+    def is_idle(self) -> bool:
+        """Whether nothing is left to do."""
+        found = self.standing()
+        return found is not None and not found[2]
+
+    # Faults
+
+    @contextmanager
+    def strike(self, who: str = "workers", times: int = 1, goes_on: bool = True) -> Iterator[None]:
+        """A fault, from its beginning to its end, and the time until `who` (workers or sink) goes on after it."""
+        before = self.standing()
+        if before is not None:
+            self.row.in_flight = max(self.row.in_flight, before[2])
+        self.row.times += times
+        yield
+        self._since = Stopwatch()
+        if goes_on:
+            self.gone_on(who, before)
+
+    def gone_on(self, who: str, before: tuple[int, int, int] | None) -> None:
+        """Wait until more is acknowledged than before the strike, or nothing is left to be."""
+        place = ("workers", "sink").index(who)
+        # The acknowledgements of the last second before the strike may only be seen now.
+        margin = self.standing()
+        start = max(found[place] for found in (before or (0, 0, 0), margin or (0, 0, 0)))
+        assert self._since is not None
+        is_over = False
+
+        def reached() -> bool:
+            nonlocal is_over
+            found = self.standing()
+            is_over = found is not None and not found[2]
+            return found is not None and (found[place] > start or is_over)
+
+        self.until(reached, GOES_ON_WITHIN_SECONDS, f"the {who} go on")
+        if not is_over:
+            self.row.goes_on_seconds.append(round(self._since.seconds, 1))
+
+    # Judgement
+
+    def settle_all(self) -> None:
+        """Wait until all that was fed, and all that follows from it, is in ClickHouse."""
+        watch = self._since or Stopwatch()
+        if self._feed is not None:
+            self._feed.finish()
+        self.until(
+            lambda: (found := self.standing()) is not None and not found[2], SETTLED_WITHIN_SECONDS, "nothing is left"
+        )
+        self.row.settled_seconds = round(watch.seconds, 1)
+
+    def judge(self) -> None:
+        """Compare every published number with the reference, and let `firstcall audit` compare them too. Fails if any differs."""
+        expected, actual = reference(self.events), self.published()
+        with connect(self.address) as client:
+            [(seen, apart)] = rows(client, "SELECT count(), uniqExact(message_id, alias_kind, alias) FROM events")
+            usage = usage_differences(client)
+        found = audit(self.address, DEFINITIONS)
+        wrong = differences(expected, actual)
+        self.row.events = self._feed.fed if self._feed is not None else 0
+        self.row.lost = len(expected.events.keys() - actual.events.keys())
+        self.row.doubled = seen - apart
+        self.row.differences = len(wrong) + len(usage)
+        self.row.audit = "agrees" if not found.wrong else f"{found.wrong} differ"
+        self.row.keep()
+        print(f"\n{self.row.line()}")
+        assert expected.events and len(expected.events) == seen, (len(expected.events), seen)
+        assert not wrong, wrong[:20]
+        assert not usage, usage[:5]
+        assert found.events == seen and not found.wrong, found.findings
+
+    def finish(self) -> None:
+        """Settle and judge."""
+        self.settle_all()
+        self.judge()
