@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import ssl
+import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import cache
 from time import perf_counter
 from typing import Any, Final, cast
 
@@ -18,6 +21,7 @@ import faust
 import structlog
 from confluent_kafka import KafkaException
 from faust.auth import SASLCredentials, SSLCredentials
+from faust.tables.manager import TableManager
 from faust.types import TP, EventT, Message
 from faust.types.auth import CredentialsT
 from yarl import URL
@@ -36,7 +40,8 @@ from streams.normalise import Normaliser
 from streams.outbox import Message as Outgoing
 from streams.plan import Plan
 from streams.stages import Change, Delivered, Outcome, Stage
-from streams.tables import RowTable
+from streams.succession import Succession, header
+from streams.tables import PartitionRows, RowTable
 from streams.transport import Batch, BatchConsumer, BatchTransport
 
 log = structlog.get_logger("firstcall.streams")
@@ -47,6 +52,8 @@ BATCHES_BUFFERED: Final = 4
 LEASE_CHECK_SECONDS: Final = 1.0
 #: For so long the brokers may leave unanswered who was erased before the worker stops; without it no event is taken.
 ERASURES_WITHIN_SECONDS: Final = 60.0
+#: For so long a worker that fails, or is told to end, may take to do it in order.
+ENDED_WITHIN_SECONDS: Final = 9.0
 
 #: What an agent does with a batch: whether it has finished it.
 Work = Callable[[Batch, Message], Awaitable[bool]]
@@ -57,6 +64,20 @@ class StreamsApp(faust.App):
 
     def _new_transport(self) -> BatchTransport:
         return BatchTransport(self.conf.broker_consumer, self)
+
+    async def crash(self, reason: BaseException) -> None:
+        """Stop because of an error."""
+        _end_in_time(1)
+        await super().crash(reason)
+
+
+class Process(faust.Worker):
+    """Faust's process around the app, whose end cannot be held up."""
+
+    def stop_and_shutdown(self) -> None:
+        """End in order."""
+        _end_in_time(1)
+        super().stop_and_shutdown()
 
 
 class Worker:
@@ -74,6 +95,9 @@ class Worker:
         self.app = _faust_app(settings)
         self.lease = Lease(settings.session_seconds)
         self.delivery = Delivery(options)
+        self.succession = Succession()
+        #: The generation of the group in which it was done, by changelog.
+        self._looked_for_overwritten: dict[TP, int] = {}
 
         self.app.timer(LEASE_CHECK_SECONDS, name="check_lease")(self.check_lease)
         self._agent("normalise_events", topology.INPUTS, self.normalise_events)
@@ -121,7 +145,7 @@ class Worker:
                 partitions=partitions,
                 key_type=bytes,
                 value_type=bytes,
-                extra_topic_configs={"max.message.bytes": str(topology.MAX_MESSAGE_BYTES)},
+                extra_topic_configs=topology.OWN_TOPICS,
             ),
         )
         held: dict[TP, tuple[int | None, list[Delivered]]] = {}
@@ -148,21 +172,37 @@ class Worker:
     async def _apply(self, table: RowTable, tp: TP, outcome: Outcome) -> None:
         """Make the parts of an outcome durable, in their order."""
         if outcome.messages:
-            await self._write(table, tp, outcome.intent)
+            await self._write(table, tp, outcome.intent, outcome.end)
             await self._send(outcome.messages)
         if outcome.changes:
-            await self._write(table, tp, outcome.changes)
+            await self._write(table, tp, outcome.changes, outcome.end)
 
-    async def _write(self, table: RowTable, tp: TP, changes: Sequence[Change]) -> None:
+    async def _write(self, table: RowTable, tp: TP, changes: Sequence[Change], version: int) -> None:
         """Write to the changelog, and when the brokers have it, to the local rows."""
         self.lease.check()
-        changelog = table.changelog(tp.partition)
-        for key, value in changes:
-            self.delivery.send(changelog.topic, key, value, changelog.partition)
+        changelog, rows = table.changelog(tp.partition), table.partition(tp.partition)
+        generation = self.app.consumer_generation_id
+        overwritten = self._overwritten(changelog, rows, generation)
+        headers = header(version)
+        # What a batch before it did not wait for, as it was cancelled.
+        self.delivery.written(changelog.topic, changelog.partition)
+        for key, value in [*((key, rows.get(key)) for key in overwritten), *changes]:
+            self.delivery.send(changelog.topic, key, value, changelog.partition, headers)
         await self.delivery.acknowledged()
-        offset = self.delivery.written_to(changelog.topic, changelog.partition)
-        assert offset is not None, "the changelog has just been acknowledged"
-        table.partition(tp.partition).write(changes, offset)
+        written = self.delivery.written(changelog.topic, changelog.partition)
+        assert written is not None, "the changelog has just been acknowledged"
+        recovered_to = cast("TableManager", self.app.tables).recovery.active_highwaters[changelog]
+        self.succession.follow(changelog.topic, changelog.partition, generation, recovered_to, written)
+        rows.write(changes, written.last, version)
+        if overwritten:
+            rows.forget_overwritten(overwritten)
+
+    def _overwritten(self, changelog: TP, rows: PartitionRows, generation: int) -> list[bytes]:
+        """The keys to write again before anything else, once after each recovery."""
+        if self._looked_for_overwritten.get(changelog) == generation:
+            return []
+        self._looked_for_overwritten[changelog] = generation
+        return rows.overwritten()
 
     async def _send(self, messages: Sequence[Outgoing]) -> None:
         if messages:
@@ -216,6 +256,23 @@ class Worker:
         self.app.agent(channel, name=name)(agent)
 
 
+@cache
+def _end_in_time(code: int) -> None:
+    """Let the process end at once if it does not in time.
+
+    Faust's parts and their clients may wait for each other for ever in the end, and a worker that neither works nor ends is
+    replaced by no one. What it has not acknowledged is done again.
+    """
+
+    def end() -> None:
+        log.critical("worker_ends_at_once", because="it did not end in order", seconds=ENDED_WITHIN_SECONDS)
+        os._exit(code)
+
+    timer = threading.Timer(ENDED_WITHIN_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+
+
 def scope_of(tp: TP) -> str:
     """The name of a partition's share of the rolling counts."""
     return f"{tp.topic}/{tp.partition}"
@@ -234,7 +291,7 @@ def run_worker(settings: Settings) -> None:
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     log.info("worker_starts", brokers=settings.brokers, app_id=settings.app_id, partitions=settings.partitions)
-    faust.Worker(worker.app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()
+    Process(worker.app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()
 
 
 def _faust_app(settings: Settings) -> StreamsApp:

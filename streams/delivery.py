@@ -9,7 +9,10 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from streams.succession import Written
 from streams.topology import MAX_MESSAGE_BYTES
+
+Headers = list[tuple[str, str | bytes | None]]
 
 #: How long the brokers may take to acknowledge a batch before the worker gives up and lets another one try.
 ACKNOWLEDGED_WITHIN_SECONDS = 120.0
@@ -41,9 +44,11 @@ class Delivery:
             logger=logging.getLogger("librdkafka"),
         )
         self._failure: KafkaError | None = None
-        self._written: dict[tuple[str, int], int] = {}
+        self._written: dict[tuple[str, int], Written] = {}
 
-    def send(self, topic: str, key: bytes, value: bytes | None, partition: int = -1) -> None:
+    def send(
+        self, topic: str, key: bytes, value: bytes | None, partition: int = -1, headers: Headers | None = None
+    ) -> None:
         """Queue a message. `partition` -1: by the key. Raises DeliveryError where no broker would take it."""
         if value is not None and len(value) > MAX_MESSAGE_BYTES:
             raise DeliveryError(
@@ -52,7 +57,7 @@ class Delivery:
             )
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, on_delivery=self._delivered)
+                self._producer.produce(topic, value, key, partition, on_delivery=self._delivered, headers=headers)
                 return
             except BufferError:
                 self._producer.poll(0.05)
@@ -66,9 +71,9 @@ class Delivery:
         if left:
             raise DeliveryError(f"{left} messages were not acknowledged within {ACKNOWLEDGED_WITHIN_SECONDS:.0f} s")
 
-    def written_to(self, topic: str, partition: int) -> int | None:
-        """The last offset acknowledged in a partition; None: nothing was sent there."""
-        return self._written.get((topic, partition))
+    def written(self, topic: str, partition: int) -> Written | None:
+        """What was acknowledged in a partition since this was asked last; None: nothing was."""
+        return self._written.pop((topic, partition), None)
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
@@ -76,4 +81,7 @@ class Delivery:
             return
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         if topic is not None and partition is not None and offset is not None:
-            self._written[topic, partition] = max(offset, self._written.get((topic, partition), -1))
+            known = self._written.get((topic, partition), Written(offset, offset, 0))
+            self._written[topic, partition] = Written(
+                min(known.first, offset), max(known.last, offset), known.records + 1
+            )

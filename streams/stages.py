@@ -66,11 +66,15 @@ class DefinitionsChangedError(RuntimeError):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a batch comes to, in the order in which it becomes durable. A change to None deletes the row."""
+    """What a batch comes to, in the order in which it becomes durable. A change to None deletes the row.
+
+    `end`: the offset of its last message, which never goes back from one batch of a partition to the next.
+    """
 
     intent: list[Change]
     messages: list[Message]
     changes: list[Change]
+    end: int
 
 
 #: A stage with state: (plan, store of the partition, scope, batch) to outcome.
@@ -213,4 +217,4 @@ def _fold(
     counted = step.rolling.settle(step.rows.beside(), step.outbox, scope, end)
     intent = step.rows.beside()
     intent.put(MARK_KEY, Mark(end, step.plan.fingerprint))
-    return Outcome(intent.changes(), list(step.outbox.messages()), counted + changes)
+    return Outcome(intent.changes(), list(step.outbox.messages()), counted + changes, end)

@@ -3,22 +3,39 @@
 The batch writes the changelog itself and waits for it, then writes here with the changelog's offset in the same write:
 what is here is never ahead of the changelog, so losing the last writes (there is no write-ahead log) costs only a
 longer recovery.
+
+What the disk does not give back as it was written is found by RocksDB's checksums. The worker says so and stops; at its next
+start the partition is thrown away and comes from the changelog. `streams/succession.py` says what else a changelog may hold.
 """
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, Final, cast
 
 import faust
 import rocksdict
+import structlog
 from faust.stores import rocksdb
 from faust.types import TP, EventT
 from yarl import URL
 
+from streams.succession import version_of
 from streams.transport import Batch
 
 _OFFSET_KEY = rocksdb.Store.offset_key
+#: The version of the latest change that is here.
+_VERSION_KEY: Final = b"__firstcall\0version__"
+#: Before each key that someone who was too late has written to the changelog, over the change that is here.
+_OVERWRITTEN: Final = b"__firstcall\0overwritten__"
+
+#: Kafka forgets deletions a day after it compacted them (delete.retention.ms), so rows that were not looked after for so long may
+#: be deleted ones. Half of it leaves room for clocks that differ.
+LOOKED_AFTER_SECONDS: Final = 43_200.0
 
 #: Options of every partition's database; the defaults of Faust set aside 2 GiB of cache for each of them.
 _OPTIONS = {
@@ -28,21 +45,31 @@ _OPTIONS = {
     "bloom_filter_size": 10,
 }
 
+log = structlog.get_logger("firstcall.streams")
+
+
+class StateDamagedError(RuntimeError):
+    """The disk does not give back what was written to it. Started again, the worker takes the rows from the changelog."""
+
 
 class PartitionRows:
-    """The rows of one partition of a table."""
+    """The rows of one partition of a table. `path`: where they lie."""
 
-    def __init__(self, db: Any) -> None:
+    def __init__(self, db: Any, path: Path) -> None:
         self._db = db
+        self._path = path
         self._options = rocksdict.WriteOptions()
         self._options.disable_wal = True  # type: ignore[assignment, method-assign] # a property; the stubs say method
 
     def get(self, key: bytes) -> bytes | None:
-        """The row, or None."""
-        return cast("bytes | None", self._db.get(key))
+        """The row, or None. Raises StateDamagedError."""
+        try:
+            return cast("bytes | None", self._db.get(key))
+        except Exception as error:
+            raise self._named(error) from error
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """The rows whose keys begin with `prefix`, in order."""
+        """The rows whose keys begin with `prefix`, in order. Raises StateDamagedError."""
         rows = self._db.iter()
         rows.seek(prefix)
         while rows.valid():
@@ -51,17 +78,61 @@ class PartitionRows:
                 return
             yield key, rows.value()
             rows.next()
+        try:
+            # Rows that cannot be read end an iteration as the last row does.
+            rows.status()
+        except Exception as error:
+            raise self._named(error) from error
 
-    def write(self, changes: Iterable[tuple[bytes, bytes | None]], offset: int) -> None:
-        """Apply changes that stand in the changelog up to `offset`, at once."""
+    def write(self, changes: Iterable[tuple[bytes, bytes | None]], offset: int, version: int) -> None:
+        """Apply changes of a version that stand in the changelog up to `offset`, at once. Raises StateDamagedError."""
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in changes:
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
-        batch.put(_OFFSET_KEY, str(offset).encode())
+            _put(batch, key, value)
+        self._write(batch, offset, version)
+
+    def overwritten(self) -> list[bytes]:
+        """The keys whose last record in the changelog is not what is here; not any more after `forget_overwritten`."""
+        return [key.removeprefix(_OVERWRITTEN) for key, _ in self.scan(_OVERWRITTEN)]
+
+    def forget_overwritten(self, keys: Iterable[bytes]) -> None:
+        """The changelog says of these keys what is here again."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key in keys:
+            batch.delete(_OVERWRITTEN + key)
         self._db.write(batch, self._options)
+
+    def recover(self, batch: Batch) -> int:
+        """Apply what the changelog has; how many records of it came too late, and were left out. Raises StateDamagedError."""
+        changes = rocksdict.WriteBatch(raw_mode=True)
+        known = self.get(_VERSION_KEY)
+        version, too_late = -1 if known is None else int(known), 0
+        for record in batch.records:
+            told = version_of(record.headers)
+            if told < version:
+                changes.put(_OVERWRITTEN + record.key, b"")
+                too_late += 1
+                continue
+            version = told
+            changes.delete(_OVERWRITTEN + record.key)
+            _put(changes, record.key, record.value)
+        self._write(changes, batch.end - 1, version)
+        return too_late
+
+    def _write(self, batch: Any, offset: int, version: int) -> None:
+        batch.put(_OFFSET_KEY, str(offset).encode())
+        batch.put(_VERSION_KEY, str(version).encode())
+        try:
+            self._db.write(batch, self._options)
+        except Exception as error:
+            raise self._named(error) from error
+
+    def _named(self, error: Exception) -> Exception:
+        """The error as this package names it. Damage is noted beside the rows, for the next start."""
+        if not _is_damage(error):
+            return error
+        _damage_note(self._path).touch()
+        return StateDamagedError(f"{self._path}: {error}")
 
 
 class RowStore(rocksdb.Store):
@@ -69,7 +140,18 @@ class RowStore(rocksdb.Store):
 
     def partition(self, number: int) -> PartitionRows:
         """The rows of one partition that this worker has."""
-        return PartitionRows(self._db_for_partition(number))
+        return PartitionRows(self._db_for_partition(number), self.partition_path(number))
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """The last offset of the changelog that is here."""
+        offset = self.partition(tp.partition).get(_OFFSET_KEY)
+        return None if offset is None else int(offset)
+
+    async def stop(self) -> None:
+        """Write what is in memory to the disk, so that the next start need not read it from the changelog."""
+        for db in self._dbs.values():
+            db.flush()
+        await super().stop()
 
     def apply_changelog_batch(
         self, batch: Iterable[EventT[Any]], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
@@ -78,8 +160,34 @@ class RowStore(rocksdb.Store):
         del to_key, to_value
         for event in batch:
             delivered = cast("Batch", event.message.value)
-            changes = ((record.key, record.value) for record in delivered.records)
-            self.partition(delivered.tp.partition).write(changes, delivered.end - 1)
+            try:
+                too_late = self.partition(delivered.tp.partition).recover(delivered)
+            except Exception as error:
+                # Faust would log it and wait for ever.
+                self._crashing = asyncio.ensure_future(self.app.crash(error))
+                raise
+            if too_late:
+                log.warning("records_too_late", changelog=str(delivered.tp), records=too_late)
+
+    def _open_for_partition(self, partition: int) -> Any:
+        path = self.partition_path(partition)
+        if _damage_note(path).exists():
+            self._start_over(path, "state_damaged", "it could not be read back when the worker ran last")
+        elif _is_left_alone(path):
+            self._start_over(path, "state_too_old", "it may hold rows that were deleted since")
+        try:
+            return super()._open_for_partition(partition)
+        except Exception as error:
+            if not _is_damage(error):
+                raise
+            self._start_over(path, "state_damaged", str(error))
+            return super()._open_for_partition(partition)
+
+    def _start_over(self, path: Path, event: str, because: str) -> None:
+        """Throw the rows of a partition away: they come from the changelog."""
+        log.warning(event, path=str(path), because=because, what_now="it is rebuilt from the changelog")
+        shutil.rmtree(path, ignore_errors=True)
+        _damage_note(path).unlink(missing_ok=True)
 
 
 class RowTable(faust.Table):  # type: ignore[type-arg]
@@ -105,3 +213,26 @@ class RowTable(faust.Table):  # type: ignore[type-arg]
     def changelog(self, partition: int) -> TP:
         """Where the changes of a partition are written."""
         return TP(self.changelog_topic_name, partition)
+
+
+def _put(batch: Any, key: bytes, value: bytes | None) -> None:
+    if value is None:
+        batch.delete(key)
+    else:
+        batch.put(key, value)
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether an error of RocksDB, which has no kinds, says that files are not what was written."""
+    text = str(error)
+    return text.startswith("Corruption") or "No such file" in text
+
+
+def _damage_note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.damaged")
+
+
+def _is_left_alone(path: Path) -> bool:
+    """Whether no worker has had the rows open for long."""
+    files = list(path.glob("*")) if path.is_dir() else []
+    return bool(files) and time.time() - max(file.stat().st_mtime for file in files) > LOOKED_AFTER_SECONDS

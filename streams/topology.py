@@ -47,6 +47,13 @@ class Topic(msgspec.Struct, frozen=True):
 #: Rows and updates of the busiest alias or company; the state's bounds (README.md) are far below, brokers' default is not.
 MAX_MESSAGE_BYTES: Final = 32 * 1024**2
 
+#: Configuration of every topic that only Firstcall writes to, changelogs too. The brokers' clock dates records: a worker's clock
+#: that jumps would have them refused (too far ahead), or deleted by age before they are worked on (too far behind).
+OWN_TOPICS: Final = {
+    "max.message.bytes": str(MAX_MESSAGE_BYTES),
+    "message.timestamp.type": "LogAppendTime",
+}
+
 #: What producers write to.
 INPUTS: Final = (Topic(WEB_EVENTS, "delete", retention_days=-1), Topic(API_EVENTS, "delete", retention_days=-1))
 

@@ -6,20 +6,20 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-_FILES: Final = {"sst": "**/*.sst", "manifest": "**/MANIFEST-*"}
+_FILES: Final = {"rows": "**/*.sst", "index": "**/*.sst", "manifest": "**/MANIFEST-*"}
 #: Files with less are left alone: there is hardly anything in them.
 _LEAST_BYTES: Final = 200
 
 
 def flip(directory: Path, what: str, random: Random, bytes_flipped: int = 16) -> int:
-    """Flip bytes in the middle of all files of a kind; how many files there were."""
+    """Flip bytes in all files of a kind: of tables among the rows, or at the end, where the index is; how many files there were."""
     damaged = 0
     for file in sorted(directory.glob(_FILES[what])):
         size = file.stat().st_size
         if size < _LEAST_BYTES:
             continue
         with file.open("r+b") as opened:
-            at = random.randrange(size // 4, size // 2)
+            at = size - 40 if what == "index" else random.randrange(size // 4, size // 2)
             opened.seek(at)
             before = opened.read(bytes_flipped)
             opened.seek(at)

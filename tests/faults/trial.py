@@ -37,8 +37,8 @@ from tests.worlds import SECRETS
 DEFINITIONS: Final = build({"internal": {"email_domains": ["firstcall.example"]}})
 SEED: Final = int(os.environ.get(f"{TEST_PREFIX}SEED", "1"))
 #: A process that nobody hears of for so long is replaced: short, so that many faults fit into a run.
-SESSION_SECONDS: Final = 6
-SETTLED_WITHIN_SECONDS: Final = 900.0
+SESSION_SECONDS: Final = 8
+SETTLED_WITHIN_SECONDS: Final = 1_200.0
 GOES_ON_WITHIN_SECONDS: Final = 240.0
 LOOK_SECONDS: Final = 0.1
 
