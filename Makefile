@@ -1,7 +1,7 @@
 # make demo    everything, from nothing to numbers, on this machine
 # make test    everything the tests need, and the tests
 .DEFAULT_GOAL := help
-.PHONY: help install lint format types test laws worlds prove long alerts-score bench bench-queries demo lock clean
+.PHONY: help install lint format types test laws worlds prove long faults recovery alerts-score bench bench-queries demo lock clean
 .DELETE_ON_ERROR:
 
 # The first interpreter that Firstcall runs on, unless one is named: make PYTHON=python3.12 test
@@ -10,6 +10,8 @@ PYTHON ?= $(shell for python in python3 python3.12 python3.13 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+# Which fault to try: any, or a part of its name.
+FAULT ?=
 # What the demo simulates, and what else to tell it: make demo ARGS=--serve
 DEVELOPERS ?= 2000
 SEED ?= 1
@@ -25,6 +27,8 @@ help:
 	@echo 'make worlds [WORLDS=50] [SEED=$(SEED)]    the same worlds through the pipeline on Kafka, workers being killed'
 	@echo 'make prove [EVENTS=$(EVENTS)]       the long proof: a large population through killed workers equals the reference'
 	@echo 'make long                  every long proof: worlds, the population, retroactivity and bounds of state in full'
+	@echo 'make faults [FAULT=sink_killed] [EVENTS=100000] [SEED=$(SEED)]   faults under load: nothing lost, nothing doubled'
+	@echo 'make recovery [ALIASES=$(ALIASES)]   how long a worker takes to come back'
 	@echo 'make bench [EVENTS=$(EVENTS)]       events a second, and CPU, of the whole job'
 	@echo 'make bench-queries [ROWS=50000000]   what dashboards ask, on so many rows'
 	@echo 'make alerts-score [WORLDS=20]    drops found, delays and false alarms of the alerts, on simulated incidents'
@@ -72,6 +76,18 @@ prove: install
 # Every long proof there is, one after the other.
 long: install
 	$(BIN)/python -m pytest -m long --timeout=0 $(PYTEST_ARGS)
+
+# Faults on real Kafka and ClickHouse, all or one, and the table of what came of them. Kept between runs: a fault tried alone
+# replaces its own line.
+faults: EVENTS = 100000
+faults: install
+	FIRSTCALL_TEST_EVENTS=$(EVENTS) FIRSTCALL_TEST_SEED=$(SEED) $(BIN)/python -m pytest -m long --timeout=0 -s -k '$(FAULT)' tests/test_faults.py
+	$(BIN)/python -m tests.faults.report
+
+# How long a worker with so many aliases of state takes to come back, with its local state and without.
+ALIASES ?= 1000000
+recovery: install
+	$(BIN)/python -m tests.faults.recovery --aliases $(ALIASES)
 
 # How many drops the alerts find, how soon, and how often they are wrong, on worlds with known incidents.
 alerts-score: WORLDS ?= 20

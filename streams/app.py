@@ -191,7 +191,8 @@ class Worker:
         await self.delivery.acknowledged()
         written = self.delivery.written(changelog.topic, changelog.partition)
         assert written is not None, "the changelog has just been acknowledged"
-        recovered_to = cast("TableManager", self.app.tables).recovery.active_highwaters[changelog]
+        # A changelog that was made after the group had formed is not among them: it was empty.
+        recovered_to = cast("TableManager", self.app.tables).recovery.active_highwaters.get(changelog, -1)
         self.succession.follow(changelog.topic, changelog.partition, generation, recovered_to, written)
         rows.write(changes, written.last, version)
         if overwritten:

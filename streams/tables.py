@@ -128,10 +128,11 @@ class PartitionRows:
             raise self._named(error) from error
 
     def _named(self, error: Exception) -> Exception:
-        """The error as this package names it. Damage is noted beside the rows, for the next start."""
+        """The error as this package names it. Damage is noted for the next start: of all tables, as they share the disk."""
         if not _is_damage(error):
             return error
-        _damage_note(self._path).touch()
+        for path in self._path.parent.glob("*.db"):
+            _damage_note(path).touch()
         return StateDamagedError(f"{self._path}: {error}")
 
 
@@ -172,7 +173,9 @@ class RowStore(rocksdb.Store):
     def _open_for_partition(self, partition: int) -> Any:
         path = self.partition_path(partition)
         if _damage_note(path).exists():
-            self._start_over(path, "state_damaged", "it could not be read back when the worker ran last")
+            self._start_over(
+                path, "state_damaged", "it, or another table on this disk, could not be read when the worker ran last"
+            )
         elif _is_left_alone(path):
             self._start_over(path, "state_too_old", "it may hold rows that were deleted since")
         try:

@@ -45,6 +45,8 @@ class Pipeline:
             "partitions": partitions,
             "secrets": ",".join(secret.decode() for secret in SECRETS),
             "batch_size": 500,
+            # A killed worker is replaced sooner than by default.
+            "session_seconds": 8,
         }
         self.settings = Settings(**self._options)
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
@@ -77,6 +79,10 @@ class Pipeline:
         process = self._workers.pop(worker)
         process.send_signal(number)
         return process.wait(60)
+
+    def runs(self, worker: str) -> bool:
+        """Whether a worker that was started has not ended by itself."""
+        return self._workers[worker].poll() is None
 
     def stop(self) -> None:
         """Kill all workers that still run."""

@@ -128,12 +128,12 @@ def test_worker_killed(attempt: Try) -> None:
 
 
 def test_sink_killed(attempt: Try, clickhouse_service: LocalClickHouse) -> None:
-    """Thirty times, each while rows are on their way to ClickHouse."""
+    """Twenty times, each while rows are on their way to ClickHouse."""
     with line_to(clickhouse_service.port) as line:
         trial = attempt("sink_killed", 2, "`kill -9` of the sink in the middle of inserts", port=line.port)
-        trial.load(per_second=EVENTS / 200)
+        trial.load(per_second=EVENTS / 150)
         trial.working()
-        for _ in range(30):
+        for _ in range(20):
             sent = line.sent + trial.random.randint(50_000, 400_000)
             trial.until(lambda goal=sent: line.sent > goal or trial.is_idle(), 120, "the sink inserts")  # type: ignore[misc]
             with trial.strike("sink"):
@@ -144,9 +144,9 @@ def test_sink_killed(attempt: Try, clickhouse_service: LocalClickHouse) -> None:
 
 def test_both_killed(attempt: Try) -> None:
     trial = attempt("both_killed", 3, "`kill -9` of worker and sink together")
-    trial.load(per_second=EVENTS / 180)
+    trial.load(per_second=EVENTS / 100)
     trial.working()
-    for number in range(15):
+    for number in range(8):
         trial.pause(trial.random.uniform(0, 2))
         with trial.strike("workers" if number % 2 else "sink"):
             trial.kill("worker-1")
@@ -163,9 +163,9 @@ def test_rebalanced(attempt: Try) -> None:
     worker-3            ════╩══╩═══
     """
     trial = attempt("rebalanced", 4, "worker added and removed under load")
-    trial.load(per_second=EVENTS / 180)
+    trial.load(per_second=EVENTS / 100)
     trial.working()
-    for number in range(12):
+    for number in range(6):
         old, new = f"worker-{1 + number % 3}", f"worker-{1 + (number + 1) % 3}"
         with trial.strike():
             trial.start(new)
@@ -181,7 +181,7 @@ def test_terminated(attempt: Try) -> None:
     trial.load(per_second=EVENTS / 120)
     trial.working()
     longest = 0.0
-    for number in range(12):
+    for number in range(9):
         trial.pause(trial.random.uniform(0, 3))
         victim = ("worker-1", "worker-2", "sink")[number % 3]
         with trial.strike("sink" if victim == "sink" else "workers"):
@@ -202,7 +202,7 @@ def test_suspended(attempt: Try) -> None:
     trial = attempt("suspended", 6, "worker suspended (SIGSTOP) for longer than its session, then resumed", workers=2)
     trial.load(per_second=EVENTS / 150)
     trial.working()
-    for number in range(8):
+    for number in range(6):
         trial.pause(trial.random.uniform(0, 2))
         with trial.strike(), frozen(trial.worker_process(f"worker-{1 + number % 2}").pid):
             trial.pause(SESSION_SECONDS + trial.random.uniform(2, 6))
@@ -367,7 +367,7 @@ def test_state_deleted(attempt: Try) -> None:
     trial = attempt("state_deleted", 17, "local state deleted")
     trial.load(per_second=EVENTS / 80)
     trial.working()
-    for _ in range(5):
+    for _ in range(4):
         trial.pause(trial.random.uniform(0, 4))
         with trial.strike():
             trial.start_anew("worker-1")
@@ -382,8 +382,8 @@ def test_state_corrupted(attempt: Try) -> None:
     for what in ("rows", "index", "manifest", "rows", "index", "manifest"):
         trial.pause(trial.random.uniform(1, 4))
         with trial.strike():
-            # In order, so that what is in memory is written to files first.
-            assert trial.kill("worker-1", signal.SIGTERM) == 0
+            # In order, so that what is in memory is written to files first; unless it has just ended itself of the last damage.
+            trial.kill("worker-1", signal.SIGTERM)
             assert flip(trial.state_of("worker-1"), what, trial.random)
             trial.start("worker-1")
     trial.finish()
