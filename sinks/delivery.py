@@ -7,6 +7,7 @@ and nobody else waits.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
@@ -27,6 +28,7 @@ from sinks.sink import Sink
 from streams import topology
 from streams.erasure_feed import RETRY_SECONDS, ErasureFeed
 from streams.erasure_marks import ErasureMarks
+from streams.lease import ClockSetBackError, WallClock
 from streams.normalise import Normaliser
 
 #: Messages and time of one call that reads; bounds how long a signal waits.
@@ -37,6 +39,8 @@ WAIT_SECONDS: Final = 0.1
 #: For so long a full batch just waits. After it the group must hear of this member again; that takes pausing, which throws
 #: away what was fetched ahead.
 QUIET_SECONDS: Final = 5.0
+#: How often the wall clock is looked at.
+CLOCK_CHECK_SECONDS: Final = 1.0
 
 Positions = dict[tuple[str, int], int]
 
@@ -243,6 +247,7 @@ def run_sink(
     with _stopping(stop):
         log.info("sink started", kafka=bootstrap_servers, clickhouse=str(address), group=f"{app_id}-sink")
         try:
+            threading.Thread(target=_watch_clock, args=(stop,), name="watch-clock", daemon=True).start()
             Settling(address, definitions, stop).start()
             Delivery(consumer, sink, writer, limits, stop, feed).run()
         finally:
@@ -250,6 +255,17 @@ def run_sink(
             if feed is not None:
                 feed.close()
         log.info("sink stopped")
+
+
+def _watch_clock(stop: threading.Event) -> None:
+    """End the process when the wall clock is set back: the consumer would stand still. What it has not committed is read again."""
+    clock = WallClock()
+    while not stop.wait(CLOCK_CHECK_SECONDS):
+        try:
+            clock.check()
+        except ClockSetBackError as error:
+            log.critical("sink_ends_at_once", because=str(error))
+            os._exit(1)
 
 
 def _make_consumer(bootstrap_servers: str, app_id: str, options: dict[str, Any]) -> Consumer:

@@ -35,7 +35,7 @@ from streams import stages, topology
 from streams.delivery import Delivery
 from streams.erasure_feed import RETRY_SECONDS, ErasureFeed
 from streams.erasure_marks import ErasureMarks
-from streams.lease import Lease, LeaseLostError
+from streams.lease import ClockSetBackError, Lease, LeaseLostError, WallClock
 from streams.normalise import Normaliser
 from streams.outbox import Message as Outgoing
 from streams.plan import Plan
@@ -94,6 +94,7 @@ class Worker:
         self.normaliser = Normaliser(meaning, secrets, self.erasures.marks)
         self.app = _faust_app(settings)
         self.lease = Lease(settings.session_seconds)
+        self.clock = WallClock()
         self.delivery = Delivery(options)
         self.succession = Succession()
         #: The generation of the group in which it was done, by changelog.
@@ -107,10 +108,11 @@ class Worker:
         self._fold("fold_companies", topology.COMPANY_UPDATES, stages.fold_companies)
 
     async def check_lease(self) -> None:
-        """Stop the worker if it has stood still for too long."""
+        """Stop the worker if it has stood still for too long, or is about to."""
         try:
             self.lease.check()
-        except LeaseLostError as error:
+            self.clock.check()
+        except (LeaseLostError, ClockSetBackError) as error:
             await self.app.crash(error)
 
     async def normalise_events(self, batch: Batch, _: Message) -> bool:

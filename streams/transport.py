@@ -165,6 +165,10 @@ class BatchConsumer(aiokafka.Consumer):
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
+        except asyncio.CancelledError:
+            # Faust takes it for the end of a rebalance if there is one, and crashes, though the worker is just told to stop.
+            if not (self.should_stop or fetcher.should_stop or self.app.should_stop):
+                raise
 
     async def _seek_back(self) -> None:
         """What was fetched while the flow stood still is dropped, so it must be read again."""

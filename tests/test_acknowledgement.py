@@ -50,7 +50,6 @@ def test_an_event_waits_for_all_that_derives_from_it(
         cases = [
             (own("alias-updates"), ("web-events", "api-events")),
             (own("identities"), ("alias-updates",)),
-            (own("developer-updates"), ("alias-updates",)),
             (f"{unique}-fold_aliases-changelog", ("alias-updates",)),
         ]
         size = len(simulated) // 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.lease import Lease, LeaseLostError
+from streams.lease import ClockSetBackError, Lease, LeaseLostError, WallClock
 
 
 def test_a_lease_is_lost_by_one_long_gap_and_stays_lost() -> None:
@@ -19,3 +19,15 @@ def test_a_lease_is_lost_by_one_long_gap_and_stays_lost() -> None:
     now = 40.0
     with pytest.raises(LeaseLostError):
         lease.check()
+
+
+@pytest.mark.parametrize(("step", "stops"), [(-3_600, True), (-6, True), (-4, False), (0, False), (3_600, False)])
+def test_a_wall_clock_that_is_set_back_stops_the_worker(step: int, stops: bool) -> None:
+    wall, steady = iter([1_000, 1_001 + step, 1_002 + step]), iter([5, 6, 7])
+    clock = WallClock(lambda: next(wall), lambda: next(steady))
+    if stops:
+        with pytest.raises(ClockSetBackError, match="set back"):
+            clock.check()
+    else:
+        clock.check()
+    clock.check()

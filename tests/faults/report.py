@@ -49,7 +49,9 @@ class Row:
     note: str = ""
 
     def keep(self) -> None:
-        """Store it for the table."""
+        """Store it for the table, unless it has no name."""
+        if not self.name:
+            return
         RUNS.mkdir(parents=True, exist_ok=True)
         (RUNS / f"{self.name}.json").write_text(json.dumps(dataclasses.asdict(self), indent=1))
 
