@@ -183,8 +183,7 @@ class Worker:
         """Write to the changelog, and when the brokers have it, to the local rows."""
         self.lease.check()
         changelog, rows = table.changelog(tp.partition), table.partition(tp.partition)
-        generation = self.app.consumer_generation_id
-        overwritten = self._overwritten(changelog, rows, generation)
+        overwritten = self._overwritten(changelog, rows)
         headers = header(version)
         # What a batch before it did not wait for, as it was cancelled.
         self.delivery.written(changelog.topic, changelog.partition)
@@ -195,13 +194,14 @@ class Worker:
         assert written is not None, "the changelog has just been acknowledged"
         # A changelog that was made after the group had formed is not among them: it was empty.
         recovered_to = cast("TableManager", self.app.tables).recovery.active_highwaters.get(changelog, -1)
-        self.succession.follow(changelog.topic, changelog.partition, generation, recovered_to, written)
+        self.succession.follow(changelog.topic, changelog.partition, recovered_to, written)
         rows.write(changes, written.last, version)
         if overwritten:
             rows.forget_overwritten(overwritten)
 
-    def _overwritten(self, changelog: TP, rows: PartitionRows, generation: int) -> list[bytes]:
+    def _overwritten(self, changelog: TP, rows: PartitionRows) -> list[bytes]:
         """The keys to write again before anything else, once after each recovery."""
+        generation = self.app.consumer_generation_id
         if self._looked_for_overwritten.get(changelog) == generation:
             return []
         self._looked_for_overwritten[changelog] = generation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +46,8 @@ class Delivery:
         )
         self._failure: KafkaError | None = None
         self._written: dict[tuple[str, int], Written] = {}
+        #: Each agent that waits has a thread, and any of these may hear of anyone's messages.
+        self._hearing = threading.Lock()
 
     def send(
         self, topic: str, key: bytes, value: bytes | None, partition: int = -1, headers: Headers | None = None
@@ -73,7 +76,8 @@ class Delivery:
 
     def written(self, topic: str, partition: int) -> Written | None:
         """What was acknowledged in a partition since this was asked last; None: nothing was."""
-        return self._written.pop((topic, partition), None)
+        with self._hearing:
+            return self._written.pop((topic, partition), None)
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
@@ -81,7 +85,8 @@ class Delivery:
             return
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         if topic is not None and partition is not None and offset is not None:
-            known = self._written.get((topic, partition), Written(offset, offset, 0))
-            self._written[topic, partition] = Written(
-                min(known.first, offset), max(known.last, offset), known.records + 1
-            )
+            with self._hearing:
+                known = self._written.get((topic, partition), Written(offset, offset, 0))
+                self._written[topic, partition] = Written(
+                    min(known.first, offset), max(known.last, offset), known.records + 1
+                )

@@ -34,17 +34,16 @@ class Succession:
     """Where the changelog of each partition ends, as its one writer knows it."""
 
     def __init__(self) -> None:
-        self._ends: dict[tuple[str, int], tuple[int, int]] = {}
+        self._ends: dict[tuple[str, int], int] = {}
 
-    def follow(self, topic: str, partition: int, generation: int, recovered_to: int, written: Written) -> None:
+    def follow(self, topic: str, partition: int, recovered_to: int, written: Written) -> None:
         """Take note of records that were written. Raises OvertakenError if they do not follow what this worker knows.
 
-        `recovered_to`: the last offset that the changelog had when the group was formed for the last time, which
-        `generation` counts.
+        `recovered_to`: the last offset that the changelog had when recovery read it for the last time, which may be before
+        this worker's own last record.
         """
-        known = self._ends.get((topic, partition))
-        start = known[1] if known is not None and known[0] == generation else recovered_to + 1
-        self._ends[topic, partition] = (generation, written.last + 1)
+        start = max(self._ends.get((topic, partition), 0), recovered_to + 1)
+        self._ends[topic, partition] = written.last + 1
         if written.first != start or written.last + 1 != start + written.records:
             raise OvertakenError(
                 f"another worker has written to {topic}/{partition}: {written.records} records from {start} on were expected to end "

@@ -84,10 +84,12 @@ def test_what_this_worker_wrote_is_newer_than_what_comes_too_late(rows: Partitio
 
 def test_own_records_that_follow_each_other_are_alone() -> None:
     known = Succession()
-    known.follow("c", 0, 1, 41, Written(42, 44, 3))
-    known.follow("c", 0, 1, 41, Written(45, 45, 1))
-    # A new generation has seen what others wrote before it.
-    known.follow("c", 0, 2, 99, Written(100, 100, 1))
+    known.follow("c", 0, 41, Written(42, 44, 3))
+    known.follow("c", 0, 41, Written(45, 45, 1))
+    # Recovery has read what others wrote meanwhile.
+    known.follow("c", 0, 99, Written(100, 100, 1))
+    # Recovery looked for the end before the last own record was there.
+    known.follow("c", 0, 99, Written(101, 110, 10))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_own_records_that_follow_each_other_are_alone() -> None:
 )
 def test_records_of_others_between_its_own_stop_a_worker(written: Written) -> None:
     with pytest.raises(OvertakenError, match="another worker has written to c/0"):
-        Succession().follow("c", 0, 1, 41, written)
+        Succession().follow("c", 0, 41, written)
 
 
 def filled(path: Path, count: int = 2_000) -> None:
