@@ -150,8 +150,11 @@ class RowStore(rocksdb.Store):
 
     async def stop(self) -> None:
         """Write what is in memory to the disk, so that the next start need not read it from the changelog."""
-        for db in self._dbs.values():
-            db.flush()
+        for partition, db in self._dbs.items():
+            try:
+                db.flush()
+            except Exception as error:  # noqa: BLE001 - RocksDB's have no kinds; what is not on the disk is in the changelog
+                log.warning("state_not_flushed", path=str(self.partition_path(partition)), error=str(error))
         await super().stop()
 
     def apply_changelog_batch(

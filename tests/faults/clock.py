@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+_WAITS: Final = Path(__file__).with_name("clock_waits.c")
+
 
 def faked_clock(file: Path) -> Mapping[str, str]:
-    """The environment of processes whose clock goes by a file. Skips the test without libfaketime."""
+    """The environment of processes whose clock goes by a file. Skips the test without libfaketime and a C compiler."""
     found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    if not found:
-        pytest.skip("no libfaketime: apt-get install libfaketime")
+    compiler = shutil.which("cc")
+    if not found or compiler is None:
+        pytest.skip("no libfaketime, or no C compiler: apt-get install libfaketime gcc libc6-dev")
+    waits = file.with_name("clock_waits.so")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", waits, _WAITS], check=True)
     set_clock(file, "+0")
     return {
-        "LD_PRELOAD": str(found[0]),
+        "LD_PRELOAD": f"{found[0]}:{waits}",
         "FAKETIME_TIMESTAMP_FILE": str(file),
         "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
