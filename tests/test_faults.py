@@ -23,6 +23,7 @@ from tests.conftest import JARS_HOME, free_port
 from tests.contract_reader import rows
 from tests.faults.clock import faked_clock, set_clock
 from tests.faults.damage import flip
+from tests.faults.late import write_late
 from tests.faults.line import Line
 from tests.faults.report import Row
 from tests.faults.services import Stopwatch, frozen, full_disk, kill, process_of
@@ -207,6 +208,21 @@ def test_suspended(attempt: Try) -> None:
         with trial.strike(), frozen(trial.worker_process(f"worker-{1 + number % 2}").pid):
             trial.pause(SESSION_SECONDS + trial.random.uniform(2, 6))
     trial.start_anew("worker-1", "worker-2")
+    trial.finish()
+
+
+def test_late_writes(attempt: Try) -> None:
+    """The oldest records of all changelogs come once more, behind the newest: the worst that a worker given up could do."""
+    trial = attempt("late_writes", 6, "records of a worker that was given up reach the changelogs late")
+    trial.load(per_second=EVENTS / 60)
+    trial.working()
+    for _ in range(4):
+        trial.pause(trial.random.uniform(1, 4))
+        with trial.strike():
+            assert write_late(trial.settings, 200)
+    assert "another worker has written" in trial.log("worker-1")
+    assert "records_too_late" in trial.log("worker-1")
+    trial.start_anew("worker-1")
     trial.finish()
 
 
