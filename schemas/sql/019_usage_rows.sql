@@ -1,0 +1,43 @@
+-- Grain: one row for each state of a count: the events of an alias on a day that agree in all of the key. The view `usage`
+--   shows the current ones.
+-- Key: the day first, so that a period lies together, and what comes now is merged with its own days only; then the alias.
+--   Counts are kept by alias, never by developer: who is behind an alias is asked when they are read, so a late link moves
+--   them too, and whoever is erased takes just his own along.
+-- Engine: ReplacingMergeTree. `settle/usage.sql` counts the days of an alias anew from event_rows whenever one of their
+--   events was written, and writes what has changed with a higher version; a count of none has is_deleted.
+CREATE TABLE IF NOT EXISTS usage_rows /* ON CLUSTER */
+(
+    day Date COMMENT 'UTC day',
+    alias_kind LowCardinality(String) COMMENT 'Which identifier is the alias: the strongest one the events carry',
+    alias String CODEC(ZSTD(1)) COMMENT 'The strongest identifier the events carry',
+    api_key String CODEC(ZSTD(1)) COMMENT 'Keyed hash of the API key in hex, empty if not given',
+    company_id String CODEC(ZSTD(1)) COMMENT 'Company as the producer knew it, empty if not given',
+    environment LowCardinality(String) COMMENT 'production, test or development',
+    source LowCardinality(String) COMMENT 'web or api',
+    type LowCardinality(String) COMMENT 'event, identify, group or merge',
+    name LowCardinality(String) COMMENT 'What happened: Page Viewed, Signed Up, API Call, ...',
+    sdk LowCardinality(String) COMMENT 'Client library of API events, empty if not told',
+    is_internal Bool COMMENT 'Traffic of the own organisation: counts for nothing',
+    is_bot Bool COMMENT 'Automated traffic by its user agent: counts for nothing',
+    events UInt64 CODEC(ZSTD(1)) COMMENT 'How many',
+    successes UInt64 CODEC(ZSTD(1)) COMMENT 'How many of them have an HTTP status of 200 to 299',
+    client_errors UInt64 CODEC(ZSTD(1)) COMMENT 'How many of them have one of 400 to 499',
+    server_errors UInt64 CODEC(ZSTD(1)) COMMENT 'How many of them have one of 500 to 599',
+    latency_events UInt64 CODEC(ZSTD(1)) COMMENT 'How many of them tell a latency',
+    latency_us UInt64 CODEC(ZSTD(1)) COMMENT 'Sum of these latencies, in whole microseconds, so that it is the same in any order',
+    hours Map(UInt8, UInt32) CODEC(ZSTD(1))
+        COMMENT 'Of them, those that are use of the API, by the hour of the day that ends at so many o''clock, from 0 to 24: an hour includes its end, so what happened at midnight is of hour 0',
+    moments Array(Tuple(time Int64, status_class UInt16, latency_us Int64)) CODEC(ZSTD(1))
+        COMMENT 'Of a session token or anonymous id, each event: when, first digit of its status or 0, latency or -1; by these a shared device is split exactly',
+    alias_hash UInt64 MATERIALIZED cityHash64(alias_kind, alias) CODEC(ZSTD(1)) COMMENT 'As in alias_owners, to join with',
+    has_other_key Bool MATERIALIZED alias_kind = 'user_id' AND api_key != ''
+        COMMENT 'The events carry an API key besides their alias, whose company they are of',
+    version UInt64 COMMENT 'When it was counted, milliseconds since 1970 UTC',
+    is_deleted UInt8 COMMENT '1: there are no such events any more'
+)
+ENGINE = /* Replicated */ReplacingMergeTree(version, is_deleted)
+ORDER BY
+(
+    day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot
+)
+COMMENT 'Events counted by day and alias, with outdated states; read the views usage and usage_resolved';
