@@ -12,7 +12,10 @@ import typer
 
 from deploy import data_commands
 from deploy.alerts.command import alerts
+from deploy.config_command import config
 from deploy.erasure.command import erase
+from deploy.query_command import query
+from deploy.replay_command import replay
 from deploy.terminal import definitions_or_exit, fail, failures_told, out, settings_or_exit
 
 app = typer.Typer(
@@ -88,6 +91,7 @@ def sink() -> None:
     Example: `FIRSTCALL_KAFKA=kafka-1:9092 FIRSTCALL_CLICKHOUSE=http://user:password@clickhouse:8123/firstcall firstcall sink`
     """
     from deploy import logs
+    from deploy.generations import refuse_others
     from deploy.local_services import require_broker, require_clickhouse
     from schemas.configuration import hmac_secrets
     from sinks.delivery import run_sink
@@ -100,6 +104,7 @@ def sink() -> None:
     with failures_told():
         require_broker(settings)
         require_clickhouse(settings)
+        refuse_others(settings, definitions)
         secrets = hmac_secrets(settings)
         erasures = ErasureMarks([*settings.retired, *secrets])
         run_sink(
@@ -108,7 +113,7 @@ def sink() -> None:
             normaliser=Normaliser(definitions, secrets, erasures),
             definitions=definitions,
             erasures=erasures,
-            app_id=settings.app_id,
+            app_id=settings.streams_id,
             topic_name=settings.topic,
             kafka_options=settings.kafka_options.for_librdkafka(),
             batch_rows=settings.sink_batch_rows,
@@ -208,14 +213,16 @@ def version() -> None:
 
 for command in (
     data_commands.generate,
-    data_commands.replay,
-    data_commands.query,
+    replay,
+    query,
     data_commands.audit,
     data_commands.demo,
     alerts,
     erase,
 ):
     app.command()(command)
+
+app.add_typer(config)
 
 if __name__ == "__main__":
     main()

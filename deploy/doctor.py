@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from kafka.errors import KafkaError
 
-from deploy import topics
+from deploy import generations, topics
 from deploy.broker import Available, Missing, availability
 from deploy.local_services import require_clickhouse
 from deploy.processes import StartError
@@ -49,7 +49,7 @@ def consumed_topics(settings: Settings) -> dict[str, list[str]]:
     inputs = [settings.topic(topic.name) for topic in topology.INPUTS]
     updates = [settings.topic(topic.name) for topic in topology.UPDATES]
     rows = [settings.topic(topic.name) for topic in topology.ROWS]
-    return {settings.app_id: inputs + updates, f"{settings.app_id}-sink": inputs + rows}
+    return {settings.streams_id: inputs + updates, f"{settings.streams_id}-sink": inputs + rows}
 
 
 def examine(settings: Settings, checks: Sequence[str] = ()) -> Iterator[Finding]:
@@ -177,12 +177,12 @@ def check_lag(settings: Settings) -> Iterator[Finding]:
 
 def check_worker(settings: Settings) -> Iterator[Finding]:
     """Whether any worker is a member of the consumer group, and the group is not looking for its members."""
-    yield _group(settings, "worker", settings.app_id)
+    yield _group(settings, "worker", settings.streams_id)
 
 
 def check_sink(settings: Settings) -> Iterator[Finding]:
     """Whether any sink is a member of its consumer group."""
-    yield _group(settings, "sink", f"{settings.app_id}-sink")
+    yield _group(settings, "sink", f"{settings.streams_id}-sink")
 
 
 def _group(settings: Settings, role: str, group: str) -> Finding:
@@ -226,6 +226,25 @@ def check_clickhouse(settings: Settings) -> Iterator[Finding]:
         yield Finding("tables", "wrong", f"{len(pending)} migrations have not run", "firstcall migrate")
     else:
         yield Finding("tables", "ok", "all migrations have run")
+        yield from _check_generation(settings)
+
+
+def _check_generation(settings: Settings) -> Iterator[Finding]:
+    """Whether what runs here is what dashboards read, under the definitions that its tables were made under."""
+    try:
+        shown = generations.live(settings)
+        generations.refuse_others(settings, load_definitions(settings.config))
+    except (StartError, ClickHouseError) as error:
+        yield Finding("generation", "wrong", str(error))
+    except DefinitionsError:
+        # Told where the configuration is looked at.
+        return
+    else:
+        if shown < settings.generation:
+            detail = f"generation {settings.generation} is configured, and dashboards read generation {shown}"
+            yield Finding(
+                "generation", "note", detail, "`firstcall replay --from-start --elsewhere` waits for it and shows it"
+            )
 
 
 def _start_kafka(settings: Settings) -> str:

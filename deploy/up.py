@@ -11,12 +11,13 @@ from typing import Any, Final, Self
 from pydantic import SecretStr
 from rich.console import Console
 
-from deploy import topics
+from deploy import generations, topics
 from deploy.broker import LocalBroker, jars_directory
 from deploy.clickhouse import LocalClickHouse
 from deploy.local_services import broker_runs, require_clickhouse, running_clickhouse, shown_path
 from deploy.processes import Children, StartError
-from schemas.configuration import hmac_secrets, load_settings, variable
+from schemas.configuration import hmac_secrets, is_given, load_settings, remembered_generation, variable
+from schemas.definitions import load as load_definitions
 from schemas.settings import Settings
 from sinks.connection import Address, connect
 from sinks.migrations import migrate
@@ -37,7 +38,11 @@ class Stack:
     ) -> None:
         self.settings = load_settings(**(overrides or {}))
         self.console = console
-        self.log_dir = self.settings.data_dir / "logs"
+        self.log_dir = _log_dir(self.settings)
+        self._overrides = dict(overrides or {})
+        #: What is started anew when the generation changes.
+        self._workers = 0
+        self._alerts = False
         self.children = Children(self.log_dir, _variables(overrides or {}))
         self._services = ExitStack()
         self._local: dict[str, LocalBroker | LocalClickHouse] = {}
@@ -86,7 +91,11 @@ class Stack:
     def create_tables(self) -> None:
         """Bring ClickHouse's tables and views up to date. Raises ClickHouseError or StartError."""
         require_clickhouse(self.settings)
+        self._join_live_generation()
         ran = migrate(Address.parse(self.settings.clickhouse_address), cluster=self.settings.clickhouse_cluster)
+        if self.settings.generation == generations.live(self.settings):
+            # A new version may have other views.
+            generations.show(self.settings, self.settings.generation)
         self._done(f"Tables and views{f', {len(ran)} migrations run' if ran else ', up to date'}")
 
     def create_topics(self) -> None:
@@ -101,7 +110,8 @@ class Stack:
 
     def start_streams(self, workers: int = 1) -> None:
         """Start workers and the sink, and wait until they are members of their groups."""
-        settings = self.settings
+        settings, self._workers = self.settings, workers
+        generations.refuse_others(settings, load_definitions(settings.config))
         for number in range(1, workers + 1):
             # Tables on disk have one owner: every worker but the first has a folder of its own.
             apart = (
@@ -115,8 +125,8 @@ class Stack:
             self._await(
                 "Starting worker and sink",
                 lambda: (
-                    topics.members_of(client, settings.app_id) >= workers
-                    and topics.members_of(client, f"{settings.app_id}-sink") >= 1
+                    topics.members_of(client, settings.streams_id) >= workers
+                    and topics.members_of(client, f"{settings.streams_id}-sink") >= 1
                 ),
                 STREAMS_WITHIN_SECONDS,
             )
@@ -124,6 +134,7 @@ class Stack:
 
     def start_alerts(self) -> None:
         """Start what watches the numbers. It waits by itself for what it needs."""
+        self._alerts = True
         self.children.start("alerts", "alerts")
         self._done("alerts on drops: `firstcall query alerts` shows them")
 
@@ -141,7 +152,39 @@ class Stack:
         """Wait until interrupted, or until a part ends, which raises StartError."""
         while True:
             self.check()
+            self._follow_generation()
             time.sleep(1)
+
+    def _join_live_generation(self) -> None:
+        """Go on with the generation that dashboards read, if a replay ended before it could say so. Raises StartError."""
+        live = generations.live(self.settings)
+        if live <= self.settings.generation:
+            return
+        if self._is_generation_given():
+            raise StartError(generations.over(self.settings.generation, live))
+        generations.remember(self.settings.data_dir, live)
+        self.settings = generations.of_generation(self.settings, live)
+
+    def _follow_generation(self) -> None:
+        """When a replay from the start has brought another generation, run that one's processes instead."""
+        if self._is_generation_given():
+            return
+        before, now = self.settings.generation, remembered_generation(self.settings.data_dir)
+        if now == before:
+            return
+        self.children.stop()
+        # What the alerts have written until now.
+        generations.carry_history(self.settings, before, now)
+        self.settings = generations.of_generation(self.settings, now)
+        self.log_dir = _log_dir(self.settings)
+        self.children = Children(self.log_dir, _variables(self._overrides))
+        self._done(f"Generation {now} takes over")
+        self.start_streams(self._workers)
+        if self._alerts:
+            self.start_alerts()
+
+    def _is_generation_given(self) -> bool:
+        return "generation" in self._overrides or is_given("generation")
 
     def _done(self, what: str) -> None:
         self.console.print(f"[green]✓[/] {what}", highlight=False, soft_wrap=True)
@@ -174,9 +217,16 @@ def _ended(name: str, code: int, log: Path, last_lines: str) -> str:
     return f"{name} has ended with code {code}. The end of {shown_path(log)}:\n{last_lines}"
 
 
+def _log_dir(settings: Settings) -> Path:
+    """Where the children's logs go: the processes of two generations may run at the same time."""
+    logs = settings.data_dir / "logs"
+    return logs if settings.generation == 1 else logs / f"generation-{settings.generation}"
+
+
 def _shared(settings: Settings) -> dict[str, Any]:
     """What a worker with a data directory of its own would else look for there."""
-    return {"kafka": settings.brokers, "secrets": ",".join(secret.decode() for secret in hmac_secrets(settings))}
+    secrets = ",".join(secret.decode() for secret in hmac_secrets(settings))
+    return {"kafka": settings.brokers, "generation": settings.generation, "secrets": secrets}
 
 
 def _variables(given: Mapping[str, Any]) -> dict[str, str]:

@@ -229,25 +229,25 @@ def run_worker(settings: Settings) -> None:
 
     Raises DefinitionsError.
     """
-    (settings.data_dir / "streams").mkdir(parents=True, exist_ok=True)
+    settings.streams_dir.mkdir(parents=True, exist_ok=True)
     worker = Worker(settings, definitions.load(settings.config), hmac_secrets(settings))
     # The heap holds many small objects that live for one batch: Python's default thresholds would walk all the others,
     # which live for ever, after every 700 of them.
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    log.info("worker_starts", brokers=settings.brokers, app_id=settings.app_id, partitions=settings.partitions)
+    log.info("worker_starts", brokers=settings.brokers, app_id=settings.streams_id, partitions=settings.partitions)
     faust.Worker(worker.app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()
 
 
 def _faust_app(settings: Settings) -> StreamsApp:
     BatchConsumer.batch_size = settings.batch_size
     return StreamsApp(
-        settings.app_id,
+        settings.streams_id,
         broker=[URL(f"kafka://{server}") for server in settings.brokers.split(",")],
         broker_credentials=_credentials(settings.kafka_options),
         store="rocksdb://",
-        datadir=str(settings.data_dir / "streams"),
+        datadir=str(settings.streams_dir),
         autodiscover=False,
         web_enabled=False,
         topic_partitions=settings.partitions,
