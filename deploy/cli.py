@@ -53,6 +53,7 @@ def up(workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker
         stack.start_clickhouse()
         stack.create_tables()
         stack.create_topics()
+        stack.show_metrics()
         stack.start_streams(workers)
         stack.start_alerts()
         out.print(
@@ -67,7 +68,7 @@ def worker() -> None:
 
     Example: `FIRSTCALL_KAFKA=kafka-1:9092 firstcall worker`
     """
-    from deploy import logs, topics
+    from deploy import logs, status, topics
     from streams.app import run_worker
 
     settings = settings_or_exit()
@@ -78,7 +79,7 @@ def worker() -> None:
         wrong = topics.wrong_topics(settings)
         if wrong:
             fail("\n".join(wrong))
-        run_worker(settings)
+        run_worker(settings, lambda watchdog: status.show(settings, "worker", watchdog))
 
 
 @app.command()
@@ -87,7 +88,7 @@ def sink() -> None:
 
     Example: `FIRSTCALL_KAFKA=kafka-1:9092 FIRSTCALL_CLICKHOUSE=http://user:password@clickhouse:8123/firstcall firstcall sink`
     """
-    from deploy import logs
+    from deploy import logs, status
     from deploy.local_services import require_broker, require_clickhouse
     from schemas.configuration import hmac_secrets
     from sinks.delivery import run_sink
@@ -113,6 +114,7 @@ def sink() -> None:
             kafka_options=settings.kafka_options.for_librdkafka(),
             batch_rows=settings.sink_batch_rows,
             batch_seconds=settings.sink_batch_seconds,
+            show=lambda watchdog: status.show(settings, "sink", watchdog),
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from streams import metrics
 from streams.topology import MAX_MESSAGE_BYTES
 
 #: How long the brokers may take to acknowledge a batch before the worker gives up and lets another one try.
@@ -76,4 +77,5 @@ class Delivery:
             return
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         if topic is not None and partition is not None and offset is not None:
+            metrics.MESSAGES_SENT.labels(topic).inc()
             self._written[topic, partition] = max(offset, self._written.get((topic, partition), -1))
