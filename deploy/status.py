@@ -6,8 +6,10 @@ that is. Both answer with JSON that holds the reasons. It answers from threads o
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import platform
+import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +19,6 @@ from urllib.parse import urlsplit
 from prometheus_client import REGISTRY, Info
 from prometheus_client.exposition import choose_encoder
 
-from deploy.doctor import installed_version
 from deploy.processes import StartError
 from schemas.settings import Settings
 
@@ -46,6 +47,10 @@ class Vitals(Protocol):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     vitals: Vitals
+
+    def __init__(self, host: str, port: int) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Answers)
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -83,18 +88,27 @@ class _Answers(BaseHTTPRequestHandler):
         """Say nothing: a line for each scrape would hide the others."""
 
 
-def show(settings: Settings, role: str, vitals: Vitals) -> str | None:
-    """Answer from now on, and give the URL; None if no port is set. Raises StartError when the port is taken."""
+def url_of(host: str, port: int) -> str:
+    """Where a process shows itself that listens there."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def reached_at(host: str) -> str:
+    """Where on this machine a process answers that listens on `host`, which may mean all addresses."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - of a setting, to be replaced
+
+
+def show(settings: Settings, role: str, vitals: Vitals) -> None:
+    """Answer from now on, if a port is set. Raises StartError when it is taken."""
     if not settings.metrics_port:
-        return None
+        return
     try:
-        server = _Server((settings.metrics_host, settings.metrics_port), _Answers)
+        server = _Server(settings.metrics_host, settings.metrics_port)
     except OSError as error:
         raise StartError(
             f"port {settings.metrics_port} on {settings.metrics_host} cannot be listened on: {error.strerror or error}; give each "
             "process on a machine a FIRSTCALL_METRICS_PORT of its own"
         ) from None
     server.vitals = vitals
-    _BUILD.info({"version": installed_version("firstcall"), "python": platform.python_version(), "role": role})
+    _BUILD.info({"version": importlib.metadata.version("firstcall"), "python": platform.python_version(), "role": role})
     threading.Thread(target=server.serve_forever, name="status", daemon=True).start()
-    return f"http://{settings.metrics_host}:{settings.metrics_port}"

@@ -17,6 +17,7 @@ from deploy.broker import LocalBroker, jars_directory
 from deploy.clickhouse import LocalClickHouse
 from deploy.local_services import broker_runs, require_clickhouse, running_clickhouse, shown_path
 from deploy.processes import Children, StartError
+from deploy.status import reached_at, url_of
 from deploy.supervision import Supervision
 from schemas.configuration import hmac_secrets, load_settings, variable
 from schemas.settings import Settings
@@ -141,7 +142,7 @@ class Stack:
     def _start(self, name: str, role: str, variables: Mapping[str, str] | None = None) -> None:
         """Start a process. One that all inherit would be listened on twice, so each is told its port."""
         port = next(self._ports) if self._ports is not None else 0
-        url = f"http://{self.settings.metrics_host}:{port}" if port else None
+        url = url_of(reached_at(self.settings.metrics_host), port) if port else None
         self.children.start(
             name, role, environment={**(variables or {}), **_variables({"metrics_port": port})}, url=url
         )

@@ -58,7 +58,7 @@ SETTLE_SECONDS: Final = Histogram(
 )
 SETTLED: Final = Gauge(
     "firstcall_settled_timestamp_seconds",
-    "When the last settlement ended well, in seconds since 1970; 0 if none has since the start. Old: `usage` lags and its log line says why.",
+    "When the last settlement ended well, or the sink started, in seconds since 1970. Old: `usage` lags; at log level debug the sink says why.",
     registry=SINK,
 )
 

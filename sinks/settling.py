@@ -86,6 +86,7 @@ class Settling:
 
     def start(self) -> None:
         """Begin."""
+        metrics.SETTLED.set_to_current_time()
         self._thread.start()
 
     def _run(self) -> None:

@@ -118,7 +118,7 @@ class Worker:
         self.watchdog = Watchdog(
             self.app.beats,
             lambda: standing.report(self.app, self.app.reader, self._stages),
-            Brokers(settings.app_id, options, (settings.topic(topology.ERASURES), 0)),
+            Brokers(settings.app_id, options, (settings.topic(topology.ERASURES), 0), reads_uncommitted=True),
         )
         metrics.MARKS_AGE.set_function(lambda: self.erasures.age_seconds)
 

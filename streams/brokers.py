@@ -6,21 +6,13 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import (
-    OFFSET_INVALID,
-    Consumer,
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    TopicPartition,
-)
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it does, but not in a list of names
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 #: How long the brokers may take for an answer.
 ANSWER_SECONDS: Final = 5.0
 
-_LATEST: Final = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-_EARLIEST: Final = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+#: Answers, when none of the partitions that were asked for is there.
+_NOT_THERE: Final = (KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001 - public, but for their names
 
 #: A partition by its topic and number.
 Partition = tuple[str, int]
@@ -41,37 +33,44 @@ class FirstRecord(NamedTuple):
 
 
 class Brokers:
-    """Asks on behalf of a consumer group. `options`: properties of librdkafka (addresses, authentication). For one thread."""
+    """Asks on behalf of a consumer group. `options`: properties of librdkafka (addresses, authentication). For one thread.
 
-    def __init__(self, group: str, options: Mapping[str, Any], probe: Partition) -> None:
-        """`probe`: a partition that there always is, to see whether anyone answers."""
-        self._group = group
+    A consumer asks, not librdkafka's client for administration: that one ends the process by an assertion when the brokers
+    do not answer in time.
+    """
+
+    def __init__(
+        self, group: str, options: Mapping[str, Any], probe: Partition, *, reads_uncommitted: bool = False
+    ) -> None:
+        """`probe`: a partition that there always is, to see whether anyone answers.
+
+        `reads_uncommitted`: whether the group reads what transactions have not committed.
+        """
         self._probe = probe
-        named = {**options, "client.id": f"{group}-watchdog"}
-        log = logging.getLogger("librdkafka")
-        self._admin = AdminClient(named, logger=log)
-        self._reader = Consumer(
+        self._consumer = Consumer(
             {
-                **named,
-                # Never joined, but librdkafka wants the name of a group.
-                "group.id": f"{group}-watchdog",
+                **options,
+                "client.id": f"{group}-watchdog",
+                # Never joined: it only asks what the group has committed.
+                "group.id": group,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                "isolation.level": "read_uncommitted" if reads_uncommitted else "read_committed",
                 # One record is asked for; a whole batch comes all the same.
                 "fetch.message.max.bytes": 16_384,
                 "queued.min.messages": 1,
             },
-            logger=log,
+            logger=logging.getLogger("librdkafka"),
         )
 
     def offsets(self, partitions: Iterable[Partition]) -> dict[Partition, Offsets]:
         """Where the group and the logs are. Partitions without a leader are left out. Raises KafkaException."""
         wanted = list(partitions)
-        ends = self._listed([*wanted, self._probe], _LATEST)
-        committed = self._committed(wanted)
+        ends = self._listed([*wanted, self._probe], OFFSET_END)
+        asked = self._consumer.committed([TopicPartition(*place) for place in wanted], ANSWER_SECONDS) if wanted else []
+        begun = {(each.topic, each.partition): each.offset for each in asked if each.error is None and each.offset >= 0}
         # Nothing was ever acknowledged there: all that is kept is to do.
-        first = self._listed([place for place in wanted if place not in committed], _EARLIEST)
-        begun = {**first, **committed}
+        begun |= self._listed([place for place in ends if place in wanted and place not in begun], OFFSET_BEGINNING)
         return {place: Offsets(begun[place], ends[place]) for place in wanted if place in ends and place in begun}
 
     def first_record(self, place: Partition, offset: int) -> FirstRecord | None:
@@ -79,9 +78,9 @@ class Brokers:
 
         Raises KafkaException when it cannot be read in time.
         """
-        self._reader.assign([TopicPartition(*place, offset)])
+        self._consumer.assign([TopicPartition(*place, offset)])
         try:
-            message = self._reader.poll(ANSWER_SECONDS)
+            message = self._consumer.poll(ANSWER_SECONDS)
             if message is None:
                 raise KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT))
             error, found = message.error(), message.offset()
@@ -91,36 +90,22 @@ class Brokers:
                 return None
             raise KafkaException(error)
         finally:
-            self._reader.unassign()
+            self._consumer.unassign()
 
     def close(self) -> None:
         """Leave the brokers."""
-        self._reader.close()
+        self._consumer.close()
 
-    def _listed(self, places: list[Partition], spec: OffsetSpec) -> dict[Partition, int]:
+    def _listed(self, places: list[Partition], which: int) -> dict[Partition, int]:
+        """The first or the last offset of each partition, all asked for at once: they are special times to Kafka."""
         if not places:
             return {}
-        asked = self._admin.list_offsets(
-            {TopicPartition(*place): spec for place in places}, request_timeout=ANSWER_SECONDS
-        )
-        found: dict[Partition, int] = {}
-        failures: list[KafkaException] = []
-        for partition, answer in asked.items():
-            try:
-                found[partition.topic, partition.partition] = answer.result().offset
-            except KafkaException as error:
-                failures.append(error)
-        if failures and not found:
-            raise failures[0]
-        return found
-
-    def _committed(self, places: list[Partition]) -> dict[Partition, int]:
-        if not places:
-            return {}
-        request = ConsumerGroupTopicPartitions(self._group, [TopicPartition(*place) for place in places])
-        (answer,) = self._admin.list_consumer_group_offsets([request], request_timeout=ANSWER_SECONDS).values()
-        return {
-            (each.topic, each.partition): each.offset
-            for each in answer.result().topic_partitions or ()
-            if each.error is None and each.offset != OFFSET_INVALID and each.offset >= 0
-        }
+        try:
+            found = self._consumer.offsets_for_times(
+                [TopicPartition(*place, which) for place in places], ANSWER_SECONDS
+            )
+        except KafkaException as error:
+            if error.args[0].code() in _NOT_THERE:
+                return {}
+            raise
+        return {(each.topic, each.partition): each.offset for each in found if each.error is None and each.offset >= 0}

@@ -33,6 +33,9 @@ LOOK_SECONDS: Final = 5.0
 CLOSER_AFTER_SECONDS: Final = 10.0
 UNREADY_AFTER_SECONDS: Final = 20.0
 STUCK_AFTER_SECONDS: Final = 45.0
+#: A process in which no Python runs for so long, because something holds the interpreter, is ended from outside of it. The longest
+#: look is shorter.
+FROZEN_AFTER_SECONDS: Final = 50.0
 #: Joining a group waits for its other members, so it may take longer.
 JOINED_WITHIN_SECONDS: Final = 120.0
 #: A rest between two looks is never so long, unless the whole process was stopped or the machine slept.
@@ -196,8 +199,11 @@ class Watchdog(Collector):
 
     def _run(self) -> None:
         while True:
+            # Set off again with each look; a thread that needs no interpreter waits for it, shows where all others hang, and ends.
+            faulthandler.dump_traceback_later(FROZEN_AFTER_SECONDS, exit=True)
             resting_since = self._clock()
             if self._stop.wait(LOOK_SECONDS):
+                faulthandler.cancel_dump_traceback_later()
                 return
             if self._clock() - resting_since > PAUSED_SECONDS:
                 self._start_anew()
@@ -281,7 +287,7 @@ class Watchdog(Collector):
             unready.append(f"the brokers have not answered for {silent:.0f} s")
         if report.waiting is not None and now - report.waiting[1] > UNREADY_AFTER_SECONDS:
             whom, since, why = report.waiting
-            unready.append(f"{whom} has taken nothing for {now - since:.0f} s: {why or 'no answer'}")
+            unready.append(f"waits for {whom} since {now - since:.0f} s: {why or 'no answer'}")
         if report.phase == "running":
             self._phases.forget()
         else:
