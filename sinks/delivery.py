@@ -238,6 +238,7 @@ class Delivery:
         except KafkaException as error:
             log.warning("offsets not committed; the next commit includes them", error=error.args[0].str())
         else:
+            log.debug("offsets committed", offsets={f"{each.topic}/{each.partition}": each.offset for each in offsets})
             self._uncommitted.clear()
 
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:

@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any, cast
 
 import msgspec
+import structlog
 from faust.transport.drivers import aiokafka
 from faust.types import TP, Message
 from faust.types.tuples import ConsumerMessage
@@ -23,6 +24,9 @@ from faust.types.tuples import ConsumerMessage
 #: How often reading is compared with what the stages have got, and how long a delivered batch may wait to be taken.
 REALIGN_SECONDS = 1.0
 LOST_SECONDS = 5.0
+
+
+log = structlog.get_logger("firstcall.streams")
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -144,13 +148,18 @@ class BatchConsumer(aiokafka.Consumer):
         """Forget what was finished of partitions that others may have now."""
         await super().on_partitions_revoked(revoked)
         self.held = (self.held or frozenset()) - revoked
+        log.info("partitions revoked", partitions=self._shown(revoked))
         for tp in revoked:
             self._places.pop(tp, None)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Note what this worker has from now on."""
         self.held = frozenset(assigned)
+        log.info("partitions assigned", partitions=self._shown(assigned), generation=generation_id)
         await super().on_partitions_assigned(assigned, generation_id)
+
+    def _shown(self, partitions: set[TP]) -> list[str]:
+        return sorted(f"{tp.topic}/{tp.partition}" for tp in partitions if not self._is_changelog_tp(tp))
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets, as after every rebalance; to the earliest where nothing was committed.

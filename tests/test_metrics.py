@@ -104,6 +104,10 @@ def process(role: str, pipeline: Pipeline, database: str, directory: Path) -> It
         assert child.wait(60) == 0, (directory / f"{role}.log").read_text()[-3000:]
 
 
+def await_ready(url: str) -> None:
+    until(lambda: asked(url, "/readyz")[0] == 200, f"{url} is not ready")
+
+
 def used_in_rules() -> set[str]:
     text = " ".join(rule["expr"] for rule in RULES)
     return set(re.findall(r"(?<![:\w])(?:firstcall|process)_\w+", text))
@@ -121,7 +125,7 @@ def test_a_deployment_shows_what_it_does(broker: str, unique: str, tmp_path: Pat
         pipeline.feed([*rejects, *story.records])
         fed = len(rejects) + len(story.records)
         for url in (worker, sink, alerts):
-            until(lambda url=url: asked(url, "/readyz")[0] == 200, f"not ready: {asked(url, '/readyz')}")
+            await_ready(url)
         until(
             lambda: metrics_of(worker).sum("firstcall_messages_read_total", stage="normalise_events") >= fed, "unread"
         )
