@@ -91,7 +91,7 @@ def sink() -> None:
     from deploy import logs, status
     from deploy.local_services import require_broker, require_clickhouse
     from schemas.configuration import hmac_secrets
-    from sinks.delivery import run_sink
+    from sinks.process import run_sink
     from streams.erasure_marks import ErasureMarks
     from streams.normalise import Normaliser
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from time import perf_counter
@@ -18,17 +17,12 @@ import faust
 import msgspec
 import structlog
 from confluent_kafka import KafkaException
-from faust.auth import SASLCredentials, SSLCredentials
 from faust.types import TP, EventT, Message
-from faust.types.auth import CredentialsT
-from mode import Service
 from prometheus_client import REGISTRY
-from yarl import URL
 
 from schemas import definitions
 from schemas.configuration import hmac_secrets
 from schemas.definitions import Definitions
-from schemas.kafka_options import KafkaOptions
 from schemas.settings import Settings
 from streams import metrics, stages, standing, topology
 from streams.beats import Beats
@@ -36,57 +30,25 @@ from streams.brokers import Brokers
 from streams.delivery import Delivery
 from streams.erasure_feed import RETRY_SECONDS, ErasureFeed
 from streams.erasure_marks import ErasureMarks
+from streams.faust_app import SESSION_SECONDS, make_app
 from streams.lease import Lease, LeaseLostError
 from streams.normalise import Normaliser
 from streams.outbox import Message as Outgoing
 from streams.plan import Plan
 from streams.stages import Change, Delivered, Outcome, Stage
 from streams.tables import RowTable
-from streams.transport import Batch, BatchConsumer, BatchTransport
+from streams.transport import Batch, BatchConsumer
 from streams.watchdog import Watchdog
 
 log = structlog.get_logger("firstcall.streams")
 
-#: Batches that may wait in front of an agent before its partition is not fetched any more.
-BATCHES_BUFFERED: Final = 4
-
-
-#: After so long without a sign of life a worker's partitions go to others; a killed worker's wait as long for their next.
-SESSION_SECONDS: Final = 12.0
 LEASE_CHECK_SECONDS: Final = 1.0
-#: The event loop turns at least so often, if nothing on it hangs.
-LOOP_TURNS_WITHIN_SECONDS: Final = 45.0
 SIZE_SECONDS: Final = 10.0
-LOOP: Final = "the event loop"
 #: For so long the brokers may leave unanswered who was erased before the worker stops; without it no event is taken.
 ERASURES_WITHIN_SECONDS: Final = 60.0
 
 #: What an agent does with a batch: whether it has finished it.
 Work = Callable[[Batch, Message], Awaitable[bool]]
-
-
-class StreamsApp(faust.App):
-    """A Faust app that consumes in batches, and shows that its event loop turns."""
-
-    beats: Beats
-    #: Its consumer, once there is one.
-    reader: BatchConsumer | None = None
-
-    @Service.task
-    async def _turn(self) -> None:
-        # From the start on, unlike Faust's timers, which wait for the tables.
-        self.beats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
-        while not self.should_stop:
-            self.beats.beat(LOOP)
-            await self.sleep(LEASE_CHECK_SECONDS)
-
-    def on_rebalance_start(self) -> None:
-        """Count it."""
-        metrics.REBALANCES.inc()
-        super().on_rebalance_start()
-
-    def _new_transport(self) -> BatchTransport:
-        return BatchTransport(self.conf.broker_consumer, self)
 
 
 class _Letter(msgspec.Struct):
@@ -107,7 +69,7 @@ class Worker:
         )
         self.hearing = asyncio.Lock()
         self.normaliser = Normaliser(meaning, secrets, self.erasures.marks)
-        self.app = _faust_app(settings)
+        self.app = make_app(settings)
         self.app.beats = Beats()
         #: The stage that works on a topic, and the tables that are kept.
         self._stages: dict[str, str] = {}
@@ -323,45 +285,3 @@ def run_worker(settings: Settings, show: Callable[[Watchdog], object] | None = N
     gc.set_threshold(100_000, 50, 100)
     log.info("worker_starts", brokers=settings.brokers, app_id=settings.app_id, partitions=settings.partitions)
     faust.Worker(worker.app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()
-
-
-def _faust_app(settings: Settings) -> StreamsApp:
-    BatchConsumer.batch_size = settings.batch_size
-    return StreamsApp(
-        settings.app_id,
-        broker=[URL(f"kafka://{server}") for server in settings.brokers.split(",")],
-        broker_credentials=_credentials(settings.kafka_options),
-        store="rocksdb://",
-        datadir=str(settings.data_dir / "streams"),
-        autodiscover=False,
-        web_enabled=False,
-        topic_partitions=settings.partitions,
-        topic_replication_factor=settings.replication_factor,
-        topic_disable_leader=True,
-        stream_buffer_maxsize=BATCHES_BUFFERED,
-        stream_wait_empty=True,
-        broker_commit_interval=1.0,
-        broker_session_timeout=SESSION_SECONDS,
-        broker_heartbeat_interval=3.0,
-        consumer_max_fetch_size=4 * 1024**2,
-        consumer_auto_offset_reset="earliest",
-        table_standby_replicas=0,
-        Table=RowTable,
-    )
-
-
-def _credentials(options: KafkaOptions) -> CredentialsT | None:
-    """The same authentication in Faust's terms; None for a plain connection."""
-    context = None
-    if options.security_protocol in ("SSL", "SASL_SSL"):
-        context = ssl.create_default_context(cafile=options.ssl_ca_file)
-        if options.ssl_cert_file is not None:
-            context.load_cert_chain(options.ssl_cert_file, options.ssl_key_file)
-    if options.sasl_password is not None:
-        return SASLCredentials(
-            username=options.sasl_username,
-            password=options.sasl_password.get_secret_value(),
-            mechanism=options.sasl_mechanism,
-            ssl_context=context,
-        )
-    return SSLCredentials(context) if context is not None else None

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from confluent_kafka import Consumer, Producer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import CoordinatorLoadInProgressError
+from kafka.errors import CoordinatorLoadInProgressError, NotCoordinatorError
 
 from deploy import topics
 from deploy.doctor import consumed_topics
@@ -133,7 +133,7 @@ class Pipeline:
         with topics.administration(self.settings) as client:
             try:
                 lags = topics.lags(client, consumed)
-            except CoordinatorLoadInProgressError:
+            except (CoordinatorLoadInProgressError, NotCoordinatorError):
                 # The broker has just begun to look after the group.
                 time.sleep(1)
                 lags = topics.lags(client, consumed)

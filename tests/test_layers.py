@@ -12,7 +12,19 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: The imperative shell of the streams. Every other module of `streams` is core, new ones too.
 SHELL = {
-    *("app", "beats", "brokers", "delivery", "erasure_feed", "lease", "metrics", "standing", "tables", "transport"),
+    *(
+        "app",
+        "beats",
+        "brokers",
+        "delivery",
+        "erasure_feed",
+        "faust_app",
+        "lease",
+        "metrics",
+        "standing",
+        "tables",
+        "transport",
+    ),
     "watchdog",
 }
 
