@@ -37,6 +37,9 @@ class Delivery:
                 "queue.buffering.max.kbytes": 262_144,
                 "message.max.bytes": MAX_MESSAGE_BYTES,
                 "partitioner": "murmur2_random",
+                # A partition may be without a leader for a moment, as when a broker was paused; librdkafka may look for the
+                # new one only at its next refresh, which is five minutes away by default.
+                "topic.metadata.refresh.interval.ms": 10_000,
                 **options,
             },
             logger=logging.getLogger("librdkafka"),

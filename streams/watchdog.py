@@ -82,7 +82,7 @@ class Lag(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What one look found. `stuck` and `unready` are reasons, for a person; empty lists mean that all is well."""
+    """What one look found. `stuck` and `unready`, which has both, are reasons, for a person; none mean that all is well."""
 
     stuck: list[str]
     unready: list[str]
@@ -149,7 +149,7 @@ class Watchdog(Collector):
         report = self._report()
         lags = self._lags(now, report)
         stuck, unready = self._judged(now, report, lags)
-        self.verdict = Verdict(stuck, unready, report.phase, lags, max(0.0, now - self._answered_at))
+        self.verdict = Verdict(stuck, stuck + unready, report.phase, lags, max(0.0, now - self._answered_at))
         self._tell()
         if stuck:
             self._end(stuck)

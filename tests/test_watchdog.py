@@ -82,6 +82,8 @@ class Group:
         for created in client.create_topics([NewTopic(self.place[0], 1, 1)]).values():
             created.result()
         self.consumer = Consumer({"bootstrap.servers": broker, "group.id": name, "enable.auto.commit": False})
+        # A broker that has just started looks after no group yet.
+        self.consumer.committed([TopicPartition(*self.place)], timeout=30)
         self.now, self.steps = 0.0, 0
         self.phase, self.waiting = "running", None
         self.ended: list[str] = []
