@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
 import stat
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -18,6 +21,7 @@ from deploy import generations, topics
 from deploy.broker import Available, Missing, availability
 from deploy.local_services import require_clickhouse
 from deploy.processes import StartError
+from deploy.status import reached_at, url_of
 from schemas.configuration import SettingsError, hmac_secrets
 from schemas.definitions import DefinitionsError
 from schemas.definitions import load as load_definitions
@@ -53,9 +57,9 @@ def consumed_topics(settings: Settings) -> dict[str, list[str]]:
 
 
 def examine(settings: Settings, checks: Sequence[str] = ()) -> Iterator[Finding]:
-    """Run the named checks, by default all."""
+    """Run the named checks, by default all that are not about one process."""
     for name, check in CHECKS.items():
-        if not checks or name in checks:
+        if name in checks or (not checks and name != "ready"):
             yield from check(settings)
 
 
@@ -198,6 +202,34 @@ def _group(settings: Settings, role: str, group: str) -> Finding:
     )
 
 
+def check_ready(settings: Settings) -> Iterator[Finding]:
+    """What the process on this machine that listens on the metrics port says of itself."""
+    if not settings.metrics_port:
+        yield Finding(
+            "ready",
+            "wrong",
+            "no process shows itself",
+            "set FIRSTCALL_METRICS_PORT to the port of the one that is meant",
+        )
+        return
+    url = url_of(reached_at(settings.metrics_host), settings.metrics_port)
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=REACHED_WITHIN_MS / 1000) as answer:  # noqa: S310 - our own
+            said = json.load(answer)
+    except urllib.error.HTTPError as error:
+        said = json.load(error)
+    except OSError as error:
+        yield Finding(
+            "ready", "wrong", f"{url}: {error}", "look at the process' log; it has ended, hangs, or listens elsewhere"
+        )
+        return
+    behind = f"{said['lag_events']:,} messages behind on {said['partitions']} partitions"
+    for reason in said["reasons"]:
+        yield Finding("ready", "wrong", f"{reason}; {behind}", "deploy/RUNBOOK.md, FirstcallNotReady")
+    if said["ready"]:
+        yield Finding("ready", "ok", f"{url}: {behind}")
+
+
 def check_clickhouse(settings: Settings) -> Iterator[Finding]:
     """Whether ClickHouse answers and has the tables of this version."""
     address = Address.parse(settings.clickhouse_address)
@@ -261,5 +293,6 @@ CHECKS: Final[dict[str, Callable[[Settings], Iterator[Finding]]]] = {
     "worker": check_worker,
     "sink": check_sink,
     "lag": check_lag,
+    "ready": check_ready,
     "clickhouse": check_clickhouse,
 }

@@ -141,6 +141,19 @@ class Settings(BaseSettings):
     sink_batch_seconds: float = Field(0.5, gt=0, le=300, description="Seconds after which the sink writes what it has.")
     broker_port: int = Field(19092, ge=1, le=65535, description="Port of the local broker, on loopback.")
     clickhouse_port: int = Field(18123, ge=1, le=65535, description="Port of the embedded ClickHouse, on loopback.")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port of /metrics, /healthz and /readyz of a worker, sink or alerts; 0: none. Each process on a machine needs its own; "
+        "`firstcall up` gives them out itself, from this one on or else from 19464 on.",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        pattern=r"^[0-9A-Za-z.:-]+$",
+        description="Address that /metrics, /healthz and /readyz listen on. They name topics and lag and need no password: "
+        "let only your monitoring reach them.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least serious line to log."
     )

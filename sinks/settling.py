@@ -17,6 +17,7 @@ import structlog
 from clickhouse_connect.driver import Client
 
 from schemas.definitions import Definitions
+from sinks import metrics
 from sinks.connection import ANSWER_SECONDS, Address, ClickHouseError, connect, named_errors
 from sinks.definition_rows import recorded, write_definitions
 
@@ -91,8 +92,14 @@ class Settling:
         self._stop = stop
         self._thread = threading.Thread(target=self._run, name="settle", daemon=True)
 
+    @property
+    def thread(self) -> threading.Thread:
+        """Where it settles."""
+        return self._thread
+
     def start(self) -> None:
         """Begin."""
+        metrics.SETTLED.set_to_current_time()
         self._thread.start()
 
     def _run(self) -> None:
@@ -114,6 +121,8 @@ class Settling:
                 log.debug("not settled", error=str(error))
                 continue
             seconds = time.monotonic() - began
+            metrics.SETTLE_SECONDS.observe(seconds)
+            metrics.SETTLED.set_to_current_time()
             if settled.weeks:
                 log.info("settled", weeks=settled.weeks, seconds=round(seconds, 3))
             pause = min(max(SHORTEST_PAUSE_SECONDS, PAUSE_FACTOR * seconds), LONGEST_PAUSE_SECONDS)
