@@ -17,6 +17,8 @@ DAYS ?= 60
 ARGS ?=
 
 PYTEST_ARGS ?=
+# How many files of tests run side by side; each process has a Kafka and a ClickHouse of its own.
+PROCESSES ?= 2
 
 help:
 	@echo 'make demo [DEVELOPERS=$(DEVELOPERS)] [SEED=$(SEED)] [DAYS=$(DAYS)] [ARGS=--serve]   run everything here, end with the numbers'
@@ -54,7 +56,7 @@ types: install
 	$(BIN)/mypy
 
 test: install lint types
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=loadfile $(PYTEST_ARGS)
 
 # The page of all tables, views and queries, from what their SQL says of itself.
 docs: install
