@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from schemas.definitions import Selector
 from schemas.event import Event
 from streams.plan import compile_test
@@ -18,10 +20,13 @@ class Matcher:
 
     def __call__(self, event: Event) -> bool:
         """Whether the event is one that the selector means; nothing but events of type `event` is."""
+        return event.type == "event" and self.means(event.source, event.name, event.environment, event.properties)
+
+    def means(self, source: str, name: str, environment: str, properties: dict[str, Any]) -> bool:
+        """Whether the selector means an event of type `event` with these parts."""
         return (
-            event.type == "event"
-            and (self._source is None or event.source == self._source)
-            and (not self._names or event.name in self._names)
-            and (not self._environments or event.environment in self._environments)
-            and all(test(event.properties.get(name)) for name, test in self._tests)
+            (self._source is None or source == self._source)
+            and (not self._names or name in self._names)
+            and (not self._environments or environment in self._environments)
+            and all(test(properties.get(field)) for field, test in self._tests)
         )

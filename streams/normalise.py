@@ -20,8 +20,8 @@ from streams import clock, redaction
 from streams.erasure_marks import ErasureMarks
 from streams.formats import calls, is_batch, read
 from streams.key_hasher import KeyHasher
+from streams.matching import Matcher
 from streams.raw import Raw, kind_of
-from streams.usage import Usage
 from streams.user_agent import agent_of, with_library
 
 MAX_MESSAGE_BYTES: Final = 1_000_000
@@ -64,7 +64,7 @@ class Normaliser:
         self.redactor = redaction.Redactor(definitions.key_prefixes)
         self._future_ms = int(definitions.limits.future_hours * 3_600_000)
         self._agents: dict[str, bool] = {}
-        self._usage = Usage(definitions)
+        self._usage = Matcher(definitions.selectors[definitions.usage])
 
     def __call__(self, value: bytes | None, *, source: Source, recorded_at: int) -> list[Event | Rejected]:
         """The events of one message, or why it (or a part of a batch) is none.
@@ -158,7 +158,9 @@ class Normaliser:
             traits=traits,
             is_internal=self._knows_internal and self._is_internal(raw),
             is_bot=self._bot is not None and (self._is_bot(context, self._bot) or self._is_bot(properties, self._bot)),
-            is_use=bool(api_key) and raw.type == "event" and self._usage(source, raw.name, environment, properties),
+            is_use=bool(api_key)
+            and raw.type == "event"
+            and self._usage.means(source, raw.name, environment, properties),
         )
         if self._erased is not None and self._erased.cover(event):
             return Rejected(ERASED, "", "it belongs to a person or company that has been erased")
