@@ -14,6 +14,7 @@ from kafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
     GroupIdNotFoundError,
+    NotCoordinatorError,
     TopicAlreadyExistsError,
     for_code,
 )
@@ -204,6 +205,16 @@ def ends_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[TopicPartiti
     return {each: end[each].offset for each in partitions if end[each].offset > first[each].offset}
 
 
+def ranges_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[TopicPartition, tuple[int, int]]:
+    """The offset of the first record that topics still hold, and the one after the last, of each partition."""
+    partitions = _partitions(client, set(names) & set(client.list_topics()))
+    if not partitions:
+        return {}
+    first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+    end = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    return {each: (first[each].offset, end[each].offset) for each in partitions}
+
+
 def committed_by(client: KafkaAdminClient, group: str) -> dict[TopicPartition, int]:
     """The offsets up to which a group has acknowledged; none where it never has. Waits while the broker reads them itself."""
     end = monotonic() + LOADED_WITHIN_SECONDS
@@ -213,7 +224,7 @@ def committed_by(client: KafkaAdminClient, group: str) -> dict[TopicPartition, i
         except (GroupIdNotFoundError, CoordinatorNotAvailableError):
             # A group that has never been there has acknowledged nothing.
             return {}
-        except CoordinatorLoadInProgressError:
+        except (CoordinatorLoadInProgressError, NotCoordinatorError):
             if monotonic() > end:
                 raise
             sleep(0.2)

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from sinks import metrics
 from sinks.row_writer import RowWriter
 from streams.clock import text
 from streams.redaction import redacted
@@ -63,7 +64,9 @@ class Batch:
         written: dict[str, int] = {}
         for table, (rows, origins) in list(self._tables.items()):
             for place, detail in writer.write(table, rows):
+                metrics.REFUSED.labels(table).inc()
                 self.refuse(rows[place], origins[place], detail)
+            metrics.ROWS.labels(table).inc(len(rows))
             written[table] = len(rows)
             del self._tables[table]
         if self._refused:

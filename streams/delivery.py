@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from streams import metrics
 from streams.succession import Written
 from streams.topology import MAX_MESSAGE_BYTES
 
@@ -40,6 +41,9 @@ class Delivery:
                 "queue.buffering.max.kbytes": 262_144,
                 "message.max.bytes": MAX_MESSAGE_BYTES,
                 "partitioner": "murmur2_random",
+                # A partition may be without a leader for a moment, as when a broker was paused; librdkafka may look for the
+                # new one only at its next refresh, which is five minutes away by default.
+                "topic.metadata.refresh.interval.ms": 10_000,
                 **options,
             },
             logger=logging.getLogger("librdkafka"),
@@ -85,6 +89,7 @@ class Delivery:
             return
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         if topic is not None and partition is not None and offset is not None:
+            metrics.MESSAGES_SENT.labels(topic).inc()
             with self._hearing:
                 known = self._written.get((topic, partition), Written(offset, offset, 0))
                 self._written[topic, partition] = Written(

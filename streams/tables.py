@@ -15,7 +15,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import faust
 import rocksdict
@@ -44,6 +44,16 @@ _OPTIONS = {
     "max_write_buffer_number": 2,
     "bloom_filter_size": 10,
 }
+#: Properties of a database: its rows, then what makes up its size.
+_SIZES = ("estimate-num-keys", "total-sst-files-size", "cur-size-all-mem-tables")
+
+
+class Size(NamedTuple):
+    """How much a table holds, as RocksDB estimates it. `bytes`: of files and write buffers."""
+
+    rows: int
+    bytes: int
+
 
 log = structlog.get_logger("firstcall.streams")
 
@@ -102,6 +112,11 @@ class PartitionRows:
             batch.delete(_OVERWRITTEN + key)
         self._db.write(batch, self._options)
 
+    def size(self) -> Size:
+        """How much is in it."""
+        counted = [self._db.property_int_value(f"rocksdb.{name}") or 0 for name in _SIZES]
+        return Size(counted[0], sum(counted[1:]))
+
     def recover(self, batch: Batch) -> int:
         """Apply what the changelog has; how many records of it came too late, and were left out. Raises StateDamagedError."""
         changes = rocksdict.WriteBatch(raw_mode=True)
@@ -156,6 +171,11 @@ class RowStore(rocksdb.Store):
             except Exception as error:  # noqa: BLE001 - RocksDB's have no kinds; what is not on the disk is in the changelog
                 log.warning("state_not_flushed", path=str(self.partition_path(partition)), error=str(error))
         await super().stop()
+
+    def size(self) -> Size:
+        """How much is in the partitions that this worker has. Only for the thread that opens and closes them."""
+        sizes = [PartitionRows(db, self.partition_path(number)).size() for number, db in self._dbs.items()]
+        return Size(sum(size.rows for size in sizes), sum(size.bytes for size in sizes))
 
     def apply_changelog_batch(
         self, batch: Iterable[EventT[Any]], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
@@ -215,6 +235,10 @@ class RowTable(faust.Table):  # type: ignore[type-arg]
     def partition(self, number: int) -> PartitionRows:
         """The rows of one partition that this worker has."""
         return cast("RowStore", self.data).partition(number)
+
+    def size(self) -> Size:
+        """How much is in the partitions that this worker has."""
+        return cast("RowStore", self.data).size()
 
     def changelog(self, partition: int) -> TP:
         """Where the changes of a partition are written."""

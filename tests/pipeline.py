@@ -22,6 +22,7 @@ from schemas.definitions import Definitions
 from schemas.settings import Settings
 from streams.outbox import Message
 from streams.topology import INPUTS, ROWS
+from tests.conftest import free_port
 from tests.published import RowTopics
 from tests.reference import Record
 from tests.worlds import SECRETS, as_bytes
@@ -50,6 +51,7 @@ class Pipeline:
         }
         self.settings = Settings(**self._options)
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._ports: dict[str, int] = {}
         with topics.administration(self.settings) as client:
             self._create_inputs(client)
             topics.ensure_topics(client, self.settings)
@@ -61,18 +63,34 @@ class Pipeline:
             creation["configs"]["message.timestamp.after.max.ms"] = str(2**63 - 1)
         client.create_topics(creations, raise_errors=False)
 
-    def start(self, worker: str, environment: Mapping[str, str] | None = None) -> None:
+    def start(self, worker: str, module: str = "deploy.cli", environment: Mapping[str, str] | None = None) -> None:
         """Start a worker of that name; a name that was used before takes its state up again."""
         variables = {f"FIRSTCALL_{name.upper()}": str(value) for name, value in self._options.items()}
         variables["FIRSTCALL_DATA_DIR"] = str(self._directory / worker)
+        self._ports[worker] = free_port()
+        variables["FIRSTCALL_METRICS_PORT"] = str(self._ports[worker])
         with (self._directory / f"{worker}.log").open("ab") as log:
             self._workers[worker] = subprocess.Popen(
-                [sys.executable, "-m", "deploy.cli", "worker"],
+                [sys.executable, "-m", module, "worker"],
                 cwd=ROOT,
                 env={**os.environ, **variables, **(environment or {})},
                 stdout=log,
                 stderr=log,
             )
+
+    def url(self, worker: str) -> str:
+        """Where a worker shows its metrics and health."""
+        return f"http://127.0.0.1:{self._ports[worker]}"
+
+    def ended(self, worker: str, within_seconds: float) -> int:
+        """Wait until a worker ends by itself, and give its exit code."""
+        code = self._workers[worker].wait(within_seconds)
+        del self._workers[worker]
+        return code
+
+    def state(self, worker: str) -> Path:
+        """Where a worker keeps its tables."""
+        return self._directory / worker / "streams"
 
     def kill(self, worker: str, number: int = signal.SIGKILL) -> int:
         """Send a signal, SIGKILL unless told otherwise, and give the exit code."""

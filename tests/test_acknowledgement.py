@@ -37,7 +37,7 @@ def refused(pipeline: Pipeline, topic: str) -> Iterator[None]:
 def acknowledged(pipeline: Pipeline, *names: str) -> int:
     """How much of topics the workers have acknowledged."""
     with topics.administration(pipeline.settings) as client:
-        lags = topics.lags(client, {pipeline.settings.app_id: [pipeline.settings.topic(name) for name in names]})
+        lags = topics.lags(client, {pipeline.settings.streams_id: [pipeline.settings.topic(name) for name in names]})
     return sum(lag.committed for lag in lags)
 
 
@@ -50,7 +50,7 @@ def test_an_event_waits_for_all_that_derives_from_it(
         cases = [
             (own("alias-updates"), ("web-events", "api-events")),
             (own("identities"), ("alias-updates",)),
-            (f"{unique}-fold_aliases-changelog", ("alias-updates",)),
+            (f"{pipeline.settings.streams_id}-fold_aliases-changelog", ("alias-updates",)),
         ]
         size = len(simulated) // 20
         pipeline.feed(simulated[:size])

@@ -14,7 +14,7 @@ def write_late(settings: Settings, records: int) -> int:
     written = 0
     try:
         for topic in consumer.list_topics().topics.values():
-            if not (str(topic.topic).startswith(settings.app_id) and str(topic.topic).endswith("-changelog")):
+            if not (str(topic.topic).startswith(settings.streams_id) and str(topic.topic).endswith("-changelog")):
                 continue
             for number in topic.partitions:
                 place = TopicPartition(str(topic.topic), number, 0)

@@ -98,8 +98,8 @@ class Trial(Deployment):
         process.send_signal(number)
         return process.wait(60)
 
-    def start(self, worker: str, environment: Mapping[str, str] | None = None) -> None:
-        super().start(worker, {**(self._environment or {}), **(environment or {})})
+    def start(self, worker: str, module: str = "", environment: Mapping[str, str] | None = None) -> None:
+        super().start(worker, module, environment={**(self._environment or {}), **(environment or {})})
 
     def start_anew(self, *workers: str) -> None:
         """Kill workers, throw their local state away, and start them again."""
@@ -157,7 +157,7 @@ class Trial(Deployment):
             return None
         own = {
             group: sum(lag.committed for lag in lags if lag.group == group)
-            for group in (self.settings.app_id, f"{self.settings.app_id}-sink")
+            for group in (self.settings.streams_id, f"{self.settings.streams_id}-sink")
         }
         workers, sink = own.values()
         return workers, sink, sum(lag.records for lag in lags)

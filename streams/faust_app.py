@@ -1,0 +1,132 @@
+"""The Faust app itself: how it is configured, how it logs in, and what it tells of itself beside its agents."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+from functools import cache
+from typing import Final
+
+import faust
+import structlog
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.types.auth import CredentialsT
+from mode import Service
+from yarl import URL
+
+from schemas.kafka_options import KafkaOptions
+from schemas.settings import Settings
+from streams import metrics
+from streams.beats import Beats
+from streams.tables import RowTable
+from streams.transport import BatchConsumer, BatchTransport
+
+#: Batches that may wait in front of an agent before its partition is not fetched any more.
+BATCHES_BUFFERED: Final = 4
+#: For so long a worker that fails, or is told to end, may take to do it in order.
+ENDED_WITHIN_SECONDS: Final = 9.0
+#: The event loop turns at least so often, if nothing on it hangs.
+LOOP_TURNS_WITHIN_SECONDS: Final = 45.0
+TURN_SECONDS: Final = 1.0
+LOOP: Final = "the event loop"
+
+log = structlog.get_logger("firstcall.streams")
+
+
+class StreamsApp(faust.App):
+    """A Faust app that consumes in batches, and shows that its event loop turns."""
+
+    beats: Beats
+    #: Its consumer, once there is one.
+    reader: BatchConsumer | None = None
+
+    @Service.task
+    async def _turn(self) -> None:
+        # From the start on, unlike Faust's timers, which wait for the tables.
+        self.beats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
+        while not self.should_stop:
+            self.beats.beat(LOOP)
+            await self.sleep(TURN_SECONDS)
+
+    def on_rebalance_start(self) -> None:
+        """Count it."""
+        metrics.REBALANCES.inc()
+        super().on_rebalance_start()
+
+    async def crash(self, reason: BaseException) -> None:
+        """Stop because of an error."""
+        _end_in_time(1)
+        await super().crash(reason)
+
+    def _new_transport(self) -> BatchTransport:
+        return BatchTransport(self.conf.broker_consumer, self)
+
+
+class Process(faust.Worker):
+    """Faust's process around the app, whose end cannot be held up."""
+
+    def stop_and_shutdown(self) -> None:
+        """End in order."""
+        _end_in_time(1)
+        super().stop_and_shutdown()
+
+
+@cache
+def _end_in_time(code: int) -> None:
+    """Let the process end at once if it does not in time.
+
+    Faust's parts and their clients may wait for each other for ever in the end, and a worker that neither works nor ends is
+    replaced by no one. What it has not acknowledged is done again.
+    """
+
+    def end() -> None:
+        log.critical("worker_ends_at_once", because="it did not end in order", seconds=ENDED_WITHIN_SECONDS)
+        os._exit(code)
+
+    timer = threading.Timer(ENDED_WITHIN_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+
+
+def make_app(settings: Settings) -> StreamsApp:
+    """The app of a worker, without agents and tables."""
+    BatchConsumer.batch_size = settings.batch_size
+    return StreamsApp(
+        settings.streams_id,
+        broker=[URL(f"kafka://{server}") for server in settings.brokers.split(",")],
+        broker_credentials=_credentials(settings.kafka_options),
+        store="rocksdb://",
+        datadir=str(settings.streams_dir),
+        autodiscover=False,
+        web_enabled=False,
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication_factor,
+        topic_disable_leader=True,
+        stream_buffer_maxsize=BATCHES_BUFFERED,
+        stream_wait_empty=True,
+        broker_commit_interval=1.0,
+        broker_session_timeout=settings.session_seconds,
+        broker_heartbeat_interval=settings.session_seconds / 4,
+        consumer_max_fetch_size=4 * 1024**2,
+        consumer_auto_offset_reset="earliest",
+        table_standby_replicas=0,
+        Table=RowTable,
+    )
+
+
+def _credentials(options: KafkaOptions) -> CredentialsT | None:
+    """The same authentication in Faust's terms; None for a plain connection."""
+    context = None
+    if options.security_protocol in ("SSL", "SASL_SSL"):
+        context = ssl.create_default_context(cafile=options.ssl_ca_file)
+        if options.ssl_cert_file is not None:
+            context.load_cert_chain(options.ssl_cert_file, options.ssl_key_file)
+    if options.sasl_password is not None:
+        return SASLCredentials(
+            username=options.sasl_username,
+            password=options.sasl_password.get_secret_value(),
+            mechanism=options.sasl_mechanism,
+            ssl_context=context,
+        )
+    return SSLCredentials(context) if context is not None else None
