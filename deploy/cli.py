@@ -12,6 +12,7 @@ import typer
 
 from deploy import data_commands
 from deploy.alerts.command import alerts
+from deploy.dead_letters.command import dead_letters
 from deploy.erasure.command import erase
 from deploy.terminal import definitions_or_exit, fail, failures_told, out, settings_or_exit
 
@@ -216,6 +217,7 @@ for command in (
     erase,
 ):
     app.command()(command)
+app.add_typer(dead_letters)
 
 if __name__ == "__main__":
     main()

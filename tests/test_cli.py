@@ -13,7 +13,12 @@ from deploy.cli import app
 from deploy.queries import named_queries
 from schemas.definitions import shipped
 
-COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
+COMMANDS = sorted(
+    [
+        *(command.name or command.callback.__name__ for command in app.registered_commands if command.callback),
+        *(str(group.typer_instance.info.name) for group in app.registered_groups if group.typer_instance),
+    ]
+)
 
 
 def firstcall(*arguments: str, stdin: str | None = None) -> Result:
@@ -34,6 +39,7 @@ def test_all_commands_are_there():
             "audit",
             "broker",
             "clickhouse",
+            "dead-letters",
             "demo",
             "doctor",
             "erase",
