@@ -10,6 +10,7 @@ import logging
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -80,6 +81,8 @@ class Delivery:
         self._stop = stop
         self._scribe = Scribe(writer, stop)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write-rows")
+        #: Read, and not collected: a message of a few kilobytes may hold rows of a hundred megabytes.
+        self._read: deque[Message] = deque()
         #: Of the messages collected for the next batch.
         self._positions: Positions = {}
         self._flight: _Flight | None = None
@@ -110,13 +113,14 @@ class Delivery:
 
     def _gather(self) -> None:
         """Collect messages until the batch is full, or old enough; nothing if none comes for a while."""
+        self._collect()
         if not self._positions:
             self._take(self._consumer.consume(1, IDLE_SECONDS))
         end = time.monotonic() + self._limits.seconds
         while self._positions and not self._stop.is_set():
-            room = self._limits.rows - self._sink.waiting_rows
-            if room <= 0 or self._sink.waiting_bytes >= self._limits.bytes:
+            if not self._has_room():
                 return
+            room = self._limits.rows - self._sink.waiting_rows
             left = end - time.monotonic()
             if left <= 0:
                 if self._flight is None or self._flight.done.done():
@@ -125,10 +129,16 @@ class Delivery:
             self._take(self._consumer.consume(min(room, CHUNK_MESSAGES), min(left, IDLE_SECONDS)))
 
     def _take(self, messages: list[Message]) -> None:
-        if messages and not self._hear_of_erasures():
+        self._read.extend(messages)
+        self._collect()
+
+    def _collect(self) -> None:
+        """Collect what was read, as far as the batch has room."""
+        if self._read and not self._hear_of_erasures():
             return
         add, positions = self._sink.add, self._positions
-        for message in messages:
+        while self._read and self._has_room():
+            message = self._read.popleft()
             error = message.error()
             if error is not None:
                 _report(error)
@@ -139,6 +149,9 @@ class Delivery:
             offset: Any = message.offset()
             add(topic, message.value(), message.timestamp()[1], partition, offset)
             positions[topic, partition] = offset + 1
+
+    def _has_room(self) -> bool:
+        return self._sink.waiting_rows < self._limits.rows and self._sink.waiting_bytes < self._limits.bytes
 
     def _hear_of_erasures(self) -> bool:
         """Wait until it is known who was erased. False if `stop` was set before."""
@@ -201,6 +214,8 @@ class Delivery:
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Leave partitions to their next owner, who reads again what is not committed. Their rows here are written too."""
         log.info("partitions revoked", partitions=_shown(partitions))
+        gone = {(partition.topic, partition.partition) for partition in partitions}
+        self._read = deque(message for message in self._read if (message.topic(), message.partition()) not in gone)
         for partition in partitions:
             place = (partition.topic, partition.partition)
             for positions in (self._positions, self._flight.positions if self._flight else {}, self._uncommitted):

@@ -14,7 +14,9 @@ CREATE TABLE IF NOT EXISTS identity_rows /* ON CLUSTER */
     company_from DateTime64(3, 'UTC') COMMENT 'From when on the company holds; the first one holds for the whole history',
     first_hash String CODEC(ZSTD(1)) COMMENT 'Of an api_key hashed with a newer secret: its hash under the oldest one, which is the token. Else empty',
     version UInt64 COMMENT 'Grows with each change of the alias',
-    is_deleted UInt8 COMMENT '1: the alias leads nowhere any more'
+    is_deleted UInt8 COMMENT '1: the alias leads nowhere any more',
+    -- What else is written to the topic by mistake is refused.
+    CONSTRAINT is_a_row CHECK alias_kind != '' AND alias != ''
 )
 ENGINE = /* Replicated */ReplacingMergeTree(version, is_deleted)
 ORDER BY (alias_kind, alias)

@@ -10,7 +10,9 @@ CREATE TABLE IF NOT EXISTS rolling_rows /* ON CLUSTER */
     window_hours UInt16 COMMENT 'Length of the trailing window',
     hour DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'End of the window from which on the change holds',
     delta Int64 COMMENT 'Subjects that the window counts from this hour on, less those it counts no more',
-    version UInt64 COMMENT 'Grows with each change of the row'
+    version UInt64 COMMENT 'Grows with each change of the row',
+    -- What else is written to the topic by mistake is refused.
+    CONSTRAINT is_a_row CHECK scope != '' AND metric != '' AND level != '' AND window_hours > 0
 )
 ENGINE = /* Replicated */ReplacingMergeTree(version)
 ORDER BY (metric, level, window_hours, hour, scope)
