@@ -32,7 +32,12 @@ SETTLED_WITHIN_SECONDS = 60.0
 
 
 class Pipeline:
-    """One deployment of the streams: its own topics and group on a shared broker, its own workers."""
+    """One deployment of the streams: its own topics and group on a shared broker, its own workers.
+
+    `program`: what Python runs as `firstcall`.
+    """
+
+    program: tuple[str, ...] = ("-m", "deploy.cli")
 
     def __init__(self, broker: str, name: str, directory: Path, definitions: Definitions, partitions: int) -> None:
         config = directory / "definitions.yaml"
@@ -66,7 +71,7 @@ class Pipeline:
         variables["FIRSTCALL_DATA_DIR"] = str(self._directory / worker)
         with (self._directory / f"{worker}.log").open("ab") as log:
             self._workers[worker] = subprocess.Popen(
-                [sys.executable, "-m", "deploy.cli", "worker"],
+                [sys.executable, *self.program, "worker"],
                 cwd=ROOT,
                 env={**os.environ, **variables},
                 stdout=log,
