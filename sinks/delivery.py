@@ -97,7 +97,8 @@ class Delivery:
         try:
             while not self._stop.is_set():
                 self._gather()
-                if self._positions:
+                # Rows whose partitions went to others are written too, or a full batch of them would never have room again.
+                if self._positions or self._sink.waiting_rows:
                     self._await_flight()
                     self._launch()
                 elif self._flight is not None and self._flight.done.done():
@@ -167,7 +168,7 @@ class Delivery:
 
     def _launch(self) -> None:
         """Let what is collected be written. Not while the batch before it is not written: its offsets come first."""
-        if self._flight is None and self._positions:
+        if self._flight is None and (self._positions or self._sink.waiting_rows):
             self._flight = _Flight(self._thread.submit(self._scribe.write, self._sink.take()), self._positions)
             self._positions = {}
 

@@ -56,26 +56,19 @@ class Originals:
     def at(self, topic: str, partition: int, offsets: Sequence[int]) -> Iterator[tuple[int, Original | None]]:
         """The messages at offsets of a partition, ascending; None for those that are not there any more."""
         begin, end = self._ends(topic, partition)
-        ahead: Message | None = None
-        position = -1
+        read: Message | None = None
         for offset in offsets:
             if not begin <= offset < end:
                 yield offset, None
                 continue
-            if not position <= offset <= position + NEAR:
-                self._consumer.assign([TopicPartition(topic, partition, offset)])
-                ahead = None
-            while ahead is None or _offset(ahead) < offset:
-                ahead = self._next()
-                if ahead is None:
-                    break
-            if ahead is None:
+            if read is None or not _offset(read) <= offset <= _offset(read) + NEAR:
+                read = self._from(topic, partition, offset)
+            while read is not None and _offset(read) < offset:
+                read = self._next(topic, partition)
+            if read is None:
                 # Nothing but holes up to the end.
-                end, position = offset, -1
-                yield offset, None
-                continue
-            position = _offset(ahead)
-            yield offset, _original(ahead) if position == offset else None
+                end = offset
+            yield offset, _original(read) if read is not None and _offset(read) == offset else None
 
     def latest(self, topic: str, partition: int, offsets: Sequence[int]) -> Iterator[tuple[int, Original | None]]:
         """The same of a compacted topic; None also where a later message has the same key: it has taken the place.
@@ -83,17 +76,16 @@ class Originals:
         Reads the partition from the first of the offsets to its end.
         """
         wanted, (_, end) = set(offsets), self._ends(topic, partition)
-        found: dict[bytes | None, Original] = {}
-        if wanted and min(wanted) < end:
-            self._consumer.assign([TopicPartition(topic, partition, min(wanted))])
-            while (message := self._next()) is not None:
-                offset, key = _offset(message), _bytes(message.key())
-                if offset in wanted:
-                    found[key] = _original(message)
-                elif key is not None:
-                    found.pop(key, None)
-                if offset + 1 >= end:
-                    break
+        found: dict[bytes | int, Original] = {}
+        message = self._from(topic, partition, min(wanted)) if wanted and min(wanted) < end else None
+        while message is not None:
+            offset, key = _offset(message), _bytes(message.key())
+            # What has no key takes no one's place.
+            name = offset if key is None else key
+            found.pop(name, None)
+            if offset in wanted:
+                found[name] = _original(message)
+            message = self._next(topic, partition) if offset + 1 < end else None
         by_offset = {original.place.offset: original for original in found.values()}
         for offset in offsets:
             yield offset, by_offset.get(offset)
@@ -105,9 +97,17 @@ class Originals:
         begin, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), ANSWER_SECONDS)
         return begin, end
 
-    def _next(self) -> Message | None:
+    def _from(self, topic: str, partition: int, offset: int) -> Message | None:
+        """The message at the offset, else the first one after it; None at the partition's end."""
+        self._consumer.assign([TopicPartition(topic, partition, offset)])
+        return self._next(topic, partition)
+
+    def _next(self, topic: str, partition: int) -> Message | None:
         """The next message of the assigned partition; None at its end."""
         message = self._consumer.poll(ANSWER_SECONDS)
+        while message is not None and (message.topic(), message.partition()) != (topic, partition):
+            # Of the partition before, which had ended just then.
+            message = self._consumer.poll(ANSWER_SECONDS)
         error = KafkaError(KafkaError.REQUEST_TIMED_OUT) if message is None else message.error()
         if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
             return None
