@@ -23,7 +23,7 @@ from streams.normalise import Normaliser
 from streams.plan import Plan
 from streams.rows import MemoryStore
 from streams.stages import UnknownUpdateError
-from streams.updates import AliasUpdate, CompanyUpdate, DeveloperUpdate, Pointer, encode
+from streams.updates import AliasUpdate, CompanyUpdate, DeveloperUpdate, Pointer, Update, encode
 from tests.conftest import NOW_MS
 from tests.published import RowTopics
 from tests.reference import compute, differences
@@ -174,7 +174,7 @@ def outcomes_are_values(message: bytes) -> None:
         assert len(letters) == min(refused, LETTERS_OF_A_MESSAGE) + (refused > LETTERS_OF_A_MESSAGE)
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(st.sampled_from(SOUND_MESSAGES).flatmap(mutations))
 def test_a_mutated_message_is_an_event_or_is_refused(message):
     outcomes_are_values(message)
@@ -211,7 +211,7 @@ TOKENS = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.lists(TOKENS | NUMBERS, max_size=30).map("".join))
 @example('{"user_id":' + "9" * 400 + "}")
 @example('{"name":"x","user_id":1e5}')
@@ -257,9 +257,12 @@ def foreign(outcome: stages.Outcome) -> list[dict[str, Any]]:
     ],
 )
 def test_what_is_no_update_is_a_dead_letter_and_stops_nothing(topic, value):
-    sound = {topology.ALIAS_UPDATES: AliasUpdate("anonymous_id", "a1", users=[(MONDAY, "u1")]),
-             topology.DEVELOPER_UPDATES: DeveloperUpdate("u1", companies=[(MONDAY, "c1")]),
-             topology.COMPANY_UPDATES: CompanyUpdate("c1"), topology.MERGES: Pointer("u0", MONDAY, "u1")}  # fmt: skip
+    sound: dict[str, Update] = {
+        topology.ALIAS_UPDATES: AliasUpdate("anonymous_id", "a1", users=[(MONDAY, "u1")]),
+        topology.DEVELOPER_UPDATES: DeveloperUpdate("u1", companies=[(MONDAY, "c1")]),
+        topology.COMPANY_UPDATES: CompanyUpdate("c1"),
+        topology.MERGES: Pointer("u0", MONDAY, "u1"),
+    }
     update = encode(sound[topic])
     outcome = fold(topic, value, update, value)
     assert len(outcome.changes) == len(fold(topic, update).changes)
@@ -275,7 +278,7 @@ def test_an_update_of_another_version_stops_the_worker_and_says_where(topic):
         fold(topic, None, msgspec.msgpack.encode(["api_key", {"of": "tomorrow"}, 3]))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.sampled_from(list(UPDATES)), st.binary(max_size=40) | st.sampled_from(SOUND_MESSAGES))
 def test_any_bytes_on_an_internal_topic_are_a_dead_letter_or_stop_clearly(topic, value):
     try:
