@@ -1,7 +1,7 @@
 # make demo    everything, from nothing to numbers, on this machine
 # make test    everything the tests need, and the tests
 .DEFAULT_GOAL := help
-.PHONY: help install lint format types test laws worlds prove long alerts-score bench bench-queries demo lock clean
+.PHONY: help install lint format types test docs laws worlds prove views long alerts-score bench bench-queries demo lock clean
 .DELETE_ON_ERROR:
 
 # The first interpreter that Firstcall runs on, unless one is named: make PYTHON=python3.12 test
@@ -17,6 +17,8 @@ DAYS ?= 60
 ARGS ?=
 
 PYTEST_ARGS ?=
+# How many files of tests run side by side; each process has a Kafka and a ClickHouse of its own.
+PROCESSES ?= 2
 
 help:
 	@echo 'make demo [DEVELOPERS=$(DEVELOPERS)] [SEED=$(SEED)] [DAYS=$(DAYS)] [ARGS=--serve]   run everything here, end with the numbers'
@@ -24,6 +26,8 @@ help:
 	@echo 'make laws [WORLDS=10000] [SEED=$(SEED)]   the law: so many random worlds through the core, also through crashes and erasures'
 	@echo 'make worlds [WORLDS=50] [SEED=$(SEED)]    the same worlds through the pipeline on Kafka, workers being killed'
 	@echo 'make prove [EVENTS=$(EVENTS)]       the long proof: a large population through killed workers equals the reference'
+	@echo 'make views [DEVELOPERS=50000]   every number of every view equals the reference'
+	@echo 'make docs                  write schemas/TABLES.md anew from the SQL'
 	@echo 'make long                  every long proof: worlds, the population, retroactivity and bounds of state in full'
 	@echo 'make bench [EVENTS=$(EVENTS)]       events a second, and CPU, of the whole job'
 	@echo 'make bench-queries [ROWS=50000000]   what dashboards ask, on so many rows'
@@ -52,7 +56,11 @@ types: install
 	$(BIN)/mypy
 
 test: install lint types
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=loadfile $(PYTEST_ARGS)
+
+# The page of all tables, views and queries, from what their SQL says of itself.
+docs: install
+	$(BIN)/python -m schemas.tables_page
 
 # The law on random worlds. The seed names them: the same ones come again.
 laws: WORLDS ?= 10000
@@ -68,6 +76,11 @@ worlds: install
 EVENTS ?= 1000000
 prove: install
 	FIRSTCALL_TEST_EVENTS=$(EVENTS) $(BIN)/python -m pytest -m long tests/test_proof.py
+
+# The read side: every number of every view of 90 days of so many developers equals the reference.
+views: DEVELOPERS := 50000
+views: install
+	FIRSTCALL_TEST_DEVELOPERS=$(DEVELOPERS) $(BIN)/python -m pytest -m long --timeout=0 tests/test_views_proof.py
 
 # Every long proof there is, one after the other.
 long: install

@@ -12,8 +12,11 @@ import typer
 
 from deploy import data_commands
 from deploy.alerts.command import alerts
+from deploy.config_command import config
 from deploy.dead_letters.command import dead_letters
 from deploy.erasure.command import erase
+from deploy.query_command import query
+from deploy.replay_command import replay
 from deploy.terminal import definitions_or_exit, fail, failures_told, out, settings_or_exit
 
 app = typer.Typer(
@@ -54,6 +57,7 @@ def up(workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker
         stack.start_clickhouse()
         stack.create_tables()
         stack.create_topics()
+        stack.show_metrics()
         stack.start_streams(workers)
         stack.start_alerts()
         out.print(
@@ -68,7 +72,7 @@ def worker() -> None:
 
     Example: `FIRSTCALL_KAFKA=kafka-1:9092 firstcall worker`
     """
-    from deploy import logs, topics
+    from deploy import logs, status, topics
     from streams.app import run_worker
 
     settings = settings_or_exit()
@@ -79,7 +83,7 @@ def worker() -> None:
         wrong = topics.wrong_topics(settings)
         if wrong:
             fail("\n".join(wrong))
-        run_worker(settings)
+        run_worker(settings, lambda watchdog: status.show(settings, "worker", watchdog))
 
 
 @app.command()
@@ -88,10 +92,11 @@ def sink() -> None:
 
     Example: `FIRSTCALL_KAFKA=kafka-1:9092 FIRSTCALL_CLICKHOUSE=http://user:password@clickhouse:8123/firstcall firstcall sink`
     """
-    from deploy import logs
+    from deploy import logs, status
+    from deploy.generations import refuse_others
     from deploy.local_services import require_broker, require_clickhouse
     from schemas.configuration import hmac_secrets
-    from sinks.delivery import run_sink
+    from sinks.process import run_sink
     from streams.erasure_marks import ErasureMarks
     from streams.normalise import Normaliser
 
@@ -101,19 +106,20 @@ def sink() -> None:
     with failures_told():
         require_broker(settings)
         require_clickhouse(settings)
+        refuse_others(settings, definitions)
         secrets = hmac_secrets(settings)
         erasures = ErasureMarks([*settings.retired, *secrets])
         run_sink(
             bootstrap_servers=settings.brokers,
             clickhouse_url=settings.clickhouse_address,
             normaliser=Normaliser(definitions, secrets, erasures),
-            definitions=definitions,
             erasures=erasures,
-            app_id=settings.app_id,
+            app_id=settings.streams_id,
             topic_name=settings.topic,
             kafka_options=settings.kafka_options.for_librdkafka(),
             batch_rows=settings.sink_batch_rows,
             batch_seconds=settings.sink_batch_seconds,
+            show=lambda watchdog: status.show(settings, "sink", watchdog),
         )
 
 
@@ -209,14 +215,15 @@ def version() -> None:
 
 for command in (
     data_commands.generate,
-    data_commands.replay,
-    data_commands.query,
+    replay,
+    query,
     data_commands.audit,
     data_commands.demo,
     alerts,
     erase,
 ):
     app.command()(command)
+app.add_typer(config)
 app.add_typer(dead_letters)
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ SUMMARY: Final[tuple[tuple[str, dict[str, str], str], ...]] = (
     ("activation", {}, "Activation"),
     ("active", {}, "Weekly active (production use)"),
     ("ttfc", {}, "Time to first call"),
-    ("concentration", {}, "Concentration of production calls, last 28 days"),
+    ("concentration", {"window_hours": "672"}, "Concentration of production calls, last 28 days"),
     ("dead-letters", {}, "Refused messages"),
 )
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
 import stat
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from kafka.errors import KafkaError
 
-from deploy import topics
+from deploy import generations, topics
 from deploy.broker import Available, Missing, availability
 from deploy.local_services import require_clickhouse
 from deploy.processes import StartError
+from deploy.status import reached_at, url_of
 from schemas.configuration import SettingsError, hmac_secrets
 from schemas.definitions import DefinitionsError
 from schemas.definitions import load as load_definitions
@@ -49,13 +53,13 @@ def consumed_topics(settings: Settings) -> dict[str, list[str]]:
     inputs = [settings.topic(topic.name) for topic in topology.INPUTS]
     updates = [settings.topic(topic.name) for topic in topology.UPDATES]
     rows = [settings.topic(topic.name) for topic in topology.ROWS]
-    return {settings.app_id: inputs + updates, f"{settings.app_id}-sink": inputs + rows}
+    return {settings.streams_id: inputs + updates, f"{settings.streams_id}-sink": inputs + rows}
 
 
 def examine(settings: Settings, checks: Sequence[str] = ()) -> Iterator[Finding]:
-    """Run the named checks, by default all."""
+    """Run the named checks, by default all that are not about one process."""
     for name, check in CHECKS.items():
-        if not checks or name in checks:
+        if name in checks or (not checks and name != "ready"):
             yield from check(settings)
 
 
@@ -177,12 +181,12 @@ def check_lag(settings: Settings) -> Iterator[Finding]:
 
 def check_worker(settings: Settings) -> Iterator[Finding]:
     """Whether any worker is a member of the consumer group, and the group is not looking for its members."""
-    yield _group(settings, "worker", settings.app_id)
+    yield _group(settings, "worker", settings.streams_id)
 
 
 def check_sink(settings: Settings) -> Iterator[Finding]:
     """Whether any sink is a member of its consumer group."""
-    yield _group(settings, "sink", f"{settings.app_id}-sink")
+    yield _group(settings, "sink", f"{settings.streams_id}-sink")
 
 
 def _group(settings: Settings, role: str, group: str) -> Finding:
@@ -196,6 +200,34 @@ def _group(settings: Settings, role: str, group: str) -> Finding:
     return Finding(
         role, "wrong", f"none in group {group}", f"start one with `firstcall {role}`, or all with `firstcall up`"
     )
+
+
+def check_ready(settings: Settings) -> Iterator[Finding]:
+    """What the process on this machine that listens on the metrics port says of itself."""
+    if not settings.metrics_port:
+        yield Finding(
+            "ready",
+            "wrong",
+            "no process shows itself",
+            "set FIRSTCALL_METRICS_PORT to the port of the one that is meant",
+        )
+        return
+    url = url_of(reached_at(settings.metrics_host), settings.metrics_port)
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=REACHED_WITHIN_MS / 1000) as answer:  # noqa: S310 - our own
+            said = json.load(answer)
+    except urllib.error.HTTPError as error:
+        said = json.load(error)
+    except OSError as error:
+        yield Finding(
+            "ready", "wrong", f"{url}: {error}", "look at the process' log; it has ended, hangs, or listens elsewhere"
+        )
+        return
+    behind = f"{said['lag_events']:,} messages behind on {said['partitions']} partitions"
+    for reason in said["reasons"]:
+        yield Finding("ready", "wrong", f"{reason}; {behind}", "deploy/RUNBOOK.md, FirstcallNotReady")
+    if said["ready"]:
+        yield Finding("ready", "ok", f"{url}: {behind}")
 
 
 def check_clickhouse(settings: Settings) -> Iterator[Finding]:
@@ -226,6 +258,25 @@ def check_clickhouse(settings: Settings) -> Iterator[Finding]:
         yield Finding("tables", "wrong", f"{len(pending)} migrations have not run", "firstcall migrate")
     else:
         yield Finding("tables", "ok", "all migrations have run")
+        yield from _check_generation(settings)
+
+
+def _check_generation(settings: Settings) -> Iterator[Finding]:
+    """Whether what runs here is what dashboards read, under the definitions that its tables were made under."""
+    try:
+        shown = generations.live(settings)
+        generations.refuse_others(settings, load_definitions(settings.config))
+    except (StartError, ClickHouseError) as error:
+        yield Finding("generation", "wrong", str(error))
+    except DefinitionsError:
+        # Told where the configuration is looked at.
+        return
+    else:
+        if shown < settings.generation:
+            detail = f"generation {settings.generation} is configured, and dashboards read generation {shown}"
+            yield Finding(
+                "generation", "note", detail, "`firstcall replay --from-start --elsewhere` waits for it and shows it"
+            )
 
 
 def _start_kafka(settings: Settings) -> str:
@@ -242,5 +293,6 @@ CHECKS: Final[dict[str, Callable[[Settings], Iterator[Finding]]]] = {
     "worker": check_worker,
     "sink": check_sink,
     "lag": check_lag,
+    "ready": check_ready,
     "clickhouse": check_clickhouse,
 }

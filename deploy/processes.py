@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO, cast
 
 from deploy.tether import end_tethered, start_tethered
 
@@ -35,39 +36,79 @@ class Ended:
     last_lines: str
 
 
+class Child:
+    """One of the processes. `url`: where it shows its health, None if nowhere."""
+
+    def __init__(
+        self, name: str, arguments: tuple[str, ...], environment: Mapping[str, str], log: Path, url: str | None
+    ) -> None:
+        self.name, self.log, self.url = name, log, url
+        self._arguments, self._environment = arguments, dict(environment)
+        self.process = self._run("wb")
+
+    def start_again(self) -> None:
+        """Run the same command anew; it goes on in the same log."""
+        self.process = self._run("ab")
+
+    def ended(self, code: int) -> Ended:
+        """How it ended, with the end of its log."""
+        lines = self.log.read_text("utf-8", "replace").splitlines()[-LOG_LINES_SHOWN:]
+        return Ended(self.name, code, self.log, "\n".join(lines))
+
+    def _run(self, mode: str) -> subprocess.Popen[bytes]:
+        with self.log.open(mode) as output:
+            command = [sys.executable, "-m", "deploy.cli", *self._arguments]
+            return start_tethered(command, cast("BinaryIO", output), self._environment)
+
+
 class Children:
     """Commands of Firstcall run as processes of their own, each with a log file. They never outlive this one."""
 
     def __init__(self, log_dir: Path, environment: Mapping[str, str]) -> None:
         self._log_dir = log_dir
         self._environment = dict(environment)
-        self._running: list[tuple[str, subprocess.Popen[bytes], Path]] = []
+        self._running: list[Child] = []
 
-    def start(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        """Start `firstcall ARGUMENTS`; what it prints goes to the log file of that name."""
+    def start(
+        self, name: str, *arguments: str, environment: Mapping[str, str] | None = None, url: str | None = None
+    ) -> None:
+        """Start `firstcall ARGUMENTS`; what it prints goes to the log file of that name.
+
+        `url`: where it will show its health, if anywhere.
+        """
         self._log_dir.mkdir(parents=True, exist_ok=True)
-        log = self._log_dir / f"{name}.log"
-        with log.open("wb") as output:
-            command = [sys.executable, "-m", "deploy.cli", *arguments]
-            process = start_tethered(command, output, {**os.environ, **self._environment, **(environment or {})})
-        self._running.append((name, process, log))
+        variables = {**os.environ, **self._environment, **(environment or {})}
+        self._running.append(Child(name, arguments, variables, self._log_dir / f"{name}.log", url))
+
+    @property
+    def running(self) -> tuple[Child, ...]:
+        """All that were started, in order; they may have ended."""
+        return tuple(self._running)
+
+    def start_again(self, child: Child) -> None:
+        """Start one that has ended."""
+        assert child.process.poll() is not None, f"{child.name} has ended"
+        child.start_again()
+
+    def end(self, child: Child) -> None:
+        """End one: asked to, and killed if it does not."""
+        end_tethered(child.process)
 
     def ended(self) -> Ended | None:
         """The first child that has ended, if any."""
-        for name, process, log in self._running:
-            code = process.poll()
+        for child in self._running:
+            code = child.process.poll()
             if code is not None:
-                lines = log.read_text("utf-8", "replace").splitlines()[-LOG_LINES_SHOWN:]
-                return Ended(name, code, log, "\n".join(lines))
+                return child.ended(code)
         return None
 
     def stop(self) -> None:
         """End all children, at the same time. Repeating it changes nothing."""
-        for _, process, _ in self._running:
-            assert process.stdin is not None, "a tethered process has one"
-            process.stdin.close()
+        for child in self._running:
+            assert child.process.stdin is not None, "a tethered process has one"
+            child.process.stdin.close()
         while self._running:
-            end_tethered(self._running[-1][1])
+            end_tethered(self._running[-1].process)
             self._running.pop()
 
 

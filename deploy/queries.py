@@ -1,7 +1,9 @@
 """The named queries of `schemas/sql/queries`: found, given their parameters, run and shown.
 
-A query's file opens with comments: first what it tells, then a line for each parameter, `-- name = default: meaning`. Parameters
-are ClickHouse's own, `{name:Type}`, and are sent beside the text, never put into it.
+A query's file opens with comments: first what it tells, then a line for each parameter, `-- name = default: meaning`, and what else
+there is to say: `-- topic: accounts` (where it is listed), `-- chart: line day calls` (what is drawn: kind, the column of the labels,
+those of the numbers), `-- needs: company or developer` (of which parameters one must be given). Parameters are ClickHouse's own,
+`{name:Type}`, and are sent beside the text, never put into it.
 """
 
 from __future__ import annotations
@@ -12,18 +14,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from clickhouse_connect.driver.client import Client
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deploy.charts import Chart
 from schemas.definitions import Definitions
 
-Format = Literal["table", "csv", "json"]
+#: Of a query that names none.
+OTHER_TOPIC: Final = "other"
 
 _PARAMETER = re.compile(r"^-- (\w+) = (.*?): (.+)$")
+_REMARK = re.compile(r"^-- (topic|chart|needs): (.+)$")
 _CLICKHOUSE_FORMATS = {"csv": "CSVWithNames", "json": "JSONEachRow"}
 
 
@@ -38,17 +43,20 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Query:
-    """A named query: what it tells, its SQL, its parameters."""
+    """A named query: what it tells, its SQL, its parameters. `needs`: of which of these at least one must be given."""
 
     name: str
     title: str
     sql: str
     parameters: tuple[Parameter, ...]
+    topic: str = OTHER_TOPIC
+    chart: Chart | None = None
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """A query or parameter that does not exist, and what was probably meant."""
+    """A query or parameter that does not exist or is missing, and what was probably meant."""
 
     message: str
 
@@ -67,22 +75,33 @@ def named_queries() -> dict[str, Query]:
     for file in sorted(files("schemas").joinpath("sql", "queries").iterdir(), key=lambda file: file.name):
         if file.name.endswith(".sql"):
             name = file.name.removesuffix(".sql")
-            found[name] = _read(name, file.read_text("utf-8"))
+            found[name] = read_query(name, file.read_text("utf-8"))
     return found
 
 
-def _read(name: str, sql: str) -> Query:
+def read_query(name: str, sql: str) -> Query:
+    """The query of a file."""
     title: list[str] = []
     parameters = []
+    remarks: dict[str, str] = {}
     for line in sql.splitlines():
         if not line.startswith("-- "):
             break
-        parameter = _PARAMETER.match(line)
-        if parameter:
+        if parameter := _PARAMETER.match(line):
             parameters.append(Parameter(*parameter.groups()))
+        elif remark := _REMARK.match(line):
+            remarks[remark[1]] = remark[2].strip()
         else:
             title.append(line.removeprefix("-- ").strip())
-    return Query(name, " ".join(title), sql, tuple(parameters))
+    return Query(
+        name,
+        " ".join(title),
+        sql,
+        tuple(parameters),
+        remarks.get("topic", OTHER_TOPIC),
+        Chart.parse(remarks["chart"]) if "chart" in remarks else None,
+        tuple(remarks["needs"].split(" or ")) if "needs" in remarks else (),
+    )
 
 
 def find_query(name: str) -> Query | Unknown:
@@ -101,6 +120,13 @@ def bind(query: Query, given: Mapping[str, str], definitions: Definitions) -> di
             return Unknown(f"query {query.name} has no parameter {name!r}{_meant(name, known)}")
     configured = {name: value for name, value in _configured(definitions).items() if name in known}
     return {**known, **configured, **given}
+
+
+def missing(query: Query, values: Mapping[str, str]) -> Unknown | None:
+    """What must be given and is not, or None."""
+    if query.needs and not any(values[name] for name in query.needs):
+        return Unknown(f"query {query.name} needs {' or '.join(query.needs)}, as in -p {query.needs[0]}=...")
+    return None
 
 
 def _configured(definitions: Definitions) -> dict[str, str]:
@@ -136,11 +162,12 @@ def table(answer: Answer, title: str = "") -> Table:
         numeric = any(isinstance(row[position], int | float) for row in answer.rows)
         shown.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
     for row in answer.rows:
-        shown.add_row(*(Text(_cell(value)) for value in row))
+        shown.add_row(*(Text(cell(value)) for value in row))
     return shown
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value as a person reads it."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -152,13 +179,15 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return value.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_cell(part) for part in value)
+        return ", ".join(cell(part) for part in value)
     return str(value)
 
 
-def show(console: Console, answer: Answer, title: str = "") -> None:
-    """Print an answer as a table."""
-    if answer.rows:
+def show(console: Console, answer: Answer, title: str = "", chart: Chart | None = None) -> None:
+    """Print an answer as a table, or as a chart."""
+    if not answer.rows:
+        console.print(f"{title}: nothing yet" if title else "No rows")
+    elif chart is None:
         console.print(table(answer, title))
     else:
-        console.print(f"{title or 'No rows'}: nothing yet" if title else "No rows")
+        console.print(chart.drawn(answer.columns, answer.rows, cell))

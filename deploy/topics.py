@@ -194,6 +194,16 @@ def ends_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[TopicPartiti
     return {each: end[each].offset for each in partitions if end[each].offset > first[each].offset}
 
 
+def ranges_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[TopicPartition, tuple[int, int]]:
+    """The offset of the first record that topics still hold, and the one after the last, of each partition."""
+    partitions = _partitions(client, set(names) & set(client.list_topics()))
+    if not partitions:
+        return {}
+    first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+    end = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    return {each: (first[each].offset, end[each].offset) for each in partitions}
+
+
 def committed_by(client: KafkaAdminClient, group: str) -> dict[TopicPartition, int]:
     """The offsets up to which a group has acknowledged; none where it never has."""
     try:

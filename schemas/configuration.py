@@ -13,14 +13,19 @@ from secrets import token_hex
 from tempfile import mkstemp
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from schemas.document import Document, DocumentError, read_document
+from schemas.problems import Problem, problems_of, problems_told
 from schemas.settings import PREFIX, Settings, wrong_secrets
 
 # Read by the test suite, not by Firstcall.
 TEST_PREFIX = f"{PREFIX}TEST_"
-_HIDDEN = {"secrets", "retired_secrets", "clickhouse", "kafka_options"}
+#: In the data directory.
+GENERATION_FILE = "generation"
+#: Settings that hold secrets, or may.
+HIDDEN = {"secrets", "retired_secrets", "clickhouse", "kafka_options"}
 
 
 class SettingsError(ValueError):
@@ -39,11 +44,37 @@ def load_settings(**given: Any) -> Settings:
     """
     problems = _unknown_variables()
     try:
-        if problems:
-            raise SettingsError("\n".join(problems))
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
-        raise SettingsError("\n".join(_described(error, given))) from None
+        raise SettingsError("\n".join([*problems, *_described(error, given)])) from None
+    if problems:
+        raise SettingsError("\n".join(problems))
+    if "generation" in given or is_given("generation"):
+        return settings
+    return settings.model_copy(update={"generation": remembered_generation(settings.data_dir)})
+
+
+def is_given(field: str) -> bool:
+    """Whether the environment or the YAML file says something of a setting. Raises SettingsError."""
+    name = variable(field)
+    return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE")) or field in settings_in_yaml()
+
+
+def remembered_generation(data_dir: Path) -> int:
+    """The generation that `firstcall replay --from-start` has left as the one to run; 1 if there was none.
+
+    Raises SettingsError.
+    """
+    path = data_dir / GENERATION_FILE
+    try:
+        text = path.read_text("utf-8").strip()
+    except FileNotFoundError:
+        return 1
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    if not text.isdigit() or not int(text):
+        raise SettingsError(f"{path}: holds no generation; write the number of the one that runs into it, as `2`")
+    return int(text)
 
 
 def hmac_secrets(settings: Settings) -> tuple[bytes, ...]:
@@ -105,24 +136,92 @@ def settings_in_files() -> dict[str, str]:
 
 def settings_in_yaml() -> dict[str, Any]:
     """The `settings` section of the YAML file, or nothing."""
-    path = os.environ.get(variable("config"))
-    if not path:
+    document = _document()
+    if document is None:
         return {}
-    name = f"{variable('config')}={path!r}"
     try:
-        loaded = yaml.safe_load(Path(path).expanduser().read_text("utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{name}: cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{name}: is not YAML: {error}") from None
-    section = (loaded or {}).get("settings") if isinstance(loaded or {}, dict) else loaded
-    if section is None:
-        return {}
-    if not isinstance(section, dict):
-        raise SettingsError(f"{name}: `settings` must be a mapping of names to values")
-    if "config" in section:
-        raise SettingsError(f"{name}: settings.config: a file cannot name another one; set {variable('config')}")
+        return settings_of(document)
+    except SettingsError as error:
+        raise SettingsError(f"{variable('config')}: {error}") from None
+
+
+def settings_of(document: Document) -> dict[str, Any]:
+    """The `settings` section of a document; settings of no value are left out. Raises SettingsError."""
+    problem = unusable_section(document)
+    if problem is not None:
+        raise SettingsError(problems_told([problem], document))
+    section = document.sections.get("settings") or {}
     return {str(key): value for key, value in section.items() if value is not None}
+
+
+def unusable_section(document: Document) -> Problem | None:
+    """Why a document cannot have its section `settings`, if so."""
+    section = document.sections.get("settings")
+    if section is not None and not isinstance(section, dict):
+        return Problem(("settings",), "must be a mapping of names to values")
+    if section and "config" in section:
+        return Problem(("settings", "config"), f"a file cannot name another one; set {variable('config')}")
+    return None
+
+
+def problems_of_settings(document: Document) -> list[Problem]:
+    """All that is wrong with the `settings` of a document, whatever the environment says. No secret is in it."""
+    problem = unusable_section(document)
+    if problem is not None:
+        return [problem]
+    try:
+        _SettingsOfFile(**settings_of(document))
+    except ValidationError as error:
+        # What is said of all together may be right with the environment's.
+        found = [each for each in problems_of(error, Settings, HIDDEN) if each.way]
+        return [Problem(("settings", *each.way), each.what) for each in found]
+    return []
+
+
+def origins(settings: Settings) -> dict[str, str]:
+    """Where the value of each setting comes from: a variable, a place in a file, or its default."""
+    document = _document()
+    written = settings_of(document) if document else {}
+    found = {}
+    for field in Settings.model_fields:
+        name = variable(field)
+        if os.environ.get(name) or os.environ.get(f"{name}_FILE") or field in written:
+            found[field] = _origin(field, [], {}).removesuffix(f": settings.{field}")
+        elif field == "generation" and settings.generation > 1:
+            found[field] = str(settings.data_dir / GENERATION_FILE)
+        else:
+            found[field] = "default"
+    return found
+
+
+class _SettingsOfFile(Settings):
+    """Settings as a file alone says them."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - named by the library
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def named_file() -> Path | None:
+    """The YAML file that the variable names, if any."""
+    path = os.environ.get(variable("config"))
+    return Path(path).expanduser() if path else None
+
+
+def _document() -> Document | None:
+    """The YAML file that the variable names, if any. Raises SettingsError."""
+    path = named_file()
+    try:
+        return read_document(path) if path else None
+    except DocumentError as error:
+        raise SettingsError(f"{variable('config')}: {error}") from None
 
 
 def _unknown_variables() -> list[str]:
@@ -149,8 +248,8 @@ def _described(error: ValidationError, given: dict[str, Any]) -> list[str]:
             lines.append(message)
             continue
         field, *inner = (str(part) for part in problem["loc"])
-        where = ".".join([_origin(field, given), *inner])
-        shown = problem["input"] if not inner and field not in _HIDDEN else None
+        where = _origin(field, inner, given)
+        shown = problem["input"] if not inner and field not in HIDDEN else None
         if problem["type"] == "extra_forbidden":
             from schemas.kafka_options import KafkaOptions
 
@@ -163,14 +262,19 @@ def _described(error: ValidationError, given: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _origin(field: str, given: dict[str, Any]) -> str:
+def _origin(field: str, inner: list[str], given: dict[str, Any]) -> str:
     """Where the value of a setting comes from, as its author would find it."""
     name = variable(field)
+    document = _document()
     if field in given:
-        return field
-    if os.environ.get(name):
-        return name
-    if os.environ.get(f"{name}_FILE"):
-        return f"{name}_FILE"
-    path = os.environ.get(variable("config"))
-    return f"{path}: settings.{field}" if path else name
+        place = field
+    elif not os.environ.get(name) and os.environ.get(f"{name}_FILE"):
+        place = f"{name}_FILE"
+    elif os.environ.get(name) or document is None:
+        place = name
+    else:
+        way = ("settings", field, *inner)
+        mark = document.place(way)
+        at = f":{mark.line}:{mark.column}" if mark and document.has("settings") else ""
+        return f"{document.name}{at}: {'.'.join(way)}"
+    return ".".join([place, *inner])

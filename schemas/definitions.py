@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import json
 import re
-from difflib import get_close_matches
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from schemas.document import Document, DocumentError, read_document
+from schemas.problems import Problem, meant, problems_of, problems_told
+from schemas.references import unresolved
 
 Level = Literal["developer", "company"]
 Phase = Literal["awareness", "consideration", "adoption", "advocacy"]
@@ -26,6 +31,9 @@ TouchField = Literal["campaign", "source", "medium", "term", "content", "referre
 SEGMENTS_GIVEN: Final = (*get_args(TouchField), "company")
 #: Sections that only readers of the numbers need: no state depends on them, so they may change at any time.
 READ_SECTIONS: Final = frozenset({"churn_risks", "power_users"})
+
+#: Sections of the same file that are not about what numbers mean.
+OTHER_SECTIONS: Final = ("settings", "monitors")
 
 _FIELD = re.compile(r"(properties|traits|context)(\.[^.]+)+")
 
@@ -68,7 +76,7 @@ class Selector(_Model):
     @field_validator("name", "environment", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
+        return value if isinstance(value, list) else [value]
 
     @field_validator("properties", mode="before")
     @classmethod
@@ -117,7 +125,9 @@ class Activation(_Model):
 
 class Segment(_Model):
     """What tells subjects apart. Either a field of the first touch, or the value of the first of `fields` that an event has,
-    on the subject's first such event or on its last. Rolling counts are kept for each of `values`, and for all others as `other`.
+    on the subject's first such event or on its last. With `words`, a text that holds one of `values` as a word, in any case,
+    says the first such value: acme-python/2.1 says python. Rolling counts are kept for each of `values`, and for all others as
+    `other`.
     """
 
     first_touch: TouchField | None = None
@@ -126,6 +136,7 @@ class Segment(_Model):
     values: list[str] = Field(
         default_factory=list, max_length=50, description="None: no rolling counts by this segment."
     )
+    words: bool = False
 
     @field_validator("fields")
     @classmethod
@@ -218,6 +229,7 @@ class Definitions(_Model):
     activations: dict[str, Activation]
     usage: str
     touch: str
+    outreach: Selector | None = None
     segments: dict[str, Segment] = Field(default_factory=dict)
     churn_risks: dict[str, ChurnRisk] = Field(default_factory=dict)
     power_users: dict[str, PowerUse] = Field(default_factory=dict)
@@ -228,41 +240,14 @@ class Definitions(_Model):
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Definitions:
-        def known(name: str, names: dict[str, Any], where: str, kind: str) -> None:
-            if name not in names:
-                near = get_close_matches(name, names, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(names))}"
-                raise ValueError(f"{where}: no {kind} named {name!r}{hint}")
-
-        for name, stage in self.stages.items():
-            if stage.selector is not None:
-                known(stage.selector, self.selectors, f"stages.{name}.selector", "selector")
-            for level, activation in (stage.activation or {}).items():
-                known(activation, self.activations, f"stages.{name}.activation.{level}", "activation")
-                if level not in self.activations[activation].levels:
-                    raise ValueError(f"stages.{name}.activation.{level}: {activation!r} is not defined at this level")
-        if "signup" in self.stages and self.stages["signup"].selector is None:
-            raise ValueError("stages.signup: give a `selector`, by which sign-ups are counted")
-        for name, definition in self.activations.items():
-            known(definition.anchor, self.stages, f"activations.{name}.anchor", "stage")
-            if self.stages[definition.anchor].selector is None:
-                raise ValueError(f"activations.{name}.anchor: the stage {definition.anchor!r} has no selector")
-            for i, condition in enumerate(definition.all):
-                selector = condition.count or condition.distinct_days or ""
-                known(selector, self.selectors, f"activations.{name}.all[{i}]", "selector")
-        known(self.usage, self.selectors, "usage", "selector")
-        known(self.touch, self.selectors, "touch", "selector")
-        for name in self.segments:
-            if name in SEGMENTS_GIVEN:
-                raise ValueError(f"segments.{name}: everybody is told apart by this already; choose another name")
-        for name, risk in self.churn_risks.items():
-            if risk.stage is not None:
-                known(risk.stage, self.stages, f"churn_risks.{name}.stage", "stage")
+        problems = list(unresolved(self.model_dump(), SEGMENTS_GIVEN))
+        if problems:
+            raise ValueError(problems_told(problems))
         return self
 
     def fingerprint(self) -> str:
         """Sixteen hex digits that change with any change of what the streams' state depends on."""
-        meaning = self.model_dump_json(exclude=set(READ_SECTIONS))
+        meaning = json.dumps(self.model_dump(mode="json", exclude=set(READ_SECTIONS)), sort_keys=True)
         return hashlib.blake2b(meaning.encode(), digest_size=8).hexdigest()
 
 
@@ -272,24 +257,47 @@ def shipped() -> dict[str, Any]:
     return loaded
 
 
-def build(sections: dict[str, Any], origin: str = "definitions") -> Definitions:
+def checked(sections: Mapping[str, Any]) -> Definitions | list[Problem]:
+    """Definitions from `sections`, each of which replaces the shipped one, or all that is wrong with them."""
+    known = [*Definitions.model_fields, *OTHER_SECTIONS]
+    problems = [
+        Problem((name,), f"there is no such section{meant(name, known)}")
+        for name in sections
+        if name not in Definitions.model_fields
+    ]
+    merged = shipped() | {name: section for name, section in sections.items() if name in Definitions.model_fields}
+    problems += [_of_shipped(each, sections) for each in unresolved(merged, SEGMENTS_GIVEN)]
+    try:
+        definitions = Definitions.model_validate(merged)
+    except ValidationError as error:
+        # Of the whole it is said that names do not resolve, which is told already.
+        problems += [problem for problem in problems_of(error, Definitions) if problem.way]
+        if not problems:
+            raise
+        return problems
+    return problems or definitions
+
+
+def _of_shipped(problem: Problem, sections: Mapping[str, Any]) -> Problem:
+    """The problem, with advice if it lies in a section that nobody has written here."""
+    section = problem.way[0]
+    if section in sections:
+        return problem
+    advice = f"This section is the shipped one: keep what it names, or give `{section}` too"
+    return Problem(problem.way, f"{problem.what}. {advice}")
+
+
+def build(sections: Mapping[str, Any], origin: str | Document = "definitions") -> Definitions:
     """Definitions from `sections`, each of which replaces the shipped one.
 
     Raises DefinitionsError with one line for each wrong field.
     """
-    merged = shipped() | sections
-    try:
-        return Definitions.model_validate(merged)
-    except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            where = ".".join(str(part) for part in problem["loc"]) or "(file)"
-            hint = ""
-            if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
-                near = get_close_matches(where, Definitions.model_fields, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-            lines.append(f"  {where}: {problem['msg'].removeprefix('Value error, ')}{hint}")
-        raise DefinitionsError(f"{origin} cannot be used:\n" + "\n".join(lines)) from None
+    found = checked(sections)
+    if isinstance(found, list):
+        document = origin if isinstance(origin, Document) else None
+        name = document.name if document else origin
+        raise DefinitionsError(f"{name} cannot be used:\n{problems_told(found, document)}")
+    return found
 
 
 def load(path: Path | None = None) -> Definitions:
@@ -300,13 +308,7 @@ def load(path: Path | None = None) -> Definitions:
     if path is None:
         return build({})
     try:
-        loaded = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise DefinitionsError(f"{path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise DefinitionsError(f"{path} is not YAML: {error}") from None
-    if loaded is None:
-        loaded = {}
-    if not isinstance(loaded, dict):
-        raise DefinitionsError(f"{path} must hold a mapping of sections, not a {type(loaded).__name__}")
-    return build({k: v for k, v in loaded.items() if k not in ("settings", "monitors")}, str(path))
+        document = read_document(path)
+    except DocumentError as error:
+        raise DefinitionsError(str(error)) from None
+    return build({k: v for k, v in document.sections.items() if k not in OTHER_SECTIONS}, document)

@@ -26,7 +26,7 @@ MARKS_TOPIC = "erasures"
 class Event(msgspec.Struct, frozen=True, gc=False):
     """A normalised event. Times are milliseconds since 1970 UTC; a missing identifier is the empty string.
 
-    `api_key` is the keyed hash of the key, never the key.
+    `api_key` is the keyed hash of the key, never the key. `is_use`: it carries a key and matches the `usage` selector.
     """
 
     message_id: str
@@ -47,6 +47,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     traits: dict[str, Any]
     is_internal: bool
     is_bot: bool
+    is_use: bool = False
 
     @property
     def alias_kind(self) -> AliasKind:

@@ -6,18 +6,20 @@ call and both sources are watched, and alerts are rows, messages and log lines o
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
 
-from schemas.definitions import Definitions, DefinitionsError, Level
+from schemas.definitions import SEGMENTS_GIVEN, Definitions, DefinitionsError, Level
+from schemas.document import Document, DocumentError, read_document
+from schemas.problems import Problem, problems_of, problems_told
+from schemas.references import unresolved_monitors
 
-#: What subjects can be told apart by: their first touch, or their company.
-SEGMENTS: Final = ("campaign", "source", "medium", "term", "content", "referrer", "path", "name", "company")
-Segment = Literal["campaign", "source", "medium", "term", "content", "referrer", "path", "name", "company"]
+_SEGMENTS: Final = "Fields of the first touch, `company`, or segments of the definitions."
+#: Where secrets are: what is given there is not shown.
+_HIDDEN: Final = frozenset({"channels"})
 
 
 class MonitorsError(DefinitionsError):
@@ -34,7 +36,7 @@ class ActivationsMonitor(_Model):
     kind: Literal["activations"]
     level: Level = "developer"
     definition: str
-    segments: list[Segment] = Field(default_factory=list)
+    segments: list[str] = Field(default_factory=list, description=_SEGMENTS)
 
 
 class ConversionMonitor(_Model):
@@ -45,7 +47,7 @@ class ConversionMonitor(_Model):
     from_stage: str = Field(alias="from")
     to_stage: str = Field(alias="to")
     within_minutes: int = Field(default=180, ge=1, le=40_320)
-    segments: list[Segment] = Field(default_factory=list)
+    segments: list[str] = Field(default_factory=list, description=_SEGMENTS)
 
 
 class TokensMonitor(_Model):
@@ -63,7 +65,7 @@ class FirstCallMonitor(_Model):
     from_stage: str = Field(default="signup", alias="from")
     to_stage: str = Field(default="first_call", alias="to")
     target_minutes: float = Field(default=0, ge=0, description="0: the median of the past weeks.")
-    segments: list[Segment] = Field(default_factory=list)
+    segments: list[str] = Field(default_factory=list, description=_SEGMENTS)
 
 
 class SilenceMonitor(_Model):
@@ -184,83 +186,36 @@ def load(path: Path | None, definitions: Definitions) -> Monitors:
 
     Raises MonitorsError.
     """
-    section: Any = None
-    if path is not None:
-        try:
-            loaded = yaml.safe_load(path.read_text("utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise MonitorsError(f"{path} cannot be read: {error}") from None
-        section = loaded.get("monitors") if isinstance(loaded, dict) else None
-    return build({} if section is None else section, definitions, str(path or "monitors"))
+    if path is None:
+        return build({}, definitions)
+    try:
+        document = read_document(path)
+    except DocumentError as error:
+        raise MonitorsError(str(error)) from None
+    return build(document.sections.get("monitors", {}), definitions, document)
 
 
-def build(section: Any, definitions: Definitions, origin: str = "monitors") -> Monitors:
+def build(section: Any, definitions: Definitions, origin: str | Document = "monitors") -> Monitors:
     """Monitors from plain data. Raises MonitorsError with one line for each wrong field."""
+    found = checked(section, definitions.model_dump())
+    if isinstance(found, list):
+        document = origin if isinstance(origin, Document) else None
+        name = document.name if document else origin
+        raise MonitorsError(f"{name} cannot be used:\n{problems_told(found, document)}")
+    return filled(found, definitions)
+
+
+def filled(monitors: Monitors, definitions: Definitions) -> Monitors:
+    """The monitors, with the default ones if none are named."""
+    return monitors if monitors.watch else monitors.model_copy(update={"watch": default_watch(definitions)})
+
+
+def checked(section: Any, definitions: Mapping[str, Any]) -> Monitors | list[Problem]:
+    """Monitors from plain data, or all that is wrong with it, also with respect to the sections of definitions."""
+    problems = list(unresolved_monitors(section, definitions, SEGMENTS_GIVEN))
     try:
         monitors = Monitors.model_validate(section)
     except ValidationError as error:
-        lines = [f"  {_where(problem['loc'])}: {_what(problem)}" for problem in error.errors(include_url=False)]
-        raise MonitorsError(f"{origin} cannot be used:\n" + "\n".join(lines)) from None
-    watch = monitors.watch or default_watch(definitions)
-    lines = [line for name, monitor in watch.items() for line in _unknown_names(name, monitor, definitions)]
-    if lines:
-        raise MonitorsError(f"{origin} cannot be used:\n" + "\n".join(lines))
-    return monitors.model_copy(update={"watch": watch})
-
-
-def _where(place: tuple[int | str, ...]) -> str:
-    """The way to a field as one writes it in YAML, without the kind that pydantic puts after a monitor's name."""
-    parts = [str(part) for part in place]
-    if len(parts) > 3 and parts[0] in ("watch", "channels"):
-        del parts[2]
-    return ".".join(["monitors", *parts])
-
-
-def _what(problem: Any) -> str:
-    message: str = problem["msg"].removeprefix("Value error, ")
-    known: list[str] = []
-    wrong: Any = ""
-    if problem["type"] == "extra_forbidden":
-        place = problem["loc"]
-        message = "there is no such field"
-        known = _fields(place[0], str(place[2])) if len(place) > 3 else list(Monitors.model_fields)
-        wrong = str(place[-1])
-    elif problem["type"] == "union_tag_invalid":
-        known, wrong = problem["ctx"]["expected_tags"].replace("'", "").split(", "), problem["ctx"]["tag"]
-        message = f"there is no kind {wrong!r}"
-    elif problem["type"] == "literal_error":
-        known, wrong = problem["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", "), problem["input"]
-        message = f"{wrong!r} is none of these"
-    elif problem["type"] == "union_tag_not_found":
-        return "give its `kind`"
-    return message + (_meant(str(wrong), known) if known else "")
-
-
-def _fields(part: Any, kind: str) -> list[str]:
-    annotation: Any = Monitor if part == "watch" else Channel
-    schema = TypeAdapter(annotation).json_schema()
-    model = schema["discriminator"]["mapping"].get(kind, "").rpartition("/")[2]
-    return list(schema["$defs"].get(model, {}).get("properties", {}))
-
-
-def _unknown_names(name: str, monitor: Any, definitions: Definitions) -> list[str]:
-    """A line for each stage or activation definition that does not exist."""
-    where, lines = f"  monitors.watch.{name}", []
-    if isinstance(monitor, ActivationsMonitor):
-        if monitor.definition not in definitions.activations:
-            meant = _meant(monitor.definition, list(definitions.activations))
-            lines.append(f"{where}.definition: there is no activation {monitor.definition!r}{meant}")
-        elif monitor.level not in definitions.activations[monitor.definition].levels:
-            lines.append(f"{where}.level: {monitor.definition!r} is not defined at level {monitor.level}")
-    if isinstance(monitor, ConversionMonitor | FirstCallMonitor):
-        for field, stage in (("from", monitor.from_stage), ("to", monitor.to_stage)):
-            if stage not in definitions.stages:
-                lines.append(f"{where}.{field}: there is no stage {stage!r}{_meant(stage, list(definitions.stages))}")
-    if getattr(monitor, "level", "") == "company" and "company" in getattr(monitor, "segments", ()):
-        lines.append(f"{where}.segments: companies cannot be told apart by company")
-    return lines
-
-
-def _meant(wrong: str, known: list[str]) -> str:
-    near = get_close_matches(wrong, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
+        found = problems_of(error, Monitors, _HIDDEN)
+        return problems + [Problem(("monitors", *problem.way), problem.what) for problem in found]
+    return problems or monitors

@@ -24,6 +24,8 @@ MIN_SECRET_CHARACTERS = 16
 _MAKE_ONE = "make one with `openssl rand -hex 32`"
 
 _SHARED = frozenset({*TOPIC_BY_SOURCE.values(), MARKS_TOPIC})
+#: Whoever listens to alerts hears of those of the next generation too.
+ALERTS_TOPIC = "alerts"
 _BROKER = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$")
 _TOPIC_PART = re.compile(r"^[A-Za-z0-9._-]{0,100}$")
 _URL_SHAPE = "give http(s)://user:password@host:port/database"
@@ -117,6 +119,13 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9._-]{1,100}$",
         description="Names the consumer groups and internal topics. A new id starts from nothing.",
     )
+    generation: int = Field(
+        1,
+        ge=1,
+        le=9999,
+        description="Counts the times that all was replayed from the start under changed definitions (deploy/README.md, Changing the "
+        "definitions). Each has streams and tables of its own. Without it: the one that the data directory remembers, else the first.",
+    )
     topic_prefix: str = Field("", description="Put before every topic name to share a Kafka cluster, as in `staging.`")
     partitions: int = Field(
         3,
@@ -132,6 +141,19 @@ class Settings(BaseSettings):
     sink_batch_seconds: float = Field(0.5, gt=0, le=300, description="Seconds after which the sink writes what it has.")
     broker_port: int = Field(19092, ge=1, le=65535, description="Port of the local broker, on loopback.")
     clickhouse_port: int = Field(18123, ge=1, le=65535, description="Port of the embedded ClickHouse, on loopback.")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port of /metrics, /healthz and /readyz of a worker, sink or alerts; 0: none. Each process on a machine needs its own; "
+        "`firstcall up` gives them out itself, from this one on or else from 19464 on.",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        pattern=r"^[0-9A-Za-z.:-]+$",
+        description="Address that /metrics, /healthz and /readyz listen on. They name topics and lag and need no password: "
+        "let only your monitoring reach them.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least serious line to log."
     )
@@ -200,11 +222,29 @@ class Settings(BaseSettings):
         return tuple(secret.get_secret_value().encode() for secret in self.retired_secrets)
 
     @property
-    def clickhouse_address(self) -> str:
-        """Where ClickHouse is: the given address, else the embedded one's place. It holds the password: not to be logged."""
+    def streams_id(self) -> str:
+        """What the worker's group, its changelogs and the internal topics are named by: the application id, and which generation."""
+        return f"{self.app_id}{self._apart('-')}"
+
+    @property
+    def streams_dir(self) -> Path:
+        """Where a worker keeps its tables: generations do not share any."""
+        return self.data_dir / f"streams{self._apart('-')}"
+
+    @property
+    def served_address(self) -> str:
+        """The database that dashboards read, whatever the generation. It holds the password: not to be logged."""
         if self.clickhouse is None:
             return f"http://127.0.0.1:{self.clickhouse_port}/firstcall"
         return self.clickhouse.get_secret_value()
+
+    @property
+    def clickhouse_address(self) -> str:
+        """The database of this generation: the given address, else the embedded one's place. It holds the password."""
+        if self.generation == 1:
+            return self.served_address
+        url = urlsplit(self.served_address)
+        return url._replace(path=f"/{url.path.strip('/') or 'firstcall'}{self._apart('_')}").geturl()
 
     @property
     def clickhouse_shown(self) -> str:
@@ -214,8 +254,16 @@ class Settings(BaseSettings):
         return f"{url.scheme}://{user}{url.hostname}:{url.port or (8443 if url.scheme == 'https' else 8123)}{url.path}"
 
     def topic(self, name: str) -> str:
-        """The name of a topic on this Kafka cluster: all but the inputs and who was erased belong to the application id."""
-        return f"{self.topic_prefix}{name}" if name in _SHARED else f"{self.topic_prefix}{self.app_id}-{name}"
+        """The name of a topic on this Kafka cluster.
+
+        The inputs and who was erased belong to all applications, alerts to all generations of one, what else to a generation.
+        """
+        if name in _SHARED:
+            return f"{self.topic_prefix}{name}"
+        return f"{self.topic_prefix}{self.app_id if name == ALERTS_TOPIC else self.streams_id}-{name}"
+
+    def _apart(self, separator: str) -> str:
+        return "" if self.generation == 1 else f"{separator}g{self.generation}"
 
     @classmethod
     def settings_customise_sources(

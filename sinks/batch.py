@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from schemas.event import Rejected
+from sinks import metrics
 from sinks.row_writer import RowWriter
 from streams.dead_letters import letter_columns
 from streams.redaction import redacted
@@ -68,7 +69,9 @@ class Batch:
         written: dict[str, int] = {}
         for table, (rows, origins) in list(self._tables.items()):
             for place, detail in writer.write(table, rows):
+                metrics.REFUSED.labels(table).inc()
                 self._refuse(origins[place], rows[place], detail)
+            metrics.ROWS.labels(table).inc(len(rows))
             written[table] = len(rows)
             del self._tables[table]
         if self._refused:

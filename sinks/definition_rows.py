@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver import Client
 
@@ -13,20 +15,47 @@ from schemas.definitions import Definitions
 #: The sections that views go by.
 SECTIONS: Final = ("stages", "activations", "segments", "churn_risks", "power_users")
 
+#: What else there is in definitions: of no interest to views, but for telling what the numbers were made under.
+_ENTRIES: Final = (*SECTIONS, "selectors")
+_SINGLE: Final = ("usage", "touch", "outreach", "bots", "key_prefixes", "limits")
+#: Names people of the own organisation, whom nobody who reads numbers needs to see.
+_DIGESTED: Final = "internal"
+_GENERATION: Final = "generation"
+
+_SHOWN: Final = "SELECT section, name, definition FROM definitions ORDER BY section, position"
+_OWN: Final = "SELECT section, name, definition FROM definition_rows FINAL ORDER BY section, position"
 _COLUMNS: Final = ("section", "name", "position", "definition", "version", "is_deleted")
+
+
+class Recorded(NamedTuple):
+    """What the tables of a database were made under.
+
+    `fingerprint` of the definitions; `database`: the one they were written to, which is another one where views show the
+    tables of a later generation; `sections` as plain data, `internal` as a digest.
+    """
+
+    database: str
+    fingerprint: str
+    sections: dict[str, Any]
 
 
 def write_definitions(client: Client, definitions: Definitions) -> None:
     """Make the view `definitions` say what these do. Nothing is written where it does. Raises the driver's errors."""
+    sections = plain_sections(definitions)
+    entries = [
+        *((section, name, entry) for section in _ENTRIES for name, entry in sections[section].items()),
+        *((section, "", sections[section]) for section in (*_SINGLE, _DIGESTED)),
+        (_GENERATION, "", {"database": client.database, "fingerprint": definitions.fingerprint()}),
+    ]
+    positions = {(section, name): list(sections[section]).index(name) for section, name, _ in entries if name}
     wanted = {
-        (section, name): (position, json.dumps(entry, separators=(",", ":")))
-        for section in SECTIONS
-        for position, (name, entry) in enumerate(_entries(definitions, section).items())
+        (section, name): (positions.get((section, name), 0), json.dumps(entry, separators=(",", ":")))
+        for section, name, entry in entries
     }
     found = {
         (section, name): (position, text)
         for section, name, position, text in client.query(
-            "SELECT section, name, position, definition FROM definitions"
+            "SELECT section, name, position, definition FROM definition_rows FINAL"
         ).result_rows
     }
     version = time.time_ns() // 1_000_000
@@ -38,6 +67,28 @@ def write_definitions(client: Client, definitions: Definitions) -> None:
         client.insert("definition_rows", rows, column_names=_COLUMNS)
 
 
-def _entries(definitions: Definitions, section: str) -> dict[str, Any]:
-    entries: dict[str, Any] = definitions.model_dump(mode="json")[section]
-    return entries
+def recorded(client: Client, *, own: bool = False) -> Recorded | None:
+    """What the view `definitions` shows, or with `own` what the database's own table holds; None if that is nothing.
+
+    Raises the driver's errors.
+    """
+    rows = client.query(_OWN if own else _SHOWN).result_rows
+    made: Mapping[str, str] | None = None
+    sections: dict[str, Any] = {section: {} for section in _ENTRIES}
+    for section, name, text in rows:
+        value = json.loads(text)
+        if section == _GENERATION:
+            made = value
+        elif section in _ENTRIES:
+            sections[section][name] = value
+        else:
+            sections[section] = value
+    return Recorded(made["database"], made["fingerprint"], sections) if made is not None else None
+
+
+def plain_sections(definitions: Definitions) -> dict[str, Any]:
+    """The sections of definitions as plain data, in the way in which they are written."""
+    sections = definitions.model_dump(mode="json")
+    text = json.dumps(sections[_DIGESTED], sort_keys=True)
+    sections[_DIGESTED] = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return sections

@@ -6,29 +6,24 @@ and nobody else waits.
 
 from __future__ import annotations
 
-import logging
-import signal
 import threading
 import time
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from schemas.definitions import Definitions
-from sinks.connection import Address
+from sinks import metrics
 from sinks.row_writer import RowWriter
 from sinks.scribe import Scribe
-from sinks.settling import Settling
 from sinks.sink import Sink
-from streams import topology
+from streams import metrics as streams_metrics
+from streams.beats import Beats
 from streams.erasure_feed import RETRY_SECONDS, ErasureFeed
-from streams.erasure_marks import ErasureMarks
-from streams.normalise import Normaliser
+from streams.watchdog import Report, Standing
 
 #: Messages and time of one call that reads; bounds how long a signal waits.
 CHUNK_MESSAGES: Final = 5_000
@@ -38,6 +33,10 @@ WAIT_SECONDS: Final = 0.1
 #: For so long a full batch just waits. After it the group must hear of this member again; that takes pausing, which throws
 #: away what was fetched ahead.
 QUIET_SECONDS: Final = 5.0
+
+#: The main loop turns at least so often. The longest that one turn may wait is a commit that no broker answers.
+LOOP_TURNS_WITHIN_SECONDS: Final = 120.0
+LOOP: Final = "the delivering loop"
 
 Positions = dict[tuple[str, int], int]
 
@@ -53,10 +52,15 @@ class BatchLimits(NamedTuple):
 
 
 class _Flight(NamedTuple):
-    """A batch on its way. `positions`: the next offset by (topic, partition), to commit when `done` is true."""
+    """A batch on its way. `positions`: the next offset by (topic, partition), to commit when `done` is true.
+
+    `received`: when Kafka got the messages of each topic, in ms. `oldest`: the same of the first message of a partition.
+    """
 
     done: Future[bool]
     positions: Positions
+    received: dict[str, array[int]]
+    oldest: dict[tuple[str, int], int]
 
 
 class Delivery:
@@ -73,7 +77,9 @@ class Delivery:
         limits: BatchLimits,
         stop: threading.Event,
         erasures: ErasureFeed | None = None,
+        beats: Beats | None = None,
     ) -> None:
+        self._beats = beats or Beats()
         self._consumer = consumer
         self._erasures = erasures
         self._sink = sink
@@ -85,6 +91,11 @@ class Delivery:
         self._read: deque[Message] = deque()
         #: Of the messages collected for the next batch.
         self._positions: Positions = {}
+        self._received: dict[str, array[int]] = {}
+        self._oldest: dict[tuple[str, int], int] = {}
+        #: The partitions of this member; None before it is first told. And how much it has read, and written.
+        self._held: set[tuple[str, int]] | None = None
+        self._steps = 0
         self._flight: _Flight | None = None
         #: Of rows that are written.
         self._uncommitted: Positions = {}
@@ -95,7 +106,9 @@ class Delivery:
             self._sink.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
         try:
+            self._beats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
             while not self._stop.is_set():
+                self._beats.beat(LOOP)
                 self._gather()
                 # Rows whose partitions went to others are written too, or a full batch of them would never have room again.
                 if self._positions or self._sink.waiting_rows:
@@ -111,6 +124,15 @@ class Delivery:
             self._stop.set()
             self._thread.shutdown()
             self._consumer.close()
+
+    def report(self) -> Report:
+        """Where it stands, for its watchdog, which asks from another thread."""
+        if self._held is None:
+            return Report("joining", 0, {})
+        flight, hand = self._flight, self._oldest.copy()
+        oldest = {**hand, **(flight.oldest if flight is not None else {})}
+        standings = {place: Standing("write_rows", self._steps, oldest.get(place)) for place in self._held.copy()}
+        return Report("running", 0, standings, self._scribe.waiting)
 
     def _gather(self) -> None:
         """Collect messages until the batch is full, or old enough; nothing if none comes for a while."""
@@ -138,6 +160,7 @@ class Delivery:
         if self._read and not self._hear_of_erasures():
             return
         add, positions = self._sink.add, self._positions
+        self._steps += bool(self._read)
         while self._read and self._has_room():
             message = self._read.popleft()
             error = message.error()
@@ -148,8 +171,11 @@ class Delivery:
             topic: Any = message.topic()
             partition: Any = message.partition()
             offset: Any = message.offset()
-            add(topic, message.value(), message.timestamp()[1], partition, offset)
+            timestamp = message.timestamp()[1]
+            add(topic, message.value(), timestamp, partition, offset)
             positions[topic, partition] = offset + 1
+            self._received.setdefault(topic, array("q")).append(timestamp)
+            self._oldest.setdefault((topic, partition), timestamp)
 
     def _has_room(self) -> bool:
         return self._sink.waiting_rows < self._limits.rows and self._sink.waiting_bytes < self._limits.bytes
@@ -159,6 +185,7 @@ class Delivery:
         while self._erasures is not None and not self._erasures.is_fresh:
             if self._stop.is_set():
                 return False
+            self._beats.beat(LOOP)
             try:
                 self._erasures.refresh()
             except KafkaException as error:
@@ -169,8 +196,9 @@ class Delivery:
     def _launch(self) -> None:
         """Let what is collected be written. Not while the batch before it is not written: its offsets come first."""
         if self._flight is None and (self._positions or self._sink.waiting_rows):
-            self._flight = _Flight(self._thread.submit(self._scribe.write, self._sink.take()), self._positions)
-            self._positions = {}
+            done = self._thread.submit(self._scribe.write, self._sink.take())
+            self._flight = _Flight(done, self._positions, self._received, self._oldest)
+            self._positions, self._received, self._oldest = {}, {}, {}
 
     def _await_flight(self) -> None:
         """Wait until the batch before is written, however long ClickHouse is away, as a member of the group."""
@@ -178,6 +206,7 @@ class Delivery:
             return
         pausing_at, paused = time.monotonic() + QUIET_SECONDS, False
         while not self._stop.is_set() and not wait([self._flight.done], WAIT_SECONDS).done:
+            self._beats.beat(LOOP)
             if time.monotonic() < pausing_at:
                 continue
             self._consumer.pause(self._consumer.assignment())
@@ -194,6 +223,10 @@ class Delivery:
     def _land(self) -> None:
         """Commit the batch that is being written, once it is; it stays if it was given up."""
         if self._flight is not None and self._flight.done.result():
+            now_ms = int(time.time() * 1000)
+            for topic, timestamps in self._flight.received.items():
+                metrics.VISIBLE.observe(topic, timestamps, now_ms)
+            self._steps += 1
             self._uncommitted |= self._flight.positions
             self._flight = None
             self._commit()
@@ -207,10 +240,13 @@ class Delivery:
         except KafkaException as error:
             log.warning("offsets not committed; the next commit includes them", error=error.args[0].str())
         else:
+            log.debug("offsets committed", offsets={f"{each.topic}/{each.partition}": each.offset for each in offsets})
             self._uncommitted.clear()
 
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         log.info("partitions assigned", partitions=_shown(partitions))
+        streams_metrics.REBALANCES.inc()
+        self._held = (self._held or set()) | {(partition.topic, partition.partition) for partition in partitions}
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Leave partitions to their next owner, who reads again what is not committed. Their rows here are written too."""
@@ -219,87 +255,10 @@ class Delivery:
         self._read = deque(message for message in self._read if (message.topic(), message.partition()) not in gone)
         for partition in partitions:
             place = (partition.topic, partition.partition)
+            self._held = (self._held or set()) - {place}
+            self._oldest.pop(place, None)
             for positions in (self._positions, self._flight.positions if self._flight else {}, self._uncommitted):
                 positions.pop(place, None)
-
-
-def run_sink(
-    *,
-    bootstrap_servers: str,
-    clickhouse_url: str,
-    normaliser: Normaliser,
-    definitions: Definitions,
-    app_id: str = "firstcall",
-    topic_name: Callable[[str], str] = str,
-    kafka_options: Mapping[str, Any] | None = None,
-    batch_rows: int = 50_000,
-    batch_bytes: int = 64_000_000,
-    batch_seconds: float = 0.5,
-    stop: threading.Event | None = None,
-    erasures: ErasureMarks | None = None,
-) -> None:
-    """Deliver until SIGTERM or SIGINT, or until `stop` is set; the signals are handled in the main thread only.
-
-    `topic_name`: the name in Kafka of a topic of `streams.topology`. A batch ends with the first of `batch_rows`,
-    `batch_bytes` and `batch_seconds`. `kafka_options`: more properties for librdkafka, such as authentication. `erasures`:
-    the marks that the normaliser goes by, to be kept up to date from their topic. Waits for ClickHouse, and for its tables. Raises ValueError for a URL that is none, KafkaException when the consumer cannot be made
-    or fails for good.
-    """
-    stop = stop or threading.Event()
-    address = Address.parse(clickhouse_url)
-    writer = RowWriter(address)
-    sink = Sink(writer, normaliser, topic_name=topic_name)
-    options = dict(kafka_options or {})
-    consumer = _make_consumer(bootstrap_servers, app_id, options)
-    feed = None
-    if erasures is not None:
-        feed = ErasureFeed(erasures, topic_name(topology.ERASURES), {"bootstrap.servers": bootstrap_servers, **options})
-    limits = BatchLimits(batch_rows, batch_bytes, batch_seconds)
-    with _stopping(stop):
-        log.info("sink started", kafka=bootstrap_servers, clickhouse=str(address), group=f"{app_id}-sink")
-        try:
-            Settling(address, definitions, stop).start()
-            Delivery(consumer, sink, writer, limits, stop, feed).run()
-        finally:
-            writer.close()
-            if feed is not None:
-                feed.close()
-        log.info("sink stopped")
-
-
-def _make_consumer(bootstrap_servers: str, app_id: str, options: dict[str, Any]) -> Consumer:
-    """A consumer of the sink's group. `options`: more properties for librdkafka. Raises KafkaException."""
-    properties = {
-        "bootstrap.servers": bootstrap_servers,
-        "group.id": f"{app_id}-sink",
-        "client.id": f"{app_id}-sink",
-        "auto.offset.reset": "earliest",
-        "enable.auto.commit": False,
-        # A member that comes or goes moves only the partitions that change hands.
-        "partition.assignment.strategy": "cooperative-sticky",
-        # A killed sink's partitions are read again after this time.
-        "session.timeout.ms": 10_000,
-        # Finds topics that are created after the start.
-        "topic.metadata.refresh.interval.ms": 10_000,
-        # librdkafka rests for a whole second by default when its buffer is full; the sink empties it faster.
-        "fetch.queue.backoff.ms": 20,
-        "queued.max.messages.kbytes": 65_536,
-    }
-    return Consumer(properties | options, logger=logging.getLogger("librdkafka"))
-
-
-@contextmanager
-def _stopping(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` on SIGTERM and SIGINT."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _report(error: KafkaError) -> None:

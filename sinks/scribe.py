@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from sinks import metrics
 from sinks.batch import Batch
 from sinks.connection import ClickHouseError
 from sinks.row_writer import RowWriter
@@ -26,15 +27,36 @@ class Scribe:
         self._stop = stop
         self._away_since: float | None = None
         self._away_because = ""
+        #: Since when a batch is being written; None while nothing is.
+        self._writing_since: float | None = None
+        metrics.AWAY.set_function(self._away_seconds)
+
+    @property
+    def waiting(self) -> tuple[str, float, str] | None:
+        """For whom it waits, since when on the monotonic clock, and why as far as it is known. For any thread."""
+        since = self._writing_since
+        return None if since is None else ("ClickHouse", since, self._away_because)
+
+    def _away_seconds(self) -> float:
+        since = self._away_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def write(self, batch: Batch) -> bool:
         """Write a batch. False if `stop` was set before ClickHouse took it."""
+        self._writing_since = time.monotonic()
+        try:
+            return self._write(batch)
+        finally:
+            self._writing_since = None
+
+    def _write(self, batch: Batch) -> bool:
         delay = FIRST_RETRY_SECONDS
         while True:
             began = time.monotonic()
             try:
                 written = batch.write(self._writer)
             except ClickHouseError as error:
+                metrics.RETRIES.inc()
                 self._note_away(str(error))
                 if self._stop.wait(delay):
                     log.warning("stopped; rows not written are read again at the next start", rows=batch.rows)
@@ -43,8 +65,10 @@ class Scribe:
             else:
                 self._note_back()
                 if written:
-                    seconds = round(time.monotonic() - began, 3)
-                    log.info("rows written", rows=batch.rows, bytes=batch.bytes, seconds=seconds, **written)
+                    seconds = time.monotonic() - began
+                    metrics.BATCHES.inc()
+                    metrics.WRITE_SECONDS.observe(seconds)
+                    log.info("rows written", rows=batch.rows, bytes=batch.bytes, seconds=round(seconds, 3), **written)
                 return True
 
     def _note_away(self, because: str) -> None:

@@ -17,8 +17,9 @@ import structlog
 from clickhouse_connect.driver import Client
 
 from schemas.definitions import Definitions
+from sinks import metrics
 from sinks.connection import ANSWER_SECONDS, Address, ClickHouseError, connect, named_errors
-from sinks.definition_rows import write_definitions
+from sinks.definition_rows import recorded, write_definitions
 
 #: A row may become visible so long after the moment that it is stamped with; a sink writes it again after ANSWER_SECONDS
 #: without an answer. What was written in this time before the last settlement is looked at once more.
@@ -61,6 +62,19 @@ def settle(client: Client) -> Settled:
     return Settled(since, len(weeks))
 
 
+def _write(client: Client, definitions: Definitions) -> None:
+    """Write the configuration that views go by, unless the rows were made under another one."""
+    before = recorded(client, own=True)
+    if before is not None and before.fingerprint != definitions.fingerprint():
+        log.error(
+            "the rows were made under other definitions; `firstcall replay --from-start` makes all anew",
+            made_under=before.fingerprint,
+            configured=definitions.fingerprint(),
+        )
+        return
+    write_definitions(client, definitions)
+
+
 def _sql(name: str) -> str:
     return files("schemas").joinpath("sql", "settle", f"{name}.sql").read_text("utf-8")
 
@@ -78,8 +92,14 @@ class Settling:
         self._stop = stop
         self._thread = threading.Thread(target=self._run, name="settle", daemon=True)
 
+    @property
+    def thread(self) -> threading.Thread:
+        """Where it settles."""
+        return self._thread
+
     def start(self) -> None:
         """Begin."""
+        metrics.SETTLED.set_to_current_time()
         self._thread.start()
 
     def _run(self) -> None:
@@ -91,7 +111,7 @@ class Settling:
                 try:
                     with named_errors(self._address):
                         if self._definitions is not None:
-                            write_definitions(client, self._definitions)
+                            _write(client, self._definitions)
                             self._definitions = None
                         settled = settle(client)
                 finally:
@@ -101,6 +121,8 @@ class Settling:
                 log.debug("not settled", error=str(error))
                 continue
             seconds = time.monotonic() - began
+            metrics.SETTLE_SECONDS.observe(seconds)
+            metrics.SETTLED.set_to_current_time()
             if settled.weeks:
                 log.info("settled", weeks=settled.weeks, seconds=round(seconds, 3))
             pause = min(max(SHORTEST_PAUSE_SECONDS, PAUSE_FACTOR * seconds), LONGEST_PAUSE_SECONDS)

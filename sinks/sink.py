@@ -14,6 +14,7 @@ import msgspec
 from schemas.event import Event
 from sinks.batch import DEAD_LETTER_ROWS, Batch, Origin
 from sinks.row_writer import RowWriter
+from sinks.touch_rows import TOUCH_ROWS, TouchReader
 from streams import topology
 from streams.normalise import Normaliser
 
@@ -41,6 +42,7 @@ class Sink:
     def __init__(self, writer: RowWriter, normaliser: Normaliser, *, topic_name: Callable[[str], str] = str) -> None:
         self._writer = writer
         self._normaliser = normaliser
+        self._touch_row = TouchReader(normaliser.definitions)
         self._tables = {topic_name(topic): table for topic, table in TABLE_BY_TOPIC.items()}
         self._sources = {topic_name(topic.name): topology.source_of(topic.name) for topic in topology.INPUTS}
         self._batch = Batch()
@@ -70,7 +72,7 @@ class Sink:
         if source is not None:
             for event in self._normaliser(value, source=source, recorded_at=timestamp):
                 if isinstance(event, Event):
-                    self._batch.add(EVENT_ROWS, _encode_event(event), Origin(topic, partition, offset, timestamp))
+                    self._add_event(event, Origin(topic, partition, offset, timestamp))
             return
         table = self._tables[topic]
         if value:
@@ -80,6 +82,12 @@ class Sink:
                 self._batch.refuse(value, origin, wrong)
             else:
                 self._batch.add(table, value, origin)
+
+    def _add_event(self, event: Event, origin: Origin) -> None:
+        self._batch.add(EVENT_ROWS, _encode_event(event), origin)
+        touch = self._touch_row(event)
+        if touch is not None:
+            self._batch.add(TOUCH_ROWS, touch, origin)
 
     def take(self) -> Batch:
         """Hand over what is collected, to be written by someone else."""

@@ -41,6 +41,20 @@ def activations_of(plan: Plan, level: Level, facts: Facts) -> dict[str, Activate
     return reached
 
 
+def matured_of(plan: Plan, level: Level, facts: Facts) -> dict[str, int]:
+    """When the span of each activation of this level was over for the subject, in ms: from then on it counts as matured.
+
+    A definition without a span never matures.
+    """
+    matured: dict[str, int] = {}
+    for name, definition in plan.definitions.activations.items():
+        if level in definition.levels and definition.span_days is not None:
+            anchor = facts.firsts.get(plan.number[_anchor_selector(plan, definition)])
+            if anchor is not None:
+                matured[name] = anchor + definition.span_days * DAY_MS
+    return matured
+
+
 def stages_of(plan: Plan, level: Level, facts: Facts, reached: dict[str, Activated]) -> dict[str, int]:
     """When the subject entered each stage that it has entered, in ms."""
     stages: dict[str, int] = {}

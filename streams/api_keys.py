@@ -11,13 +11,14 @@ import msgspec
 
 from schemas.event import visitor_id
 from streams import key_hashes
-from streams.facts import NOTHING, Facts, join, join_all
+from streams.facts import NOTHING, Facts, SegmentValue, join, join_all
 from streams.hours import Hours, union
 from streams.key_hashes import ALONE, Hashes, Parents
 from streams.plan import Plan
-from streams.published import Subject, activity_rows
-from streams.rolling import Standing
+from streams.published import Subject, activity_rows, segment_values
+from streams.rolling import NOWHERE, Standing
 from streams.rows import row_key
+from streams.segments import counted_segments
 from streams.step import Step
 from streams.subjects import publish_change
 from streams.updates import AliasUpdate, Bucket, Child, Link
@@ -27,7 +28,8 @@ from streams.web_aliases import tell_companies
 class ApiKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """State of one hash of a key. `owner`, `company`: the earliest evidence. `internal`: what users said of themselves, with the
     version of their word. `hours`: active hours per environment by events that count. `visitor`: what the key
-    contributes to companies, by company, while its developer is unknown, and its facts as a subject. All but `internal`
+    contributes to companies, by company, while its developer is unknown, and its facts as a subject. `segments`: values of segments,
+    by the events that count. All but `internal`
     and `hashes` is empty where another hash is the first one.
     """
 
@@ -37,6 +39,7 @@ class ApiKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
     hours: dict[str, Hours] = {}
     visitor: dict[str, Facts] = {}
     hashes: Hashes = ALONE
+    segments: dict[int, SegmentValue] = {}
 
     @property
     def parents(self) -> Parents:
@@ -134,7 +137,7 @@ def _drop_buckets(step: Step, alias: str, state: ApiKey) -> list[Bucket]:
 def _tell(step: Step, alias: str, before: ApiKey, after: ApiKey) -> None:
     """Tell companies and the key's other hashes what changed of it, and publish it."""
     key_hashes.tell_change(step, alias, (before.hashes, before.parents), (after.hashes, after.parents))
-    _publish_token(step, alias, before.hours, after.hours)
+    _publish_token(step, alias, before, after)
     name = visitor_id("api_key", alias)
     was, now = _visitor(step.plan, name, before), _visitor(step.plan, name, after)
     publish_change(step, was, now)
@@ -173,7 +176,7 @@ def _joined_links(state: ApiKey, updates: list[AliasUpdate]) -> ApiKey:
         company = min([company, *update.companies] if company else update.companies, default=None)
     if (owner, company) == (state.owner, state.company) and internal is state.internal:
         return state
-    return ApiKey(owner, company, internal, state.hours, state.visitor, state.hashes)
+    return msgspec.structs.replace(state, owner=owner, company=company, internal=internal)
 
 
 def _joined_internal(internal: dict[str, tuple[bool, int]], updates: list[AliasUpdate]) -> dict[str, tuple[bool, int]]:
@@ -207,7 +210,7 @@ def _with_derived(step: Step, alias: str, state: ApiKey, changed: list[Bucket], 
     is_visitor = any(not state.developer_of(bucket) for bucket in changed)
     buckets = _buckets(step, alias) if moved or is_visitor else changed
     visitor: dict[str, Facts] = {}
-    hours = {} if moved else state.hours
+    hours, segments = ({}, {}) if moved else (state.hours, state.segments)
     for bucket in buckets:
         if not state.developer_of(bucket):
             company = state.company_of(bucket)
@@ -217,7 +220,7 @@ def _with_derived(step: Step, alias: str, state: ApiKey, changed: list[Bucket], 
     visitor_internal = any(facts.internal for facts in visitor.values())
     if visitor_internal and not any(facts.internal for facts in state.visitor.values()):
         # The visitor has just turned out to be internal: what it added to the hours goes, so they are built anew.
-        hours, buckets = {}, _buckets(step, alias)
+        hours, segments, buckets = {}, {}, _buckets(step, alias)
     for bucket in buckets:
         developer = state.developer_of(bucket)
         if visitor_internal if not developer else state.is_internal(developer):
@@ -225,20 +228,25 @@ def _with_derived(step: Step, alias: str, state: ApiKey, changed: list[Bucket], 
         for environment, active in bucket.facts.hours.items():
             known = hours.get(environment)
             hours = {**hours, environment: active if known is None else union(known, active)}
-    return ApiKey(state.owner, state.company, state.internal, hours, visitor, state.hashes)
+        if bucket.facts.segments:
+            segments = join(Facts(segments=segments), Facts(segments=bucket.facts.segments), step.plan.cuts).segments
+    return msgspec.structs.replace(state, hours=hours, visitor=visitor, segments=segments)
 
 
-def _publish_token(step: Step, alias: str, before: dict[str, Hours], after: dict[str, Hours]) -> None:
-    if before == after:
+def _publish_token(step: Step, alias: str, before: ApiKey, after: ApiKey) -> None:
+    if (before.hours, before.segments) == (after.hours, after.segments):
         return
-    for row in activity_rows("token", alias, before, after, step.version):
+    for row in activity_rows("token", alias, before.hours, after.hours, step.version):
         step.outbox.publish(row)
-    was, now = before.get("production"), after.get("production")
-    step.rolling.move(
-        "developer",
-        Standing({"active_tokens": was} if was else {}, {}),
-        Standing({"active_tokens": now} if now else {}, {}),
-    )
+    step.rolling.move("developer", _token(step.plan, before), _token(step.plan, after))
+
+
+def _token(plan: Plan, state: ApiKey) -> Standing:
+    hours = state.hours.get("production")
+    if not hours:
+        return NOWHERE
+    values = segment_values(plan, Facts(segments=state.segments))
+    return Standing({"active_tokens": hours}, {}, counted_segments(plan.definitions, values))
 
 
 def _visitor(plan: Plan, name: str, state: ApiKey) -> Subject | None:

@@ -8,46 +8,42 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Any, Final, cast
 
 import faust
+import msgspec
 import structlog
 from confluent_kafka import KafkaException
-from faust.auth import SASLCredentials, SSLCredentials
 from faust.types import TP, EventT, Message
-from faust.types.auth import CredentialsT
-from yarl import URL
+from prometheus_client import REGISTRY
 
 from schemas import definitions
 from schemas.configuration import hmac_secrets
 from schemas.definitions import Definitions
-from schemas.kafka_options import KafkaOptions
 from schemas.settings import Settings
-from streams import stages, topology
+from streams import metrics, stages, standing, topology
+from streams.beats import Beats
+from streams.brokers import Brokers
 from streams.delivery import Delivery
 from streams.erasure_feed import RETRY_SECONDS, ErasureFeed
 from streams.erasure_marks import ErasureMarks
+from streams.faust_app import SESSION_SECONDS, make_app
 from streams.lease import Lease, LeaseLostError
 from streams.normalise import Normaliser
 from streams.outbox import Message as Outgoing
 from streams.plan import Plan
 from streams.stages import Change, Delivered, Outcome, Stage
 from streams.tables import RowTable
-from streams.transport import Batch, BatchConsumer, BatchTransport
+from streams.transport import Batch, BatchConsumer
+from streams.watchdog import Watchdog
 
 log = structlog.get_logger("firstcall.streams")
 
-#: Batches that may wait in front of an agent before its partition is not fetched any more.
-BATCHES_BUFFERED: Final = 4
-
-
-#: After so long without a sign of life a worker's partitions go to others; a killed worker's wait as long for their next.
-SESSION_SECONDS: Final = 12.0
 LEASE_CHECK_SECONDS: Final = 1.0
+SIZE_SECONDS: Final = 10.0
 #: For so long the brokers may leave unanswered who was erased before the worker stops; without it no event is taken.
 ERASURES_WITHIN_SECONDS: Final = 60.0
 
@@ -55,11 +51,10 @@ ERASURES_WITHIN_SECONDS: Final = 60.0
 Work = Callable[[Batch, Message], Awaitable[bool]]
 
 
-class StreamsApp(faust.App):
-    """A Faust app that consumes in batches."""
+class _Letter(msgspec.Struct):
+    """What is counted of a dead letter."""
 
-    def _new_transport(self) -> BatchTransport:
-        return BatchTransport(self.conf.broker_consumer, self)
+    reason: str
 
 
 class Worker:
@@ -74,11 +69,23 @@ class Worker:
         )
         self.hearing = asyncio.Lock()
         self.normaliser = Normaliser(meaning, secrets, self.erasures.marks)
-        self.app = _faust_app(settings)
+        self.app = make_app(settings)
+        self.app.beats = Beats()
+        #: The stage that works on a topic, and the tables that are kept.
+        self._stages: dict[str, str] = {}
+        self._tables: dict[str, RowTable] = {}
         self.lease = Lease(SESSION_SECONDS)
         self.delivery = Delivery(options)
 
+        self.watchdog = Watchdog(
+            self.app.beats,
+            lambda: standing.report(self.app, self.app.reader, self._stages),
+            Brokers(settings.streams_id, options, (settings.topic(topology.ERASURES), 0)),
+        )
+        metrics.MARKS_AGE.set_function(lambda: self.erasures.age_seconds)
+
         self.app.timer(LEASE_CHECK_SECONDS, name="check_lease")(self.check_lease)
+        self.app.timer(SIZE_SECONDS, name="measure_state")(self.measure_state)
         self._agent("normalise_events", topology.INPUTS, self.normalise_events)
         self._fold("fold_aliases", topology.ALIAS_UPDATES, stages.fold_aliases)
         self._fold("resolve_merges", topology.MERGES, stages.resolve_merges, partitions=1)
@@ -91,6 +98,13 @@ class Worker:
             self.lease.check()
         except LeaseLostError as error:
             await self.app.crash(error)
+
+    async def measure_state(self) -> None:
+        """Note how much the tables hold."""
+        for name, table in self._tables.items():
+            size = table.size()
+            metrics.STATE_ROWS.labels(name).set(size.rows)
+            metrics.STATE_BYTES.labels(name).set(size.bytes)
 
     async def normalise_events(self, batch: Batch, _: Message) -> bool:
         """Events to updates: stateless, so the input topics may be keyed and partitioned as their producers like."""
@@ -127,6 +141,7 @@ class Worker:
                 extra_topic_configs={"max.message.bytes": str(topology.MAX_MESSAGE_BYTES)},
             ),
         )
+        self._tables[name] = table
         held: dict[TP, tuple[int | None, list[Delivered]]] = {}
 
         async def fold(batch: Batch, message: Message) -> bool:
@@ -153,6 +168,7 @@ class Worker:
         if outcome.messages:
             await self._write(table, tp, outcome.intent)
             await self._send(outcome.messages)
+            self._step(tp)
         if outcome.changes:
             await self._write(table, tp, outcome.changes)
 
@@ -166,6 +182,12 @@ class Worker:
         offset = self.delivery.written_to(changelog.topic, changelog.partition)
         assert offset is not None, "the changelog has just been acknowledged"
         table.partition(tp.partition).write(changes, offset)
+        self._step(tp)
+
+    def _step(self, tp: TP) -> None:
+        """Something that follows from the partition's messages is durable."""
+        if self.app.reader is not None:
+            self.app.reader.steps[tp] += 1
 
     async def _send(self, messages: Sequence[Outgoing]) -> None:
         if messages:
@@ -173,6 +195,9 @@ class Worker:
             for message in messages:
                 self.delivery.send(self.settings.topic(message.topic), message.key, message.value)
             await self.delivery.acknowledged()
+            for message in messages:
+                if message.topic == topology.DEAD_LETTERS and message.value is not None:
+                    metrics.DEAD_LETTERS.labels(msgspec.json.decode(message.value, type=_Letter).reason).inc()
 
     def _agent(self, name: str, topics: Sequence[topology.Topic], work: Work) -> None:
         """Declare an agent that does `work` batch by batch, and stops the worker if it cannot.
@@ -180,6 +205,7 @@ class Worker:
         `work` says whether it has finished the batch; it may keep one until those that belong to it have come.
         """
         names = [self.settings.topic(topic.name) for topic in topics]
+        self._stages |= dict.fromkeys(names, name)
 
         async def agent(stream: Any) -> AsyncIterator[None]:
             event: EventT[Any]
@@ -196,21 +222,36 @@ class Worker:
                     if await work(batch, message):
                         for finished in kept.pop(batch.tp):
                             consumer.done(*finished)
+                            metrics.MESSAGES_READ.labels(name, batch.tp.topic).inc(len(finished[0].records))
+                        consumer.steps[batch.tp] += 1
                 except asyncio.CancelledError:
                     raise
                 except Exception as error:
-                    log.exception("batch_failed", agent=name, partition=str(batch.tp), error=str(error))
+                    log.exception(
+                        "batch_failed",
+                        agent=name,
+                        topic=batch.tp.topic,
+                        partition=batch.tp.partition,
+                        first_offset=batch.start,
+                        next_offset=batch.end,
+                        seconds=round(perf_counter() - began, 4),
+                        error=str(error),
+                    )
                     await self.app.crash(error)
                     raise
                 finally:
                     event.ack()
+                seconds = perf_counter() - began
+                metrics.BATCHES.labels(name).observe(seconds)
                 log.debug(
                     "batch",
                     agent=name,
-                    topic=message.topic,
-                    partition=message.partition,
+                    topic=batch.tp.topic,
+                    partition=batch.tp.partition,
+                    first_offset=batch.start,
+                    next_offset=batch.end,
                     records=len(batch.records),
-                    seconds=round(perf_counter() - began, 4),
+                    seconds=round(seconds, 4),
                 )
                 yield
 
@@ -224,59 +265,23 @@ def scope_of(tp: TP) -> str:
     return f"{tp.topic}/{tp.partition}"
 
 
-def run_worker(settings: Settings) -> None:
+def run_worker(settings: Settings, show: Callable[[Watchdog], object] | None = None) -> None:
     """Run one worker until it is told to stop (SIGTERM, SIGINT) or fails, which raises what it failed of.
 
-    Raises DefinitionsError.
+    `show`: what is to show its watchdog's findings; called before it starts. One that is stuck ends at once, with the code
+    `watchdog.EXIT_STUCK`. Raises DefinitionsError.
     """
-    (settings.data_dir / "streams").mkdir(parents=True, exist_ok=True)
+    settings.streams_dir.mkdir(parents=True, exist_ok=True)
     worker = Worker(settings, definitions.load(settings.config), hmac_secrets(settings))
+    REGISTRY.register(metrics.WORKER)
+    REGISTRY.register(metrics.READER)
+    if show is not None:
+        show(worker.watchdog)
+    worker.watchdog.start()
     # The heap holds many small objects that live for one batch: Python's default thresholds would walk all the others,
     # which live for ever, after every 700 of them.
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    log.info("worker_starts", brokers=settings.brokers, app_id=settings.app_id, partitions=settings.partitions)
+    log.info("worker_starts", brokers=settings.brokers, app_id=settings.streams_id, partitions=settings.partitions)
     faust.Worker(worker.app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()
-
-
-def _faust_app(settings: Settings) -> StreamsApp:
-    BatchConsumer.batch_size = settings.batch_size
-    return StreamsApp(
-        settings.app_id,
-        broker=[URL(f"kafka://{server}") for server in settings.brokers.split(",")],
-        broker_credentials=_credentials(settings.kafka_options),
-        store="rocksdb://",
-        datadir=str(settings.data_dir / "streams"),
-        autodiscover=False,
-        web_enabled=False,
-        topic_partitions=settings.partitions,
-        topic_replication_factor=settings.replication_factor,
-        topic_disable_leader=True,
-        stream_buffer_maxsize=BATCHES_BUFFERED,
-        stream_wait_empty=True,
-        broker_commit_interval=1.0,
-        broker_session_timeout=SESSION_SECONDS,
-        broker_heartbeat_interval=3.0,
-        consumer_max_fetch_size=4 * 1024**2,
-        consumer_auto_offset_reset="earliest",
-        table_standby_replicas=0,
-        Table=RowTable,
-    )
-
-
-def _credentials(options: KafkaOptions) -> CredentialsT | None:
-    """The same authentication in Faust's terms; None for a plain connection."""
-    context = None
-    if options.security_protocol in ("SSL", "SASL_SSL"):
-        context = ssl.create_default_context(cafile=options.ssl_ca_file)
-        if options.ssl_cert_file is not None:
-            context.load_cert_chain(options.ssl_cert_file, options.ssl_key_file)
-    if options.sasl_password is not None:
-        return SASLCredentials(
-            username=options.sasl_username,
-            password=options.sasl_password.get_secret_value(),
-            mechanism=options.sasl_mechanism,
-            ssl_context=context,
-        )
-    return SSLCredentials(context) if context is not None else None

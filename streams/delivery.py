@@ -9,6 +9,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from streams import metrics
 from streams.topology import MAX_MESSAGE_BYTES
 
 #: How long the brokers may take to acknowledge a batch before the worker gives up and lets another one try.
@@ -36,6 +37,9 @@ class Delivery:
                 "queue.buffering.max.kbytes": 262_144,
                 "message.max.bytes": MAX_MESSAGE_BYTES,
                 "partitioner": "murmur2_random",
+                # A partition may be without a leader for a moment, as when a broker was paused; librdkafka may look for the
+                # new one only at its next refresh, which is five minutes away by default.
+                "topic.metadata.refresh.interval.ms": 10_000,
                 **options,
             },
             logger=logging.getLogger("librdkafka"),
@@ -76,4 +80,5 @@ class Delivery:
             return
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         if topic is not None and partition is not None and offset is not None:
+            metrics.MESSAGES_SENT.labels(topic).inc()
             self._written[topic, partition] = max(offset, self._written.get((topic, partition), -1))

@@ -59,12 +59,18 @@ class ErasureFeed:
             logger=logging.getLogger("librdkafka"),
         )
         self._next: int | None = None
-        self._asked = -FRESH_SECONDS
+        self._made = time.monotonic()
+        self._asked: float | None = None
 
     @property
     def is_fresh(self) -> bool:
         """Whether the last answer is new enough to go by."""
-        return time.monotonic() - self._asked < FRESH_SECONDS
+        return self._asked is not None and self.age_seconds < FRESH_SECONDS
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the brokers were asked; if never, how long there has been nothing to ask for."""
+        return time.monotonic() - (self._made if self._asked is None else self._asked)
 
     def refresh(self) -> None:
         """Take in the marks that are new. Raises KafkaException when the brokers do not answer: then do not go on."""

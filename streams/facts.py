@@ -5,7 +5,7 @@ their duplicates, nor how they were batched can change the outcome. Every list i
 ask for, and every cut is safe: `cut(cut(a) join b) == cut(a join b)`.
 
 Size: one time per selector, at most `at_least` pairs per counted selector and days per day-counted selector, one bit
-per active hour between the first and the last (1.1 KB a year), the first `TOUCHES_KEPT` touches.
+per active hour between the first and the last (1.1 KB a year), the first `TOUCHES_KEPT` touches, a value per segment.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ Moment = tuple[int, int]
 #: (time in ms, event hash, what the touch was: campaign, source, medium, referrer, ...)
 Touch = tuple[int, int, dict[str, str]]
 
+#: (time in ms, value): the value of a segment, and when an event said so.
+SegmentValue = tuple[int, str]
+
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The facts of a set of events. Selectors are numbered as in the plan; times are ms since 1970.
@@ -34,6 +37,7 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `firsts`: earliest time per selector. `counted`: the smallest moments per counted selector, ascending.
     `days`: the smallest days per day-counted selector, each with its earliest time.
     `hours`: active hours per environment. `internal`: some event was the own organisation's.
+    `segments`: value per segment, of the first event with one, or of the last.
     """
 
     first_seen: int | None = None
@@ -44,16 +48,21 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     hours: dict[str, Hours] = {}
     touches: list[Touch] = []
     internal: bool = False
+    segments: dict[int, SegmentValue] = {}
 
 
 NOTHING = Facts()
 
 
 class Cuts(msgspec.Struct, frozen=True):
-    """How many moments (or days) each counted (or day-counted) selector needs: its largest threshold."""
+    """How many moments (or days) each counted (or day-counted) selector needs: its largest threshold.
+
+    `latest`: the segments of which the last value is kept; of the others it is the first.
+    """
 
     counted: dict[int, int]
     days: dict[int, int]
+    latest: frozenset[int] = frozenset()
 
 
 def join(a: Facts, b: Facts, cuts: Cuts) -> Facts:
@@ -101,6 +110,13 @@ def join(a: Facts, b: Facts, cuts: Cuts) -> Facts:
             hours[environment] = merged_hours
     touches = _first_touches(a.touches, b.touches)
     internal = a.internal or b.internal
+    segments = a.segments
+    for segment, said in b.segments.items():
+        mine_said = segments.get(segment)
+        if mine_said is None or (said > mine_said if segment in cuts.latest else said < mine_said):
+            if segments is a.segments:
+                segments = dict(segments)
+            segments[segment] = said
     if (
         first_seen == a.first_seen
         and last_active == a.last_active
@@ -110,9 +126,10 @@ def join(a: Facts, b: Facts, cuts: Cuts) -> Facts:
         and hours is a.hours
         and touches is a.touches
         and internal == a.internal
+        and segments is a.segments
     ):
         return a
-    return Facts(first_seen, last_active, firsts, counted, days, hours, touches, internal)
+    return Facts(first_seen, last_active, firsts, counted, days, hours, touches, internal, segments)
 
 
 def join_all(parts: Iterable[Facts], cuts: Cuts) -> Facts:
@@ -162,7 +179,7 @@ def _smallest_days(mine: dict[int, int], theirs: dict[int, int], keep: int) -> d
 
 
 def _first_touches(mine: list[Touch], theirs: list[Touch]) -> list[Touch]:
-    """The first touches of both, each event once, at its earliest time.
+    """The first touches of both, each event once, at its earliest time; of those of one moment the smaller content first.
 
     Of copies that disagree in content at the same time, the smallest content counts.
     """
@@ -176,6 +193,6 @@ def _first_touches(mine: list[Touch], theirs: list[Touch]) -> list[Touch]:
         known = earliest.get(event)
         if known is None or candidate < known:
             earliest[event] = candidate
-    ordered = sorted((time, event, what) for event, (time, what) in earliest.items())
-    merged = [(time, event, dict(what)) for time, event, what in ordered[:TOUCHES_KEPT]]
+    ordered = sorted((time, what, event) for event, (time, what) in earliest.items())
+    merged = [(time, event, dict(what)) for time, what, event in ordered[:TOUCHES_KEPT]]
     return mine if merged == mine else merged

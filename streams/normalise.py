@@ -21,10 +21,11 @@ from streams.erasure_marks import ErasureMarks
 from streams.formats import calls, is_batch, read
 from streams.key_hasher import KeyHasher
 from streams.raw import Raw, kind_of
+from streams.usage import Usage
+from streams.user_agent import agent_of, with_library
 
 MAX_MESSAGE_BYTES: Final = redaction.MAX_WALKED_BYTES
 MAX_NAME_CHARACTERS: Final = 200
-MAX_AGENT_CHARACTERS: Final = 512
 
 #: The reason of events that are void, and whose messages must be shown nowhere.
 ERASED: Final = "erased"
@@ -46,7 +47,7 @@ class Normaliser:
     """
 
     def __init__(self, definitions: Definitions, secrets: Sequence[bytes], erased: ErasureMarks | None = None) -> None:
-        self._definitions = definitions
+        self.definitions = definitions
         self._erased = erased
         self.key_hasher = KeyHasher(secrets)
         self._prefixes = sorted(definitions.key_prefixes.items(), key=lambda item: -len(item[0]))
@@ -63,6 +64,7 @@ class Normaliser:
         self.redactor = redaction.Redactor(definitions.key_prefixes)
         self._future_ms = int(definitions.limits.future_hours * 3_600_000)
         self._agents: dict[str, bool] = {}
+        self._usage = Usage(definitions)
 
     def __call__(self, value: bytes | None, *, source: Source, recorded_at: int) -> list[Event | Rejected]:
         """The events of one message, or why it (or a part of a batch) is none.
@@ -129,6 +131,8 @@ class Normaliser:
         if isinstance(clean, Rejected):
             return clean
         properties, context, traits, disguise = clean
+        if source == "api":
+            context = with_library(context, properties)
         api_key = self.key_hasher(raw.api_key) if raw.api_key else ""
         message_id = raw.message_id
         if not message_id:
@@ -154,6 +158,7 @@ class Normaliser:
             traits=traits,
             is_internal=self._knows_internal and self._is_internal(raw),
             is_bot=self._bot is not None and (self._is_bot(context, self._bot) or self._is_bot(properties, self._bot)),
+            is_use=bool(api_key) and raw.type == "event" and self._usage(source, raw.name, environment, properties),
         )
         if self._erased is not None and self._erased.cover(event):
             return Rejected(ERASED, "", "it belongs to a person or company that has been erased")
@@ -182,10 +187,9 @@ class Normaliser:
         return False
 
     def _is_bot(self, holder: dict[str, Any], bot: re.Pattern[str]) -> bool:
-        agent = holder.get("userAgent") or holder.get("user_agent")
-        if type(agent) is not str:
+        agent = agent_of(holder)
+        if not agent:
             return False
-        agent = agent[:MAX_AGENT_CHARACTERS]
         known = self._agents.get(agent)
         if known is None:
             if len(self._agents) >= CACHED:

@@ -11,7 +11,8 @@ import msgspec
 from schemas.definitions import Definitions, PropertyTest
 from schemas.event import Event
 from streams import hours as bitmap
-from streams.facts import Cuts, Facts, Touch
+from streams.facts import Cuts, Facts, SegmentValue, Touch
+from streams.segments import SegmentReader
 from streams.touches import touch_of
 
 #: Bounds the memory of the cache of event names; beyond it the cache starts anew.
@@ -24,6 +25,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one event contributes to the facts of its subject. `selectors`: bit i is selector i of the plan.
 
     `time`, `latest`: the earliest and the latest time (ms) among its copies. `event` is a hash of the event's identity, the same for all its copies. `uses`: it makes an API key active.
+    `segments`: its values, by number of the segment.
     """
 
     time: int
@@ -34,6 +36,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     uses: bool = False
     internal: bool = False
     touch: dict[str, str] | None = None
+    segments: dict[int, str] | None = None
 
 
 class Plan:
@@ -55,9 +58,11 @@ class Plan:
         used |= first | set(counted) | set(days)
         self.selectors = sorted(used)
         self.number = {name: i for i, name in enumerate(self.selectors)}
+        self.segments = SegmentReader(definitions)
         self.cuts = Cuts(
             counted={self.number[name]: n for name, n in counted.items()},
             days={self.number[name]: n for name, n in days.items()},
+            latest=self.segments.latest,
         )
         self._first = [(i, 1 << i) for i in sorted(self.number[name] for name in first)]
         self._counted = [(i, 1 << i) for i in sorted(self.cuts.counted)]
@@ -76,7 +81,8 @@ class Plan:
         selectors = self._matches(event) if event.type == "event" else 0
         is_content = bool(selectors & self._touch)
         touch = touch_of(event, is_content) if event.type == "event" else None
-        if not selectors and touch is None and not event.is_internal:
+        segments = self.segments(event)
+        if not selectors and touch is None and not event.is_internal and segments is None:
             return None
         return Observation(
             time=event.time,
@@ -87,6 +93,7 @@ class Plan:
             uses=bool(selectors & self._usage and event.api_key),
             internal=event.is_internal,
             touch=touch,
+            segments=segments,
         )
 
     def facts(self, seen: Observation) -> Facts:
@@ -104,7 +111,13 @@ class Plan:
             hours={seen.environment: bitmap.single(bitmap.hour_of(time))} if seen.uses else {},
             touches=touches,
             internal=seen.internal,
+            segments=self._said(seen) if seen.segments else {},
         )
+
+    def _said(self, seen: Observation) -> dict[int, SegmentValue]:
+        latest = self.segments.latest
+        values = seen.segments or {}
+        return {i: (seen.latest if i in latest else seen.time, value) for i, value in values.items()}
 
     def _matches(self, event: Event) -> int:
         key = (event.source, event.name, event.environment)
@@ -133,7 +146,7 @@ class Plan:
             if selector.environment and environment not in selector.environment:
                 continue
             if selector.properties:
-                tests = [(prop, _compile_test(test)) for prop, test in selector.properties.items()]
+                tests = [(prop, compile_test(test)) for prop, test in selector.properties.items()]
                 tested.append((1 << i, tests))
             else:
                 always |= 1 << i
@@ -146,7 +159,8 @@ def event_hash(event: Event) -> int:
     return int.from_bytes(hashlib.blake2b(identity, digest_size=8).digest(), "big") >> 1
 
 
-def _compile_test(test: PropertyTest) -> Callable[[Any], bool]:
+def compile_test(test: PropertyTest) -> Callable[[Any], bool]:
+    """Whether a property's value (None: absent) passes."""
     allowed = test.equals if isinstance(test.equals, list) else [test.equals]
 
     def holds(value: Any) -> bool:

@@ -14,6 +14,7 @@ from streams.facts import Facts
 from streams.hours import HOUR_MS, Hours, changed_days
 from streams.outbox import PublishedRow
 from streams.plan import Plan
+from streams.segments import segments_of
 from streams.topology import ACTIVITY, IDENTITIES, PROFILES, ROLLING_COUNTS
 from streams.updates import Link
 
@@ -22,11 +23,18 @@ ALWAYS = 0
 
 
 def identity_row(
-    kind: AliasKind, alias: str, developers: list[Link], company: Link | None, version: int, first_hash: str = ""
+    kind: AliasKind,
+    alias: str,
+    developers: list[Link],
+    company: Link | None,
+    version: int,
+    first_hash: str = "",
+    *,
+    is_bot: bool = False,
 ) -> PublishedRow:
     """Whom an alias belongs to: (from time, user id), ascending, and a company. With neither, the row is deleted.
 
-    `first_hash`: of a later hash of an API key, the one that its token goes by.
+    `first_hash`: of a later hash of an API key, the one that its token goes by. `is_bot`: its events count for nothing.
     """
     return PublishedRow(
         IDENTITIES,
@@ -39,6 +47,7 @@ def identity_row(
             "company_id": company[1] if company else "",
             "company_from": clock.text(company[0] if company else ALWAYS),
             "first_hash": first_hash,
+            "is_bot": int(is_bot),
             "version": version,
             "is_deleted": 0 if developers or company else 1,
         },
@@ -80,12 +89,19 @@ def profile_row(plan: Plan, subject: Subject, reached: dict[str, Activated], ver
         "activations": {name: clock.text(activated.activated_at) for name, activated in reached.items()},
         "first_touch_at": clock.text(facts.touches[0][0]) if facts.touches else None,
         "first_touch": facts.touches[0][2] if facts.touches else {},
+        "segments": segment_values(plan, facts),
         "is_internal": int(subject.is_internal),
         "is_bot": int(subject.is_bot),
         "version": version,
         "is_deleted": 0,
     }
     return PublishedRow(PROFILES, f"{level}:{subject.id}", columns)
+
+
+def segment_values(plan: Plan, facts: Facts) -> dict[str, str]:
+    """The value of each segment that the subject has one of, by name."""
+    values = {plan.segments.names[i]: value for i, (_, value) in facts.segments.items()}
+    return segments_of(plan.definitions, values, facts.touches[0][2] if facts.touches else {})
 
 
 def deleted_profile_row(level: Level, subject_id: str, version: int) -> PublishedRow:
@@ -120,17 +136,28 @@ def activity_rows(
 
 
 def rolling_row(
-    scope: str, metric: str, level: Level, *, window_hours: int, hour: int, delta: int, version: int
+    scope: str,
+    metric: str,
+    level: Level,
+    segment: tuple[str, str],
+    *,
+    window_hours: int,
+    hour: int,
+    delta: int,
+    version: int,
 ) -> PublishedRow:
-    """By how much a metric changes at an hour, as seen by one partition (the scope)."""
+    """By how much a metric changes at an hour, as seen by one partition (the scope). `segment`: (segment, value), or two ''."""
     at = clock.text(hour * HOUR_MS)
+    name, value = segment
     return PublishedRow(
         ROLLING_COUNTS,
-        f"{scope}:{metric}:{level}:{window_hours}:{at}",
+        f"{scope}:{metric}:{level}:{window_hours}:{at}:{name}:{value}",
         {
             "scope": scope,
             "metric": metric,
             "level": level,
+            "segment": name,
+            "segment_value": value,
             "window_hours": window_hours,
             "hour": at,
             "delta": delta,

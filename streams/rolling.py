@@ -1,7 +1,9 @@
 """Rolling counts as differences: a row says by how much a metric changes at an hour, and the running sum is the count.
 
 A subject that is active in hour `b` is counted in the windows ending at `b ... b + W - 1`: one step up and one step
-down per uninterrupted presence, whatever W is. Steps are kept per partition (the scope); readers add the scopes up.
+down per uninterrupted presence, whatever W is. A moment, as a sign-up, is one step for all windows: readers know when
+it falls out of each. Besides all subjects, those of each counted value of a segment are counted. Steps are kept per
+partition (the scope); readers add the scopes up.
 
 Increments are not idempotent, so every row carries the offset up to which its log is included. Rows are written
 before the state they follow from, and the shell lets a batch that was interrupted end where it ended before, so that
@@ -15,23 +17,37 @@ from collections import defaultdict
 import msgspec
 
 from schemas.definitions import Level
-from streams.activation import Activated
+from streams.activation import Activated, matured_of
 from streams.facts import Facts
 from streams.hours import WINDOWS_HOURS, Hours, coverage_edges, hour_of
 from streams.outbox import Outbox, PublishedRow
 from streams.plan import Plan
 from streams.published import rolling_row
 from streams.rows import Rows, row_key
+from streams.segments import counted_segments
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
-    """What rolling counts see of a subject: hours of activity per metric, and moments (as hours) per metric."""
+    """What rolling counts see of a subject: hours of activity per metric, and moments (as hours) per metric.
+
+    `segments`: the (segment, value) that it is counted in, beside all subjects.
+    """
 
     hours: dict[str, Hours] = {}
     moments: dict[str, int] = {}
+    segments: frozenset[tuple[str, str]] = frozenset()
 
 
 NOWHERE = Standing()
+
+#: The segment of all subjects.
+ALL = ("", "")
+
+#: The window of a moment, which counts in every one that holds it.
+EVERY_WINDOW = 0
+
+#: Metric, window in hours, hour.
+Place = tuple[str, int, int]
 
 
 class _Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -39,47 +55,55 @@ class _Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     included_to: int
 
 
-def standing_of(plan: Plan, facts: Facts, reached: dict[str, Activated], active_metric: str) -> Standing:
+def standing_of(
+    plan: Plan, level: Level, facts: Facts, reached: dict[str, Activated], active_metric: str, segments: dict[str, str]
+) -> Standing:
     """The standing of a subject that counts. `active_metric`: what its hours of production use count for, or ''."""
     hours = facts.hours.get("production")
     moments = {f"activated:{name}": hour_of(activated.activated_at) for name, activated in reached.items()}
     signup = plan.signup_selector
     if signup is not None and signup in facts.firsts:
         moments["signups"] = hour_of(facts.firsts[signup])
-    return Standing({active_metric: hours} if hours is not None and active_metric else {}, moments)
+    for name, matured_at in matured_of(plan, level, facts).items():
+        # Whoever activates does so within the span, so it is known by then.
+        moments[f"matured:{name}"] = hour_of(matured_at)
+        if name in reached:
+            moments[f"matured_activated:{name}"] = hour_of(matured_at)
+    active = {active_metric: hours} if hours is not None and active_metric else {}
+    return Standing(active, moments, counted_segments(plan.definitions, segments) if active or moments else frozenset())
 
 
 class RollingCounts:
     """The steps of one batch in one partition."""
 
     def __init__(self) -> None:
-        self._steps: dict[tuple[str, Level, int, int], int] = defaultdict(int)
+        self._steps: dict[tuple[Level, tuple[str, str], Place], int] = defaultdict(int)
 
     def move(self, level: Level, before: Standing, after: Standing) -> None:
         """A subject stood `before` and stands `after`."""
         if before == after:
             return
-        for metric in before.hours.keys() | after.hours.keys():
-            old, new = before.hours.get(metric), after.hours.get(metric)
-            if old == new:
-                continue
-            for window in WINDOWS_HOURS:
-                for hour, step in coverage_edges(old, new, window).items():
-                    self._steps[metric, level, window, hour] += step
-        for metric in before.moments.keys() | after.moments.keys():
-            was, now = before.moments.get(metric), after.moments.get(metric)
-            if was == now:
-                continue
-            for moment, step in ((was, -1), (now, 1)):
-                if moment is not None:
-                    for window in WINDOWS_HOURS:
-                        self._steps[metric, level, window, moment] += step
-                        self._steps[metric, level, window, moment + window] -= step
+        changes = _changes(before, after)
+        for segment in (ALL, *(before.segments & after.segments)):
+            self._add(level, segment, changes)
+        for left, was, now in (
+            (before.segments - after.segments, before, NOWHERE),
+            (after.segments - before.segments, NOWHERE, after),
+        ):
+            if left:
+                changes = _changes(was, now)
+                for segment in left:
+                    self._add(level, segment, changes)
+
+    def _add(self, level: Level, segment: tuple[str, str], changes: dict[Place, int]) -> None:
+        for place, step in changes.items():
+            self._steps[level, segment, place] += step
 
     def settle(self, rows: Rows, outbox: Outbox, scope: str, end: int) -> list[tuple[bytes, bytes | None]]:
         """Add the batch's steps to the rows, once: a row that includes offset `end` already has them."""
-        for (metric, level, window, hour), steps in self._steps.items():
-            key = row_key(b"r", metric, level) + window.to_bytes(2, "big") + hour.to_bytes(4, "big")
+        for (level, segment, place), steps in self._steps.items():
+            metric, window, hour = place
+            key = row_key(b"r", metric, level, *segment) + window.to_bytes(2, "big") + hour.to_bytes(4, "big")
             row = rows.get(key, _Row)
             if row is not None and row.included_to >= end:
                 continue
@@ -89,10 +113,30 @@ class RollingCounts:
             rows.put(key, row)
             if not steps:
                 continue
-            outbox.publish(_published(scope, (metric, level, window, hour), row))
+            outbox.publish(_published(scope, level, segment, place, row))
         return rows.changes()
 
 
-def _published(scope: str, place: tuple[str, Level, int, int], row: _Row) -> PublishedRow:
-    metric, level, window, hour = place
-    return rolling_row(scope, metric, level, window_hours=window, hour=hour, delta=row.steps, version=row.included_to)
+def _changes(before: Standing, after: Standing) -> dict[Place, int]:
+    """The steps that lead from one standing to the other, segments aside."""
+    steps: dict[Place, int] = defaultdict(int)
+    for metric in before.hours.keys() | after.hours.keys():
+        old, new = before.hours.get(metric), after.hours.get(metric)
+        if old != new:
+            for window in WINDOWS_HOURS:
+                for hour, step in coverage_edges(old, new, window).items():
+                    steps[metric, window, hour] += step
+    for metric in before.moments.keys() | after.moments.keys():
+        was, now = before.moments.get(metric), after.moments.get(metric)
+        if was != now:
+            for moment, step in ((was, -1), (now, 1)):
+                if moment is not None:
+                    steps[metric, EVERY_WINDOW, moment] += step
+    return steps
+
+
+def _published(scope: str, level: Level, segment: tuple[str, str], place: Place, row: _Row) -> PublishedRow:
+    metric, window, hour = place
+    return rolling_row(
+        scope, metric, level, segment, window_hours=window, hour=hour, delta=row.steps, version=row.included_to
+    )

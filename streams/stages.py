@@ -58,8 +58,7 @@ class DefinitionsChangedError(RuntimeError):
     def __init__(self, scope: str) -> None:
         super().__init__(
             f"the state of {scope} was made under other metric definitions than the configured ones. Undo the change, or "
-            "start over under the new ones: set FIRSTCALL_APP_ID to a new id, which reads all events from the start, and "
-            "FIRSTCALL_CLICKHOUSE to a new database"
+            "let `firstcall replay --from-start` make all numbers anew under the new ones, while the old ones are served"
         )
 
 

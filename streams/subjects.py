@@ -6,7 +6,7 @@ from streams.activation import activations_of
 from streams.facts import NOTHING
 from streams.hours import Hours
 from streams.plan import Plan
-from streams.published import Subject, activity_rows, deleted_profile_row, profile_row
+from streams.published import Subject, activity_rows, deleted_profile_row, profile_row, segment_values
 from streams.rolling import NOWHERE, Standing, standing_of
 from streams.step import Step
 
@@ -41,4 +41,5 @@ def _counted(plan: Plan, subject: Subject | None) -> tuple[Standing, dict[str, H
         return NOWHERE, {}
     facts = subject.facts
     reached = activations_of(plan, subject.level, facts)
-    return standing_of(plan, facts, reached, _ACTIVE_METRIC[subject.kind]), facts.hours
+    segments = segment_values(plan, facts)
+    return standing_of(plan, subject.level, facts, reached, _ACTIVE_METRIC[subject.kind], segments), facts.hours

@@ -8,7 +8,7 @@ longer recovery.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import faust
 import rocksdict
@@ -27,6 +27,15 @@ _OPTIONS = {
     "max_write_buffer_number": 2,
     "bloom_filter_size": 10,
 }
+#: Properties of a database: its rows, then what makes up its size.
+_SIZES = ("estimate-num-keys", "total-sst-files-size", "cur-size-all-mem-tables")
+
+
+class Size(NamedTuple):
+    """How much a table holds, as RocksDB estimates it. `bytes`: of files and write buffers."""
+
+    rows: int
+    bytes: int
 
 
 class PartitionRows:
@@ -63,6 +72,11 @@ class PartitionRows:
         batch.put(_OFFSET_KEY, str(offset).encode())
         self._db.write(batch, self._options)
 
+    def size(self) -> Size:
+        """How much is in it."""
+        counted = [self._db.property_int_value(f"rocksdb.{name}") or 0 for name in _SIZES]
+        return Size(counted[0], sum(counted[1:]))
+
 
 class RowStore(rocksdb.Store):
     """Faust's RocksDB store, giving out partitions, and applying changelogs that arrive in batches."""
@@ -70,6 +84,11 @@ class RowStore(rocksdb.Store):
     def partition(self, number: int) -> PartitionRows:
         """The rows of one partition that this worker has."""
         return PartitionRows(self._db_for_partition(number))
+
+    def size(self) -> Size:
+        """How much is in the partitions that this worker has. Only for the thread that opens and closes them."""
+        sizes = [PartitionRows(db).size() for db in self._dbs.values()]
+        return Size(sum(size.rows for size in sizes), sum(size.bytes for size in sizes))
 
     def apply_changelog_batch(
         self, batch: Iterable[EventT[Any]], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
@@ -101,6 +120,10 @@ class RowTable(faust.Table):  # type: ignore[type-arg]
     def partition(self, number: int) -> PartitionRows:
         """The rows of one partition that this worker has."""
         return cast("RowStore", self.data).partition(number)
+
+    def size(self) -> Size:
+        """How much is in the partitions that this worker has."""
+        return cast("RowStore", self.data).size()
 
     def changelog(self, partition: int) -> TP:
         """Where the changes of a partition are written."""

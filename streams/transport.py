@@ -10,12 +10,13 @@ and worked on, and read again.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any, cast
 
 import msgspec
+import structlog
 from faust.transport.drivers import aiokafka
 from faust.types import TP, Message
 from faust.types.tuples import ConsumerMessage
@@ -23,6 +24,9 @@ from faust.types.tuples import ConsumerMessage
 #: How often reading is compared with what the stages have got, and how long a delivered batch may wait to be taken.
 REALIGN_SECONDS = 1.0
 LOST_SECONDS = 5.0
+
+
+log = structlog.get_logger("firstcall.streams")
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -52,6 +56,8 @@ class _Place(msgspec.Struct):
     waiting: tuple[int, float] | None = None
     #: Where the client was found ahead of what was delivered: (delivered to, the client's position).
     ahead: tuple[int, int] | None = None
+    #: What was delivered and is not worked on: the end of each batch, and the timestamp of its first record.
+    delivered: deque[tuple[int, int]] = msgspec.field(default_factory=deque)
 
 
 class UnreadDeletedError(RuntimeError):
@@ -71,10 +77,15 @@ class BatchConsumer(aiokafka.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        cast("Any", self.app).reader = self
         self._places: dict[TP, _Place] = defaultdict(_Place)
         self._realigned_at = monotonic()
         #: Messages (by id) that a stage has taken and that are not released yet.
         self._taken: set[int] = set()
+        #: The partitions of this worker; None before it is first told.
+        self.held: frozenset[TP] | None = None
+        #: How often something was made durable for a partition: it shows that work goes on, also within a batch.
+        self.steps: Counter[TP] = Counter()
 
     def take(self, batch: Batch, message: Message) -> bool:
         """Whether a stage may work on the batch: it is of this generation, and goes on where the last one ended.
@@ -97,6 +108,13 @@ class BatchConsumer(aiokafka.Consumer):
         if message.generation_id == self.app.consumer_generation_id:
             place = self._places[batch.tp]
             place.done = max(place.done or 0, batch.end)
+            while place.delivered and place.delivered[0][0] <= place.done:
+                place.delivered.popleft()
+
+    def oldest(self, tp: TP) -> int | None:
+        """The timestamp, in ms, of the oldest record in hand that is not worked on; None if there is none. For any thread."""
+        place = self._places.get(tp)
+        return min((timestamp for _, timestamp in list(place.delivered)), default=None) if place is not None else None
 
     def ack(self, message: Message) -> bool:
         """Release a message. It says nothing about commits: `done` does. One that no stage has taken is read again."""
@@ -129,8 +147,19 @@ class BatchConsumer(aiokafka.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget what was finished of partitions that others may have now."""
         await super().on_partitions_revoked(revoked)
+        self.held = (self.held or frozenset()) - revoked
+        log.info("partitions revoked", partitions=self._shown(revoked))
         for tp in revoked:
             self._places.pop(tp, None)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note what this worker has from now on."""
+        self.held = frozenset(assigned)
+        log.info("partitions assigned", partitions=self._shown(assigned), generation=generation_id)
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _shown(self, partitions: set[TP]) -> list[str]:
+        return sorted(f"{tp.topic}/{tp.partition}" for tp in partitions if not self._is_changelog_tp(tp))
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets, as after every rebalance; to the earliest where nothing was committed.
@@ -198,6 +227,8 @@ class BatchConsumer(aiokafka.Consumer):
                 place = self._places[tp]
                 if place.following is None:
                     place.following = batch.start
+                if not self._is_changelog_tp(tp):
+                    place.delivered.append((batch.end, batch.records[0].timestamp))
                 delivery = asyncio.ensure_future(self.callback(self._batch_message(batch)))
                 await self.wait_first(delivery, self.suspend_flow.wait())
                 if not delivery.done():

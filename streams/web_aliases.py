@@ -74,10 +74,10 @@ def _tell(
 ) -> None:
     """Tell developers and companies what changed of the alias, and publish it."""
     name = visitor_id(kind, alias)
-    if after.links is not before.links:
-        owners = segments(after.links)
-        if owners != segments(before.links):
-            step.outbox.publish(identity_row(kind, alias, owners, None, step.version))
+    if after.links is not before.links or after.automated != before.automated:
+        owners, owned = segments(after.links), segments(before.links)
+        if owners != owned or (owners and after.automated != before.automated):
+            step.outbox.publish(identity_row(kind, alias, owners, None, step.version, is_bot=after.automated))
     for user in before.shares.keys() | after.shares.keys():
         if user != VISITOR:
             old, new = before.shares.get(user, {}), after.shares.get(user, {})
@@ -175,8 +175,8 @@ def _joined_events(
     for update in updates:
         for company, seen in update.events:
             if not by_content:
-                by_content = {_content(c, s): i for i, (c, s) in enumerate(events)}
-            content = _content(company, seen)
+                by_content = {content_of(c, s): i for i, (c, s) in enumerate(events)}
+            content = content_of(company, seen)
             known = by_content.get(content)
             if known is None:
                 if joined is events:
@@ -196,9 +196,11 @@ def _joined_events(
     return joined, added
 
 
-def _content(company: str, seen: Observation) -> tuple[Any, ...]:
+def content_of(company: str, seen: Observation) -> tuple[Any, ...]:
+    """All that a copy of an event says but its times; copies that agree in it are one."""
     touch = None if seen.touch is None else tuple(sorted(seen.touch.items()))
-    return (seen.event, company, seen.selectors, seen.environment, seen.uses, seen.internal, touch)
+    segments = None if seen.segments is None else tuple(sorted(seen.segments.items()))
+    return (seen.event, company, seen.selectors, seen.environment, seen.uses, seen.internal, touch, segments)
 
 
 def _points(links: dict[str, dict[int, int]]) -> list[Link]:

@@ -20,6 +20,7 @@ from deploy.clickhouse import LocalClickHouse
 from deploy.queries import bind, named_queries
 from schemas.definitions import build
 from sinks.connection import Address, connect
+from sinks.definition_rows import write_definitions
 from sinks.migrations import migrate
 from sinks.settling import settle
 from tests.dashboard_questions import GIVEN, QUESTIONS
@@ -53,6 +54,7 @@ def _load(client: Client, rows: int) -> None:
     began = time.perf_counter()
     for first in range(0, rows, STEP):
         _run(client, "events", {"first": first, "rows": min(STEP, rows - first), "total": rows})
+        _run(client, "touches", {"first": first, "rows": min(STEP, rows - first), "total": rows})
     _tell("events written", began)
     began = time.perf_counter()
     settle(client)
@@ -79,8 +81,11 @@ def _ask(client: Client) -> None:
     for title, sql in QUESTIONS.items():
         _time(client, title, sql, {name: value for name, value in GIVEN.items() if f"{{{name}:" in sql})
     definitions = build({})
+    write_definitions(client, definitions)
     for name, query in named_queries().items():
-        values = bind(query, {key: value for key, value in GIVEN.items() if f"{{{key}:" in query.sql}, definitions)
+        # Of all, unless one must be named.
+        asked = next((key for key in GIVEN if key in query.needs), None)
+        values = bind(query, {asked: GIVEN[asked]} if asked else {}, definitions)
         assert isinstance(values, dict), values
         _time(client, f"firstcall query {name}", query.sql, values)
 

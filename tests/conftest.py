@@ -5,6 +5,7 @@ Variables for other places to run on: FIRSTCALL_TEST_KAFKA (host:port) and FIRST
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections import Counter
@@ -48,6 +49,14 @@ def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fetch Kafka before processes share the work, so that they do not all fetch it."""
+    shares = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if shares and f"{TEST_PREFIX}KAFKA" not in os.environ and not isinstance(availability(JARS_HOME), Missing):
+        with contextlib.suppress(ServiceError):
+            jars_directory(JARS_HOME)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

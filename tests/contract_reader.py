@@ -33,17 +33,19 @@ def read_contract(client: Client) -> Published:
             client, "SELECT level, subject_id, environment, hour FROM activity"
         )
     }
-    published.rolling = {
-        (metric, level, window_hours, ms(hour)): change
-        for metric, level, window_hours, hour, change in rows(
-            client,
-            "SELECT metric, level, window_hours, hour, sum(delta) AS change FROM rolling_rows FINAL GROUP BY ALL HAVING change != 0",
-        )
-    }
-    values = rows(client, "SELECT metric, level, window_hours, hour, value FROM rolling_counts ORDER BY ALL")
+    for segment, metric, level, window_hours, hour, change in rows(client, _CHANGES):
+        place = (metric, level, window_hours, ms(hour))
+        if segment[0]:
+            published.rolling_by_segment[(*segment, *place)] = change
+        else:
+            published.rolling[place] = change
+    values = rows(client, _COUNTS)
     # The view ends before what has not begun; so far it says the same.
     end = max((ms(hour) for *_, hour, _ in values), default=0)
-    assert _steps(values) == {key: change for key, change in published.rolling.items() if key[-1] <= end}
+    changes = {(("", ""), *place): change for place, change in published.rolling.items()} | {
+        (place[:2], *place[2:]): change for place, change in published.rolling_by_segment.items()
+    }
+    assert _steps(values) == {place: change for place, change in changes.items() if place[-1] <= end}
     for *key, developer, company, time in rows(
         client,
         "SELECT message_id, alias_kind, alias, developer_id, company_id, time FROM events_resolved ORDER BY time",
@@ -65,9 +67,9 @@ def _profiles(client: Client, level: str, view: str, more: str) -> dict[str, Any
         for field in ("campaign", "source", "medium", "term", "content", "referrer", "path", "name")
     )
     profiles = {}
-    for subject, kind, company, is_bot, first, last, stages, touched, first_touch, is_internal in rows(
+    for subject, kind, company, is_bot, first, last, stages, segments, touched, first_touch, is_internal in rows(
         client,
-        f"SELECT id, {more}, first_seen, last_active, stages, first_touch_at,"
+        f"SELECT id, {more}, first_seen, last_active, stages, segments, first_touch_at,"
         f" mapFilter((field, text) -> text != '', map({touch})), is_internal FROM {view}",
     ):
         profiles[subject] = {
@@ -79,34 +81,43 @@ def _profiles(client: Client, level: str, view: str, more: str) -> dict[str, Any
             "activations": reached.get(subject, {}),
             "first_touch_at": optional_ms(touched),
             "first_touch": first_touch,
+            "segments": segments,
             "is_internal": is_internal,
             "is_bot": is_bot,
         }
     return profiles
 
 
-def _steps(values: list[tuple[Any, ...]]) -> dict[tuple[str, str, int, int], int]:
+def _steps(values: list[tuple[Any, ...]]) -> dict[tuple[Any, ...], int]:
     """The differences from hour to hour of each series. Fails unless its hours follow each other without a gap."""
     steps = {}
-    for series, points in groupby(values, key=lambda row: row[:3]):
+    for series, points in groupby(values, key=lambda row: row[:4]):
         before, hour_before = 0, None
         for *_, hour, value in points:
             assert hour_before is None or hour - hour_before == timedelta(hours=1), (series, hour_before, hour)
             if value != before:
-                metric, level, window_hours = series
-                steps[metric, level, window_hours, ms(hour)] = value - before
+                steps[(*series, ms(hour))] = value - before
             before, hour_before = value, hour
     return steps
 
+
+#: The changes of rolling counts, and the counts: segment and value, metric, level, window, hour, number.
+_CHANGES: Final = """
+SELECT (segment, segment_value), metric, level, window_hours, hour, change FROM rolling_changes
+"""
+_COUNTS: Final = (
+    "SELECT (segment, segment_value), metric, level, window_hours, hour, value FROM rolling_counts ORDER BY ALL"
+)
 
 #: The key of `usage_resolved`, as the view and as `events_resolved` says it, and the counts of both; nothing if they agree.
 _USAGE_DIFFERENCES: Final = """
 WITH
     counted AS
     (
-        SELECT * EXCEPT (events, successes, client_errors, server_errors, latency_events, latency_ms), toInt64(events) AS events,
+        SELECT * EXCEPT (events, successes, client_errors, server_errors, latency_events, latency_ms, hours), toInt64(events) AS events,
             toInt64(successes) AS successes, toInt64(client_errors) AS client_errors, toInt64(server_errors) AS server_errors,
-            toInt64(latency_events) AS latency_events, toInt64(round(1000 * latency_ms)) AS latency_us
+            toInt64(latency_events) AS latency_events, toInt64(round(1000 * latency_ms)) AS latency_us,
+            CAST(mapApply((hour, uses) -> (hour, toInt64(uses)), hours), 'Map(UInt8, Int64)') AS hours
         FROM usage_resolved
     ),
     told AS
@@ -116,16 +127,18 @@ WITH
             toInt64(-1) AS events, -toInt64(ifNull(status, 0) BETWEEN 200 AND 299) AS successes,
             -toInt64(ifNull(status, 0) BETWEEN 400 AND 499) AS client_errors,
             -toInt64(ifNull(status, 0) BETWEEN 500 AND 599) AS server_errors,
-            -toInt64(isNotNull(latency_ms)) AS latency_events, -toInt64(round(1000 * ifNull(latency_ms, 0))) AS latency_us
+            -toInt64(isNotNull(latency_ms)) AS latency_events, -toInt64(round(1000 * ifNull(latency_ms, 0))) AS latency_us,
+            if(is_use, map(toUInt8(ceil((toUnixTimestamp64Milli(time) % 86400000) / 3600000)), toInt64(-1)), CAST(map(), 'Map(UInt8, Int64)')) AS hours
         FROM events_resolved
     )
-SELECT * EXCEPT (events, successes, client_errors, server_errors, latency_events, latency_us), sum(events) AS more_events,
+SELECT * EXCEPT (events, successes, client_errors, server_errors, latency_events, latency_us, hours), sum(events) AS more_events,
     sum(successes) AS more_successes, sum(client_errors) AS more_client_errors, sum(server_errors) AS more_server_errors,
-    sum(latency_events) AS more_latency_events, sum(latency_us) AS more_latency_us
+    sum(latency_events) AS more_latency_events, sum(latency_us) AS more_latency_us,
+    mapFilter((hour, uses) -> uses != 0, sumMap(hours)) AS more_uses
 FROM (SELECT * FROM counted UNION ALL SELECT * FROM told)
 GROUP BY ALL
 HAVING more_events != 0 OR more_successes != 0 OR more_client_errors != 0 OR more_server_errors != 0
-    OR more_latency_events != 0 OR more_latency_us != 0
+    OR more_latency_events != 0 OR more_latency_us != 0 OR notEmpty(more_uses)
 """
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from confluent_kafka import Consumer, Producer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import CoordinatorLoadInProgressError
+from kafka.errors import CoordinatorLoadInProgressError, NotCoordinatorError
 
 from deploy import topics
 from deploy.doctor import consumed_topics
@@ -23,6 +23,7 @@ from schemas.definitions import Definitions
 from schemas.settings import Settings
 from streams.outbox import Message
 from streams.topology import INPUTS, ROWS
+from tests.conftest import free_port
 from tests.published import RowTopics
 from tests.reference import Record
 from tests.worlds import SECRETS, as_bytes
@@ -54,6 +55,7 @@ class Pipeline:
         }
         self.settings = Settings(**self._options)
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._ports: dict[str, int] = {}
         with topics.administration(self.settings) as client:
             self._create_inputs(client)
             topics.ensure_topics(client, self.settings)
@@ -65,18 +67,34 @@ class Pipeline:
             creation["configs"]["message.timestamp.after.max.ms"] = str(2**63 - 1)
         client.create_topics(creations, raise_errors=False)
 
-    def start(self, worker: str) -> None:
+    def start(self, worker: str, module: str = "") -> None:
         """Start a worker of that name; a name that was used before takes its state up again."""
         variables = {f"FIRSTCALL_{name.upper()}": str(value) for name, value in self._options.items()}
         variables["FIRSTCALL_DATA_DIR"] = str(self._directory / worker)
+        self._ports[worker] = free_port()
+        variables["FIRSTCALL_METRICS_PORT"] = str(self._ports[worker])
         with (self._directory / f"{worker}.log").open("ab") as log:
             self._workers[worker] = subprocess.Popen(
-                [sys.executable, *self.program, "worker"],
+                [sys.executable, *(("-m", module) if module else self.program), "worker"],
                 cwd=ROOT,
                 env={**os.environ, **variables},
                 stdout=log,
                 stderr=log,
             )
+
+    def url(self, worker: str) -> str:
+        """Where a worker shows its metrics and health."""
+        return f"http://127.0.0.1:{self._ports[worker]}"
+
+    def ended(self, worker: str, within_seconds: float) -> int:
+        """Wait until a worker ends by itself, and give its exit code."""
+        code = self._workers[worker].wait(within_seconds)
+        del self._workers[worker]
+        return code
+
+    def state(self, worker: str) -> Path:
+        """Where a worker keeps its tables."""
+        return self._directory / worker / "streams"
 
     def kill(self, worker: str, number: int = signal.SIGKILL) -> int:
         """Send a signal, SIGKILL unless told otherwise, and give the exit code."""
@@ -120,7 +138,7 @@ class Pipeline:
         with topics.administration(self.settings) as client:
             try:
                 lags = topics.lags(client, consumed)
-            except CoordinatorLoadInProgressError:
+            except (CoordinatorLoadInProgressError, NotCoordinatorError):
                 # The broker has just begun to look after the group.
                 time.sleep(1)
                 lags = topics.lags(client, consumed)

@@ -10,6 +10,7 @@ import orjson
 
 from streams.outbox import Message
 from tests.reference import Published
+from tests.reference.published import WINDOWS
 
 HOUR_MS = 3_600_000
 
@@ -55,10 +56,26 @@ class RowTopics:
                 if row["hours"] >> hour & 1:
                     published.activity.add((row["level"], row["id"], row["environment"], start + hour * HOUR_MS))
         for row in self.rows("rolling-counts"):
-            place = (row["metric"], row["level"], row["window_hours"], ms(row["hour"]))
-            published.rolling[place] = published.rolling.get(place, 0) + row["delta"]
+            for window, hour, delta in _in_windows(row["window_hours"], ms(row["hour"]), row["delta"]):
+                place = (row["metric"], row["level"], window, hour)
+                if row["segment"]:
+                    by_value = (row["segment"], row["segment_value"], *place)
+                    published.rolling_by_segment[by_value] = published.rolling_by_segment.get(by_value, 0) + delta
+                else:
+                    published.rolling[place] = published.rolling.get(place, 0) + delta
         published.rolling = {place: delta for place, delta in published.rolling.items() if delta}
+        by_segment = published.rolling_by_segment
+        published.rolling_by_segment = {place: delta for place, delta in by_segment.items() if delta}
         return published
+
+
+def _in_windows(window_hours: int, hour: int, delta: int) -> list[tuple[int, int, int]]:
+    """The changes (window, hour, by how much) that a row tells: one of no window counts in every one that holds it."""
+    if window_hours:
+        return [(window_hours, hour, delta)]
+    return [
+        change for window in WINDOWS for change in ((window, hour, delta), (window, hour + window * HOUR_MS, -delta))
+    ]
 
 
 def ms(text: str) -> int:
@@ -79,6 +96,7 @@ def _profile(row: dict[str, Any]) -> Any:
         },
         "first_touch_at": _optional(row["first_touch_at"]),
         "first_touch": row["first_touch"],
+        "segments": row["segments"],
         "is_internal": bool(row["is_internal"]),
         "is_bot": bool(row["is_bot"]),
     }

@@ -42,6 +42,9 @@ def tamper(client: Client, address: Address) -> Callable[[str, str, str], None]:
             record(merge(MONDAY + MINUTE, "old", "new", message_id="m9")),
             record(group(MONDAY + 2 * MINUTE, "new", "acme", message_id="g9")),
             record(api_call(MONDAY + 3 * MINUTE, api_key="k9", company_id="umbrella", message_id="c9")),
+            record(
+                page_viewed(MONDAY + 4 * MINUTE, user_id="new", context={"sdk": "Acme-Python/2.1"}, message_id="p9")
+            ),
         ],
         DEFINITIONS,
     )
@@ -73,6 +76,9 @@ TAMPERINGS = [
     ("profile_rows", DEVELOPER, "'stranger' AS id", "developers", "surplus"),
     ("profile_rows", "level = 'developer' AND notEmpty(first_touch)", "map('campaign', 'other') AS first_touch", "developers: first touch", "differ"),
     ("profile_rows", "level = 'developer' AND notEmpty(first_touch)", "first_touch_at + toIntervalMillisecond(1) AS first_touch_at", "developers: first touch", "differ"),
+    ("profile_rows", DEVELOPER, "map('technology', 'ruby') AS segments", "developers: segments", "differ"),
+    ("profile_rows", DEVELOPER, "mapUpdate(segments, map('plan', 'free')) AS segments", "developers: segments", "differ"),
+    ("profile_rows", "level = 'company' AND notEmpty(segments)", "map() AS segments", "companies: segments", "differ"),
     ("profile_rows", "level = 'company' AND empty(activations)", "1 AS is_deleted", "companies", "missing"),
     ("profile_rows", "level = 'company' AND notEmpty(stages)", "mapApply((k, v) -> (k, v + toIntervalMillisecond(1)), stages) AS stages", "companies: stages", "differ"),
     ("profile_rows", "level = 'developer' AND notEmpty(activations)", "map() AS activations", "activations of developers", "missing"),
@@ -118,6 +124,21 @@ def test_wrong_rows_are_named(tamperings, tamper, address):
             assert difference.expected != difference.found
             assert verdict != "surplus" or difference.expected == ""
             assert verdict != "missing" or difference.found == ""
+
+
+def test_wrong_counts_are_named_with_their_segment(tamper, address):
+    of_python = "segment = 'technology' AND segment_value = 'python' AND level = 'developer' AND window_hours = 24"
+    tamper("rolling_rows", f"metric = 'signups' AND {of_python} AND delta = 1", "toInt64(2) AS delta")
+    tamper("rolling_rows", f"metric = 'matured:three_days' AND {of_python} AND delta = 1", "toInt64(0) AS delta")
+    tamper("rolling_rows", f"metric = 'matured:first_call' AND {of_python} AND delta = 1", "'cobol' AS segment_value")
+    day, fortnight, month = (f"24 h, 2026-{after}" for after in ("01-05", "01-19", "02-02"))
+    (wrong,) = differences(audit(address, DEFINITIONS)).values()
+    assert [(each.id.removesuffix(" 00:00:00.000"), each.verdict) for each in wrong] == [
+        (f"matured:first_call developer technology cobol {month}", "surplus"),
+        (f"matured:three_days developer technology python {fortnight}", "missing"),
+        (f"signups developer technology python {day}", "differ"),
+    ]
+    assert wrong[-1][2:] == ("change of 1", "change of 2")
 
 
 def test_of_many_differences_the_first_are_shown_and_all_are_counted(client, address):

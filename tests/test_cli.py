@@ -11,7 +11,6 @@ from typer.testing import CliRunner, Result
 
 from deploy.cli import app
 from deploy.queries import named_queries
-from schemas.definitions import shipped
 
 COMMANDS = sorted(
     [
@@ -117,12 +116,28 @@ def test_a_worker_does_not_start_on_topics_of_the_wrong_shape(broker, unique, mo
 # Named queries
 
 
-def test_queries_are_listed_with_their_parameters():
-    listed = plain(firstcall("query").output)
+def test_queries_are_listed_by_topic_a_line_each():
+    lines = firstcall("query").output.splitlines()
+    listed = {line.split()[0]: line for line in lines if line.startswith("  ")}
+    assert set(listed) == set(named_queries())
     for query in named_queries().values():
-        assert f"{query.name} {query.title[:40]}" in listed
-        for parameter in query.parameters:
-            assert f"-p {parameter.name}=" in listed
+        assert query.topic in lines
+        assert query.title[:10] in listed[query.name]
+
+
+def test_a_query_says_what_it_takes():
+    told = plain(firstcall("query", "journey", "--about").output)
+    for part in ("--company", "-p developer=", "--from", "Give developer or company."):
+        assert part in told
+    assert "--format chart draws calls by day" in plain(firstcall("query", "usage", "--about").output)
+
+
+@pytest.mark.parametrize("name", named_queries())
+def test_a_chart_is_of_columns_that_the_query_gives(name):
+    query = named_queries()[name]
+    if query.chart is not None:
+        for column in (query.chart.label, *query.chart.numbers):
+            assert re.search(rf"\b{column}\b", query.sql.rpartition("\nSELECT")[2])
 
 
 @pytest.mark.parametrize("name", named_queries())
@@ -139,6 +154,16 @@ def test_every_parameter_of_a_query_is_described_and_used(name):
         (["funnel", "-p", "lvl=company"], "query funnel has no parameter 'lvl'; did you mean 'level'?"),
         (["funnel", "-p", "level"], "--param level: give it as name=value"),
         (["funnel", "--sql", "SELECT 1"], "give a named query or --sql, not both"),
+        (
+            ["--sql", "SELECT 1", "--company", "acme"],
+            "--company is for named queries; give your own SQL parameters with -p",
+        ),
+        (["dead-letters", "--company", "acme"], "query dead-letters takes no --company; it takes -p limit="),
+        (["journey"], "query journey needs developer or company, as in -p developer=..."),
+        (
+            ["dead-letters", "--format", "chart"],
+            "query dead-letters names nothing to draw; give --format table, csv or json",
+        ),
     ],
 )
 def test_a_wrong_query_is_told_what_was_meant(arguments, message):
@@ -148,11 +173,6 @@ def test_a_wrong_query_is_told_what_was_meant(arguments, message):
 
 def test_the_sql_of_a_query_can_be_taken_along():
     assert firstcall("query", "ttfc", "--show").output == named_queries()["ttfc"].sql
-
-
-def test_the_funnel_has_the_configured_stages_by_default():
-    parameters = {parameter.name: parameter.default for parameter in named_queries()["funnel"].parameters}
-    assert parameters["stages"].split(",") == list(shipped()["stages"])
 
 
 # Data

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from schemas.definitions import build
-from sinks.definition_rows import SECTIONS, write_definitions
+from sinks.definition_rows import SECTIONS, plain_sections, recorded, write_definitions
 from tests.contract_reader import rows
 
-ENTRIES = "SELECT section, name FROM definitions ORDER BY section, position"
+ENTRIES = f"SELECT section, name FROM definitions WHERE section IN {SECTIONS} ORDER BY section, position"
 
 
 def test_the_views_find_every_entry_of_the_configuration_in_its_order(client):
@@ -28,3 +28,13 @@ def test_what_is_configured_no_more_goes_and_the_same_is_not_written_again(clien
     assert rows(client, "SELECT max(version) FROM definition_rows") == version
     wanted = "SELECT name FROM definitions WHERE section = 'power_users'"
     assert rows(client, wanted) == [("daily",)]
+
+
+def test_all_that_numbers_were_made_under_can_be_read_back_but_for_who_is_internal(client, address):
+    definitions = build({"internal": {"email_domains": ["example.com"]}})
+    write_definitions(client, definitions)
+    found = recorded(client)
+    assert found is not None
+    assert found == (address.database, definitions.fingerprint(), plain_sections(definitions))
+    assert rows(client, "SELECT count() FROM definitions WHERE definition LIKE '%example.com%'") == [(0,)]
+    assert recorded(client, own=True) == found

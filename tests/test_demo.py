@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from deploy.broker import Missing, availability, jars_directory
+from deploy.supervision import PROBE_SECONDS
 from tests.conftest import JARS_HOME, free_port
+from tests.scraped import asked, until
 
 pytestmark = pytest.mark.slow
 LINUX = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to see all processes")
@@ -158,16 +160,70 @@ def test_nothing_outlives_a_killed_parent(variables, tmp_path):
     assert processes_of(tmp_path / "data") == {}
 
 
+def process_of(data_dir: Path, command_end: str) -> int | None:
+    """The process that runs a command, not its tether."""
+    for process, command in processes_of(data_dir).items():
+        if command.rstrip().endswith(command_end) and "tether.py" not in command:
+            return process
+    return None
+
+
+def told(running: subprocess.Popen[str], what: str) -> str:
+    """Read what it prints until it has said something, and give that line."""
+    assert running.stdout is not None
+    while what not in (line := running.stdout.readline()):
+        assert line, f"it ended without a word of {what}"
+    return line
+
+
+def shown_at(running: subprocess.Popen[str], name: str) -> str:
+    """Where a process shows its metrics and health."""
+    found = re.search(rf"{name} (http://\S+?)(?:,|$)", told(running, "/metrics, /healthz, /readyz:").strip())
+    assert found is not None
+    return found[1]
+
+
 @pytest.mark.kafka
 @LINUX
-def test_a_part_that_ends_is_named_and_ends_the_others(variables, tmp_path):
+def test_a_killed_worker_is_started_again_and_a_broker_that_ends_is_named_and_ends_all(variables, tmp_path):
     needs_kafka()
+    data = tmp_path / "data"
     with up(variables) as running:
-        for process, command in processes_of(tmp_path / "data").items():
-            if command.rstrip().endswith("deploy.cli worker") and "tether.py" not in command:
-                os.kill(process, signal.SIGKILL)
+        url = shown_at(running, "worker-1")
+        killed = process_of(data, "deploy.cli worker")
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        assert "worker-1 has ended with code 137; starting it again in 1 s (1 of 5 times in 10 minutes)" in told(
+            running, "worker-1 has ended"
+        )
+        until(lambda: asked(url, "/readyz")[0] == 200, "the worker is not back")
+        assert process_of(data, "deploy.cli worker") != killed
+        java = process_of(data, "server.properties")
+        assert java is not None
+        os.kill(java, signal.SIGKILL)
+        assert "Kafka has ended with code 137" in told(running, "Kafka has ended")
         assert running.wait(120) == 1
-        assert running.stdout is not None
-        told = running.stdout.read()
-    assert "worker-1 has ended with code" in told
-    assert processes_of(tmp_path / "data") == {}
+    assert processes_of(data) == {}
+
+
+@pytest.mark.long
+@pytest.mark.kafka
+@LINUX
+def test_a_sink_that_stands_still_is_ended_and_started_again(variables, tmp_path):
+    needs_kafka()
+    data = tmp_path / "data"
+    with up(variables) as running:
+        url = shown_at(running, "sink")
+        until(lambda: asked(url, "/readyz")[0] == 200, "the sink is not ready")
+        # So that it was seen to be healthy.
+        time.sleep(2 * PROBE_SECONDS)
+        stopped = process_of(data, "deploy.cli sink")
+        assert stopped is not None
+        os.kill(stopped, signal.SIGSTOP)
+        began = time.monotonic()
+        assert "sink hangs (no answer: timed out); ending it" in told(running, "sink hangs")
+        assert "sink has ended with code 137; starting it again in 1 s" in told(running, "sink has ended")
+        assert time.monotonic() - began < 60
+        until(lambda: asked(url, "/readyz")[0] == 200, "the sink is not back")
+        running.send_signal(signal.SIGINT)
+        assert running.wait(120) == 130

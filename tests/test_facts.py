@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from streams.facts import NOTHING, TOUCHES_KEPT, Cuts, Facts, grew, join, join_all
 from streams.hours import DAY_MS, hour_of, single
 
-CUTS = Cuts(counted={0: 2, 1: 3}, days={2: 2})
+CUTS = Cuts(counted={0: 2, 1: 3}, days={2: 2}, latest=frozenset({1}))
 TIMES = st.integers(1_767_571_200_000, 1_767_571_200_000 + 5 * DAY_MS)
 
 
@@ -25,6 +25,7 @@ def one_event(draw: st.DrawFn) -> Facts:
         hours={draw(st.sampled_from(["production", "test"])): single(hour_of(time))} if draw(st.booleans()) else {},
         touches=[(time, event, {"source": draw(st.sampled_from("ab"))})] if draw(st.booleans()) else [],
         internal=draw(st.sampled_from([False, False, True])),
+        segments={i: (time, draw(st.sampled_from("ab"))) for i in draw(st.sets(st.sampled_from([0, 1])))},
     )
 
 

@@ -11,7 +11,22 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 #: The imperative shell of the streams. Every other module of `streams` is core, new ones too.
-SHELL = {"app", "delivery", "erasure_feed", "lease", "tables", "transport"}
+SHELL = {
+    *(
+        "app",
+        "beats",
+        "brokers",
+        "delivery",
+        "erasure_feed",
+        "faust_app",
+        "lease",
+        "metrics",
+        "standing",
+        "tables",
+        "transport",
+    ),
+    "watchdog",
+}
 
 #: All that the core may import beside itself. None of it can reach outside of the process or knows the time.
 PURE = {

@@ -64,3 +64,39 @@ def test_an_exception_is_one_line(lines):
         structlog.get_logger("firstcall.sink").exception("failed")
     (line,) = lines()
     assert "ValueError: no" in line["exception"]
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_secret_that_slips_into_a_line_is_blacked_out(form, capsys, lines, tmp_path):
+    hmac, retired, sasl = "hmac-secret-0123456789", "retired-secret-0123456", 'sa"sl-password'
+    lines(
+        log_format=form,
+        data_dir=tmp_path,
+        secrets=hmac,
+        retired_secrets=retired,
+        kafka_options={
+            "security_protocol": "SASL_SSL",
+            "sasl_mechanism": "PLAIN",
+            "sasl_username": "firstcall",
+            "sasl_password": sasl,
+        },
+        clickhouse="http://firstcall:click%40house@host:8123/firstcall",
+    )
+    for word in (hmac, retired, sasl, "click@house", "click%40house"):
+        log = logging.getLogger("aiokafka")
+        log.error("refused: %s", word)
+        try:
+            raise ValueError(f"cannot log in with {word}")
+        except ValueError:
+            structlog.get_logger("firstcall.streams").exception("failed", password=word)
+    said = capsys.readouterr().err
+    assert said.count("********") >= 15
+    for part in ("0123456789", "sl-password", "house@", "click"):
+        assert part not in said
+
+
+def test_a_generated_secret_is_blacked_out_too(lines, capsys, tmp_path):
+    (tmp_path / "secret").write_text("generated-0123456789\nsecond-0123456789abc\n")
+    lines(log_format="json", data_dir=tmp_path)
+    logging.getLogger("elsewhere").error("generated-0123456789 and second-0123456789abc")
+    assert "0123456789" not in capsys.readouterr().err

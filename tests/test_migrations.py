@@ -178,7 +178,9 @@ def test_a_cluster_that_cannot_be_quoted_is_refused(cluster):
 def test_every_object_and_column_says_what_it_is(database):
     with connect(Address.parse(database)) as client:
         silent = client.query(
-            "SELECT name FROM system.tables WHERE database = currentDatabase() AND comment = '' AND name != 'journey'"
+            # The engine keeps no comment of a view with parameters.
+            "SELECT name FROM system.tables WHERE database = currentDatabase() AND comment = ''"
+            " AND NOT match(create_table_query, '\\{\\w+:\\w+')"
             " UNION ALL SELECT table || '.' || name FROM system.columns WHERE database = currentDatabase() AND comment = ''"
         ).result_rows
     assert silent == []

@@ -66,13 +66,13 @@ def test_the_example_in_the_shipped_file_is_one_that_works():
     ("section", "said"),
     [
         ({"minimum_drp": 0.3}, "monitors.minimum_drp: there is no such field; did you mean 'minimum_drop'?"),
-        ({"minimum_drop": 2}, "monitors.minimum_drop: Input should be less than 1"),
+        ({"minimum_drop": 2}, "monitors.minimum_drop: must be less than 1"),
         ({"weeks": 2, "minimum_weeks": 4}, "minimum_weeks is more than weeks"),
         ({"watch": {"a": {"kind": "activation", "definition": "x"}}}, "did you mean 'activations'?"),
         ({"watch": {"a": {"definition": "first_call"}}}, "monitors.watch.a: give its `kind`"),
         (
             {"watch": {"a": {"kind": "activations", "definition": "first_cal"}}},
-            "monitors.watch.a.definition: there is no activation 'first_cal'; did you mean 'first_call'?",
+            "monitors.watch.a.definition: no activation named 'first_cal'; did you mean 'first_call'?",
         ),
         (
             {"watch": {"a": {"kind": "activations", "definition": "messages"}}},
@@ -80,7 +80,7 @@ def test_the_example_in_the_shipped_file_is_one_that_works():
         ),
         (
             {"watch": {"a": {"kind": "conversion", "from": "sign", "to": "key"}}},
-            "monitors.watch.a.from: there is no stage 'sign'; did you mean 'signup'?",
+            "monitors.watch.a.from: no stage named 'sign'; did you mean 'signup'?",
         ),
         (
             {"watch": {"a": {"kind": "activations", "definition": "first_call", "segment": []}}},
@@ -88,12 +88,12 @@ def test_the_example_in_the_shipped_file_is_one_that_works():
         ),
         (
             {"watch": {"a": {"kind": "activations", "definition": "first_call", "segments": ["campain"]}}},
-            "'campain' is none of these; did you mean 'campaign'?",
+            "monitors.watch.a.segments[0]: no segment named 'campain'; did you mean 'campaign'?",
         ),
         ({"channels": {"a": {"kind": "slack"}}}, "give either `url` or `url_file`"),
         (
             {"channels": {"a": {"kind": "webhook", "url": "nowhere"}}},
-            "monitors.channels.a.url: Input should be a valid URL",
+            "monitors.channels.a.url: must be a valid URL",
         ),
     ],
 )

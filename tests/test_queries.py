@@ -186,36 +186,45 @@ def test_time_to_first_call_is_from_sign_up_to_the_first_successful_call(client)
 
 
 def test_concentration_is_of_companies_and_tokens(client):
-    found = {row["by"]: row for row in ask(client, "concentration", days="60")}
+    found = {row["level"]: row for row in ask(client, "concentration", at="2026-03-10 13:00", window_hours="672")}
     # Seven calls: six with ann's key, one with a key that nobody is known behind, which is of no company.
     assert (found["company"]["largest"], found["company"]["largest_percent"], found["company"]["herfindahl"]) == (
         "acme",
         100,
         1,
     )
-    assert (
-        found["token"]["subjects"],
-        found["token"]["total_calls"],
-        found["token"]["subjects_with_half_of_calls"],
-    ) == (2, 7, 1)
+    assert (found["token"]["subjects"], found["token"]["calls"]) == (2, 7)
     assert found["token"]["herfindahl"] == pytest.approx((36 + 1) / 49, abs=1e-4)
+    days = ask(client, "concentration", **{"from": "2026-03-01"}, to="2026-03-05", level="token", window_hours="24")
+    assert [(str(row["hour"])[8:10], row["calls"]) for row in days] == [("02", 3), ("03", 1), ("04", 1), ("05", 1)]
 
 
 def test_usage_is_calls_and_errors_by_day_of_all_or_of_one(client):
-    found = {str(row["day"])[-2:]: row for row in ask(client, "usage", company="acme")}
-    assert {day: (row["calls"], row["errors"]) for day, row in found.items()} == {
+    rows = ask(client, "usage", company="acme")
+    assert [str(rows[0]["day"]), str(rows[-1]["day"]), len(rows)] == ["2026-02-28", "2026-03-29", 30]
+    found = {str(row["day"])[-2:]: row for row in rows}
+    assert {day: (row["calls"], row["server_errors"]) for day, row in found.items() if row["calls"]} == {
         "01": (3, 0),
         "02": (1, 0),
         "03": (1, 0),
         "10": (1, 1),
     }
-    assert {(row["developers"], row["tokens"]) for row in found.values()} == {(1, 1)}
-    assert [row["calls"] for row in ask(client, "usage", developer="ann", days="20")] == [1]
-    assert [(row["calls"], row["developers"]) for row in ask(client, "usage", at="2026-03-04", days="1")] == [(1, 0)]
+    assert {(row["developers"], row["tokens"]) for row in found.values() if row["calls"]} == {(1, 1)}
+    assert [row["calls"] for row in ask(client, "usage", developer="ann", **{"from": "2026-03-09"})][:2] == [0, 1]
+    period = {"from": "2026-03-04", "to": "2026-03-05"}
+    assert [(row["calls"], row["developers"]) for row in ask(client, "usage", **period)] == [(1, 0)]
+
+
+def test_an_account_is_one_row(client):
+    (row,) = ask(client, "account", company="acme")
+    assert (row["stage"], row["calls"], row["tokens"]) == ("first_call", 3, 1)
+    assert (row["calls_before"], row["server_errors"], row["churn_risks"]) == (3, 1, ["gone_quiet"])
+    (row,) = ask(client, "account", developer="bob")
+    assert (row["stage"], row["calls"], row["churn_risks"]) == ("signup", 0, ["no_call_after_signup"])
 
 
 def test_top_companies_are_those_with_the_most_calls(client):
-    (row,) = ask(client, "top-companies", days="60")
+    (row,) = ask(client, "top-companies", **{"from": "2026-02-01"})
     assert (row["company"], row["calls"], row["errors_percent"], row["developers"]) == ("acme", 6, 16.67, 1)
 
 
@@ -238,7 +247,8 @@ def test_dead_letters_are_counted_by_reason(client):
 
 @pytest.mark.parametrize("name", queries.named_queries())
 def test_every_query_runs_with_its_defaults(name, settings):
-    result = firstcall("query", name)
+    needed = queries.named_queries()[name].needs
+    result = firstcall("query", name, *(part for each in needed[:1] for part in ("-p", f"{each}=acme")))
     assert result.exit_code == 0, result.output
 
 
@@ -248,6 +258,43 @@ def test_an_answer_comes_as_csv_and_as_json(settings):
     assert rows[0] == {"name": "API Call", "events": "7"}
     lines = firstcall("query", "--sql", sql, "-f", "json").output.splitlines()
     assert [json.loads(line)["name"] for line in lines] == [row["name"] for row in rows]
+
+
+def test_times_are_dates_times_or_so_long_before_the_latest_event(settings):
+    def days(*arguments):
+        lines = firstcall("query", "usage", "-f", "json", *arguments).output.splitlines()
+        return [json.loads(line)["day"] for line in lines]
+
+    assert days("--from", "2026-03-02", "--to", "2026-03-04T00:00:00Z") == ["2026-03-02", "2026-03-03"]
+    assert days("--from", "2026-03-04T01:00:00+02:00", "--to", "2026-03-05") == ["2026-03-04"]
+    # The latest event is of the 29th, at noon.
+    assert days("--from", "2d") == ["2026-03-28", "2026-03-29"]
+    assert days("--from", "1w", "--to", "144h") == ["2026-03-23"]
+
+
+def test_a_company_and_a_time_are_options(settings):
+    lines = firstcall("query", "account", "--company", "acme", "--at", "2026-03-02", "-f", "json").output.splitlines()
+    assert [(row["id"], row["stage"], row["calls"]) for row in map(json.loads, lines)] == [("acme", "first_call", 4)]
+
+
+def test_a_chart_has_a_bar_for_each_row(settings):
+    shown = firstcall("query", "usage", "--from", "2026-03-01", "--to", "2026-03-04", "-f", "chart").output.splitlines()
+    told = [line.split()[:2] for line in shown]
+    assert told == [["day", "calls"], ["2026-03-01", "3"], ["2026-03-02", "1"], ["2026-03-03", "1"]]
+    bars = [line.count("█") for line in shown[1:]]
+    assert bars[0] > bars[-1] > 0
+    own = firstcall("query", "--sql", "SELECT name, count() AS n FROM events GROUP BY name", "-f", "chart").output
+    assert "API Call" in own
+    assert "█" in own
+
+
+def test_an_empty_answer_says_so_and_leaves_pipes_clean(settings):
+    arguments = ("query", "account", "--company", "nobody")
+    assert "No rows" in firstcall(*arguments).stdout
+    for form, out in (("json", ""), ("csv", 1)):
+        result = firstcall(*arguments, "-f", form)
+        assert "No rows" in result.stderr
+        assert result.stdout == out or result.stdout.count("\n") == out
 
 
 def test_parameters_are_bound_and_never_become_sql(settings):

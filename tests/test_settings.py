@@ -94,7 +94,7 @@ def test_an_unknown_variable_is_told_what_was_meant(env):
 
 def test_an_unknown_name_in_yaml_is_told_what_was_meant(tmp_path, env):
     path = config(tmp_path, env, "settings: {partition: 4}")
-    assert refused() == f"{path}: settings.partition: no such setting; did you mean partitions?"
+    assert refused() == f"{path}:1:12: settings.partition: no such setting; did you mean partitions?"
 
 
 def test_all_wrong_ones_are_told_at_once(tmp_path, env):
@@ -103,7 +103,7 @@ def test_all_wrong_ones_are_told_at_once(tmp_path, env):
     lines = refused().splitlines()
     assert len(lines) == 2
     assert any(line.startswith("FIRSTCALL_PARTITIONS='many': ") and "integer" in line for line in lines)
-    assert any(line.startswith(f"{path}: settings.sink_batch_rows='-1': ") for line in lines)
+    assert any(line.startswith(f"{path}:1:12: settings.sink_batch_rows='-1': ") for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_file_without_a_secret_is_refused(text, tmp_path, env):
 
 def test_an_empty_list_of_secrets_in_yaml_is_refused(tmp_path, env):
     path = config(tmp_path, env, "settings: {secrets: []}")
-    assert refused() == f"{path}: settings.secrets: holds no secret; make one with `openssl rand -hex 32`"
+    assert refused() == f"{path}:1:12: settings.secrets: holds no secret; make one with `openssl rand -hex 32`"
 
 
 def test_a_file_and_a_value_for_one_setting_is_refused(tmp_path, env):
@@ -201,7 +201,7 @@ def test_a_wrong_yaml_file_is_named(text, part, tmp_path, env):
 
 def test_a_missing_yaml_file_is_named(tmp_path, env):
     env.setenv("FIRSTCALL_CONFIG", str(tmp_path / "none.yaml"))
-    assert "none.yaml': cannot be read: No such file" in refused()
+    assert "none.yaml: cannot be read: No such file" in refused()
 
 
 # Kafka's authentication

@@ -23,7 +23,7 @@ from confluent_kafka.cimpl import NewTopic
 from structlog.testing import capture_logs
 
 from sinks.connection import Address, connect
-from sinks.delivery import run_sink
+from sinks.process import run_sink
 from sinks.sink import TABLE_BY_TOPIC
 from streams import topology
 from streams.normalise import Normaliser
@@ -102,7 +102,7 @@ class Pipe:
 
 
 def _run(options: dict[str, Any]) -> None:
-    run_sink(definitions=small_definitions(), normaliser=Normaliser(small_definitions(), SECRETS), **options)
+    run_sink(normaliser=Normaliser(small_definitions(), SECRETS), **options)
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -136,7 +136,7 @@ def test_an_event_is_stored_field_by_field(sink, client):
 def test_the_alias_is_the_one_that_the_streams_take(writer, client, given):
     ids = {kind: f"an {kind}" if given >> place & 1 else "" for place, kind in enumerate(ALIAS_KINDS)}
     event = Event("m", NOON, NOON, "web", "event", "x", **ids, company_id="", previous_id="", environment="test",
-                  properties={}, context={}, traits={}, is_internal=False, is_bot=False)  # fmt: skip
+                  properties={}, context={}, traits={}, is_internal=False, is_bot=False, is_use=False)  # fmt: skip
     writer.write("event_rows", [msgspec.json.encode(event)])
     assert rows(client, "SELECT alias_kind, alias FROM events") == [(event.alias_kind, event.alias)]
 

@@ -59,9 +59,15 @@ def monitors_or_exit(settings: Settings) -> Monitors:
 
 
 def _serve(settings: Settings, monitors: Monitors) -> None:
+    from prometheus_client import REGISTRY
+
+    from deploy import status
+    from deploy.alerts.metrics import ALERTS
     from deploy.alerts.records import publisher
     from deploy.alerts.watch import Watch, run
     from sinks.connection import Address
+    from streams.beats import Beats
+    from streams.watchdog import Watchdog
 
     stop = threading.Event()
 
@@ -72,7 +78,14 @@ def _serve(settings: Settings, monitors: Monitors) -> None:
         signal.signal(number, end)
     watch = Watch(Address.parse(settings.clickhouse_address), monitors, publisher(settings))
     try:
-        run(settings, watch, stop)
+        beats = Beats()
+        for thread in watch.dispatch.threads():
+            beats.watch(thread)
+        watchdog = Watchdog(beats, watch.report, None, stop)
+        REGISTRY.register(ALERTS)
+        status.show(settings, "alerts", watchdog)
+        watchdog.start()
+        run(settings, watch, stop, beats)
     finally:
         watch.stop()
 

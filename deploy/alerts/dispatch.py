@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 import urllib3
 
+from deploy.alerts import metrics
 from deploy.alerts.alert import Alert
 from deploy.alerts.channels import REPEATED_AFTER_SECONDS, Request, repeats, request
 from schemas.monitors import Channel
@@ -65,6 +66,10 @@ class Dispatch:
         for line in self._lines.values():
             line.forget(alert_ids)
 
+    def threads(self) -> list[threading.Thread]:
+        """The channels' threads, which live until `stop`."""
+        return [line.thread for line in self._lines.values()]
+
     def idle(self) -> bool:
         """Whether everything is delivered."""
         return all(line.idle() for line in self._lines.values())
@@ -89,8 +94,9 @@ class _Line:
         self._http = urllib3.PoolManager(
             timeout=urllib3.Timeout(total=ANSWER_SECONDS), retries=False, headers={"User-Agent": "firstcall"}
         )
-        self._thread = threading.Thread(target=self._run, name=f"alerts-{name}", daemon=True)
-        self._thread.start()
+        metrics.WAITING.labels(name).set_function(lambda: len(self._waiting))
+        self.thread = threading.Thread(target=self._run, name=f"alerts-{name}", daemon=True)
+        self.thread.start()
 
     def post(self, alert: Alert) -> None:
         with self._changed:
@@ -120,7 +126,7 @@ class _Line:
         with self._changed:
             self._stopped = True
             self._changed.notify()
-        self._thread.join(ANSWER_SECONDS + 1)
+        self.thread.join(ANSWER_SECONDS + 1)
         self._http.clear()
 
     def _run(self) -> None:
@@ -154,6 +160,7 @@ class _Line:
     def _repeat(self) -> None:
         self._repeated_at = time.monotonic()
         problem = self._send(list(self._firing.values()))
+        metrics.DELIVERIES.labels(self._name, "failed" if problem else "delivered").inc()
         if problem:
             log.warning("alerts not repeated", channel=self._name, problem=problem)
 
@@ -161,6 +168,7 @@ class _Line:
         alert = waiting.alert
         waiting.attempts += 1
         problem = self._send([alert])
+        metrics.DELIVERIES.labels(self._name, "failed" if problem else "delivered").inc()
         if problem:
             waiting.not_before = time.monotonic() + waiting.retry_seconds
             waiting.retry_seconds = min(2 * waiting.retry_seconds, LAST_RETRY_SECONDS)

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException
 from kafka.errors import KafkaError
 
 from deploy import topics
+from deploy.alerts import metrics
 from deploy.alerts.alert import Alert, resolved
 from deploy.alerts.dispatch import Dispatch
 from deploy.alerts.judge import Judge, Judged
@@ -24,10 +25,15 @@ from deploy.processes import StartError
 from schemas.monitors import Monitors
 from schemas.settings import Settings
 from sinks.connection import Address, ClickHouseError, connect, named_errors
+from streams.beats import Beats
+from streams.watchdog import Report
 
 LOOK_SECONDS: Final = 60.0
 #: How often the way of the events through Kafka is followed: a look may be so much behind, times the steps.
 FOLLOW_SECONDS: Final = 5.0
+#: One turn may judge all monitors, each with a query that ClickHouse takes its time for.
+LOOP_TURNS_WITHIN_SECONDS: Final = 900.0
+LOOP: Final = "the watching loop"
 
 log = structlog.get_logger("firstcall.alerts")
 
@@ -53,6 +59,21 @@ class Watch:
         self._client: Client | None = None
         self.dispatch = Dispatch(monitors.channels, lambda *told: self._delivered.put(told), **dispatch)
         self.judge: Judge | None = None
+        self._waiting: tuple[str, float, str] | None = None
+
+    def report(self) -> Report:
+        """For whom it waits, for its watchdog, which asks from another thread."""
+        return Report("running", 0, {}, self._waiting)
+
+    def waits(self, whom: str, why: str) -> None:
+        """Note that it cannot go on without someone, until `goes_on`."""
+        since = self._waiting[1] if self._waiting is not None and self._waiting[0] == whom else time.monotonic()
+        self._waiting = (whom, since, why)
+
+    def goes_on(self, whom: str) -> None:
+        """Note that it does not wait for them any more."""
+        if self._waiting is not None and self._waiting[0] == whom:
+            self._waiting = None
 
     def look(self, known_until: int) -> list[Judged]:
         """Judge everything by all that was received until a moment (milliseconds), and tell what has changed.
@@ -65,7 +86,9 @@ class Watch:
             self._forget_erased(judge)
         except ClickHouseError as error:
             log.warning("alerts wait for ClickHouse", error=str(error))
+            self.waits("ClickHouse", str(error))
             return []
+        self.goes_on("ClickHouse")
         found = []
         for name in self.monitors.watch:
             try:
@@ -77,6 +100,9 @@ class Watch:
                 self._tell(judge, name, judged)
             except ClickHouseError as error:
                 log.warning("monitor not judged", monitor=name, error=str(error))
+                self.waits("ClickHouse", str(error))
+                metrics.UNJUDGED.inc()
+        metrics.LOOKED.set_to_current_time()
         self.note()
         return found
 
@@ -160,8 +186,11 @@ class Watch:
         return self._client
 
 
-def run(settings: Settings, watch: Watch, stop: threading.Event) -> None:
+def run(settings: Settings, watch: Watch, stop: threading.Event, beats: Beats | None = None) -> None:
     """Look every minute until `stop` is set. Kafka and ClickHouse may come and go."""
+    beats = beats or Beats()
+    beats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
+    metrics.LOOKED.set_to_current_time()
     log.info("watching", monitors=len(watch.monitors.watch), channels=sorted(watch.monitors.channels))
     progress = Progress()
     looked_at = -LOOK_SECONDS
@@ -169,11 +198,15 @@ def run(settings: Settings, watch: Watch, stop: threading.Event) -> None:
         try:
             with topics.administration(settings) as client:
                 while not stop.is_set():
+                    beats.beat(LOOP)
                     progress.observe(int(time.time() * 1000), read_positions(client, consumed_topics(settings)))
+                    watch.goes_on("Kafka")
                     if progress.known_until is not None and time.monotonic() - looked_at >= LOOK_SECONDS:
                         looked_at = time.monotonic()
                         watch.look(progress.known_until)
                     stop.wait(FOLLOW_SECONDS)
         except (KafkaError, StartError) as error:
             log.warning("alerts wait for Kafka: without it nobody knows what is still to come", error=str(error))
+            watch.waits("Kafka", str(error))
+            beats.beat(LOOP)
             stop.wait(FOLLOW_SECONDS)

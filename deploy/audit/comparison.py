@@ -15,11 +15,12 @@ from schemas.definitions import Definitions, Level
 EXAMPLES: Final = 5
 
 #: What is compared of the subjects that both sides know.
-ATTRIBUTES: Final = ("kind", "company", "first seen", "last active", "stages", "first touch", "internal")
+ATTRIBUTES: Final = ("kind", "company", "first seen", "last active", "stages", "first touch", "segments", "internal")
 
 _ATTRIBUTES_TYPE: Final = (
     "'Tuple(kind String, company String, is_internal Bool, is_bot Bool, first_seen Int64, last_active Int64,"
-    " stages Array(Tuple(String, Int64)), touched Int64, touch Array(UInt64), said Array(Tuple(String, String)))'"
+    " stages Array(Tuple(String, Int64)), touched Int64, said Array(Tuple(String, String)),"
+    " segments Array(Tuple(String, String)), possible Array(Tuple(String, String)))'"
 )
 _PROFILES: Final = {
     "developer": ("developers", "id, toString(kind) AS kind, company_id AS company, is_internal, is_bot"),
@@ -86,6 +87,9 @@ def comparisons(
     for level in LEVELS:
         more = stage_parameters(definitions, level)
         yield Step(f"Comparing {PLURAL[level]}", partial(_compare_profiles, workspace, findings, level, more))
+        if copies_ms:
+            note = partial(workspace.run, "segments_unproven", {"level": level}, profiles=_PROFILES[level][0])
+            yield Step(f"Noting unproven segments of {PLURAL[level]}", note)
     for level in LEVELS:
         title = f"activations of {PLURAL[level]}"
         yield Step(f"Comparing {title}", partial(_compare, workspace, findings, "activations", title, {"level": level}))
@@ -126,18 +130,4 @@ def _compare_profiles(workspace: Workspace, findings: list[Finding], level: Leve
         finding.agree = subjects.agree - finding.differ - finding.unproven
     if level == "company":
         del attributes["kind"], attributes["company"]
-    if attributes["first touch"].differences:
-        attributes["first touch"].differences = _with_touches(workspace, attributes["first touch"].differences)
     findings += [subjects, *attributes.values()]
-
-
-def _with_touches(workspace: Workspace, differences: list[Difference]) -> list[Difference]:
-    """The differences with what touches say in the place of their hashes."""
-    said = []
-    for difference in differences:
-        at, mark, fields = difference.expected.partition(", touch ")
-        if mark:
-            found = workspace.rows("touch", {"fields": int(fields)})
-            at += "".join(f", {field} {value}" for field, value in sorted(found[0][0].items()))
-        said.append(difference._replace(expected=at))
-    return said

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from deploy.audit import touches
+from deploy.audit import segments, touches
 from deploy.audit.merges import resolve_merges
 from deploy.audit.selectors import Parameters, condition, selectors_in_use
 from deploy.audit.workspace import Workspace, statement
@@ -37,10 +37,12 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[Step]:
     given = Parameters()
     conditions = ", ".join(condition(definitions.selectors[name], given) for name in numbers)
     is_content = condition(definitions.selectors[definitions.touch], given)
+    said = segments.said(segments.fields_of(definitions), given)
     limits = definitions.limits
     signup = definitions.stages.get("signup")
     signup_selector = signup.selector if signup else None
-    workspace.parameters |= given.values | {
+    workspace.parameters |= given.values | segments.parameters_of(definitions)
+    workspace.parameters |= {
         "numbers": list(numbers.values()),
         "usage": numbers[definitions.usage],
         "has_signup": signup_selector is not None,
@@ -53,7 +55,9 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[Step]:
     texts = {"made_of": touches.made_of(is_content), "may_be_touch": touches.may_be_touch(is_content)}
     candidates = statement("touch_candidates", **texts)
     yield Step("Finding touches", partial(touches.find_touches, workspace, candidates))
-    yield Step("Reading events", partial(workspace.run, "marked", None, conditions=conditions, **texts))
+    sayings = statement("saying_candidates", said=said)
+    yield Step("Finding segments", partial(segments.find_sayings, workspace, definitions, sayings))
+    yield Step("Reading events", partial(workspace.run, "marked", None, conditions=conditions, said=said, **texts))
     yield Step("Linking visitors", partial(workspace.run, "links"))
     yield Step("Linking API keys", partial(workspace.run, "keys"))
     yield Step("Merging users", partial(resolve_merges, workspace))
@@ -63,6 +67,9 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[Step]:
     yield Step("Finding internal developers", partial(workspace.run, "own"))
     yield Step("Computing developers", partial(workspace.run, "developers"))
     yield Step("Computing companies", partial(workspace.run, "companies"))
+    yield Step("Computing first touches", partial(workspace.run, "first_touches"))
+    yield Step("Computing segments", partial(workspace.run, "segments_said"))
+    yield Step("Computing segments of first touches", partial(workspace.run, "segments_touched"))
     for level in LEVELS:
         yield Step(f"Computing activations of {PLURAL[level]}", partial(_reach, workspace, definitions, numbers, level))
     yield Step("Computing activity", partial(workspace.run, "active"))
@@ -70,6 +77,7 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[Step]:
 
 def rolling_steps(workspace: Workspace) -> Iterator[Step]:
     """What is left then."""
+    yield Step("Finding what is counted by segments", partial(workspace.run, "counted"))
     yield Step("Computing rolling counts of activity", partial(workspace.run, "steps_active"))
     yield Step("Computing rolling counts of sign-ups and activations", partial(workspace.run, "steps_moments"))
 
@@ -124,3 +132,5 @@ def _reach(workspace: Workspace, definitions: Definitions, numbers: dict[str, in
             "span_ms": (definition.span_days or 0) * _DAY_MS,
         }
         workspace.run("reached", activation)
+        if definition.span_days is not None:
+            workspace.run("matured", activation)

@@ -29,7 +29,7 @@ class Flow:
     def __init__(self, client: KafkaAdminClient, settings: Settings) -> None:
         self._client = client
         self._settings = settings
-        self._worker, self._sink = settings.app_id, f"{settings.app_id}-sink"
+        self._worker, self._sink = settings.streams_id, f"{settings.streams_id}-sink"
 
     def check(self) -> None:
         """Whether both are there."""

@@ -18,6 +18,7 @@ TOPIC_OF: Final = {"identity": IDENTITIES, "profile": PROFILES, "activity": ACTI
 #: All whose rows an erasure deletes.
 TABLES: Final = (
     *("event_rows", "identity_rows", "profile_rows", "activity_rows", "usage_rows", "dead_letter_rows"),
+    "touch_rows",
     *("alert_rows", "alert_delivery_rows", "monitor_rows"),
 )
 

@@ -33,7 +33,15 @@ from deploy.erasure.remains import (
     what_is_left,
 )
 from deploy.erasure.statements import Statements
-from deploy.erasure.void_events import NamedPeriod, count_void, delete_displaced, delete_void, named_periods
+from deploy.erasure.void_events import (
+    NamedPeriod,
+    count_void,
+    count_void_touches,
+    delete_displaced,
+    delete_void,
+    delete_void_touches,
+    named_periods,
+)
 from schemas.definitions import Definitions
 from schemas.event import Event
 from schemas.settings import Settings
@@ -134,6 +142,7 @@ class Erasing:
         self._delete_rows(erasure, erased)
         self._delete_alerts(erased)
         tell("Deleting events")
+        delete_void_touches(self._statements, periods)
         delete_void(self._statements, self.request.level, periods)
         self._clean(erasure, periods)
         purge(self._statements)
@@ -222,12 +231,15 @@ class Erasing:
             if cleaning:
                 time.sleep(CLEANING_SECONDS)
             delete_displaced(self._statements, aliases)
+            delete_void_touches(self._statements, periods)
             recount_usage(self._statements, aliases)
             # Those too that were found while the rows went.
             self._delete_alerts(erased)
             left = what_is_left(self._statements, erased)
             if void := count_void(self._statements, periods):
                 left["event_rows"] = void
+            if void := count_void_touches(self._statements, periods):
+                left["touch_rows"] = void
             if not left:
                 return
         found = ", ".join(f"{count:,} in {table}" for table, count in sorted(left.items()))

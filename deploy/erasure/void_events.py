@@ -1,4 +1,4 @@
-"""The rows of void events in ClickHouse: how many there are, and their deletion."""
+"""The rows of void events in ClickHouse, and of the touches that they were: how many there are, and their deletion."""
 
 from __future__ import annotations
 
@@ -53,6 +53,18 @@ def delete_void(statements: Statements, level: Level, periods: Sequence[NamedPer
         for some in parcels(periods):
             if _void(statements, some):
                 statements.run("delete_void", {**_values(some), "level": level, "rank": rank})
+
+
+def count_void_touches(statements: Statements, periods: Iterable[NamedPeriod]) -> int:
+    """How many rows of touches and outreach are void."""
+    return sum(int(statements.rows("void_touches", _values(some))[0][0]) for some in parcels(periods))
+
+
+def delete_void_touches(statements: Statements, periods: Iterable[NamedPeriod]) -> None:
+    """Delete the touches and the outreach of void events."""
+    for some in parcels(periods):
+        if count_void_touches(statements, some):
+            statements.run("delete_void_touches", _values(some))
 
 
 def delete_displaced(statements: Statements, aliases: Iterable[tuple[AliasKind, str]]) -> None:

@@ -19,6 +19,7 @@ from deploy.population import catalog, faults
 from deploy.population.adoption import Adoption
 from deploy.population.browser_events import BrowserEvents
 from deploy.population.journeys import LONGEST_LEAD_DAYS, Journeys
+from deploy.population.outreach import Outreach
 from deploy.population.people import Casting
 from deploy.population.server_events import ServerEvents
 from deploy.population.sessions import Sessions
@@ -137,6 +138,7 @@ class Population:
             cast,
             _rng(self.seed, "journeys"),
         )
+        outreach = Outreach(timeline, stamps, _rng(self.seed, "outreach"), people)
         traffic.start(cast.monitor(), self._start + DAY_MS // 3)
         signed_up, come_up = self._sign_ups(), self._volume()
         recruited = 0
@@ -147,6 +149,7 @@ class Population:
             sessions.plan_day(day)
             sessions.plan_strangers(day, people * (signed_up[day] - (signed_up[day - 1] if day else 0)))
             sessions.scrape(day, people)
+            outreach.plan_day(day, self._weekday(day))
             if target is None:
                 traffic.plan_day(day, None)
             else:

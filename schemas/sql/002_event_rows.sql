@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS event_rows /* ON CLUSTER */
     traits String CODEC(ZSTD(1)) COMMENT 'JSON object: what an identify or group call says of the user or company',
     is_internal Bool COMMENT 'By the configuration of the own organisation''s traffic when it was written',
     is_bot Bool COMMENT 'By its user agent and the configuration when it was written',
+    is_use Bool COMMENT 'It carries an API key and matches the `usage` selector of the configuration when it was written',
     alias_kind LowCardinality(String) MATERIALIZED multiIf(
         user_id != '', 'user_id', api_key != '', 'api_key', session_token != '', 'session_token', 'anonymous_id')
         COMMENT 'Which identifier is the alias: the strongest one the event carries',

@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS profile_rows /* ON CLUSTER */
     first_touch_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Earliest touch',
     first_touch Map(LowCardinality(String), String) CODEC(ZSTD(1))
         COMMENT 'Of the earliest touch: campaign, source, medium, term, content, referrer, path, name',
+    segments Map(LowCardinality(String), String) CODEC(ZSTD(1)) COMMENT 'Value of each configured segment that it has one of',
     is_internal Bool COMMENT 'Belongs to the own organisation: counts for nothing',
     is_bot Bool COMMENT 'Automated traffic: counts for nothing',
     version UInt64 COMMENT 'Grows with each change of the subject',

@@ -22,6 +22,7 @@ CREATE OR REPLACE VIEW events /* ON CLUSTER */
     environment LowCardinality(String) COMMENT 'production, test or development',
     is_internal Bool COMMENT 'Traffic of the own organisation: counts for nothing',
     is_bot Bool COMMENT 'Automated traffic by its user agent: counts for nothing',
+    is_use Bool COMMENT 'Use of the API: it carries a key and matches the selector `usage`',
     path String COMMENT 'properties.path: page or API route, empty if not given',
     status Nullable(UInt16) COMMENT 'properties.status: HTTP status of an API call',
     latency_ms Nullable(Float64) COMMENT 'properties.latency_ms: how long an API call took',
@@ -35,7 +36,7 @@ AS SELECT
     message_id,
     fromUnixTimestamp64Milli(time, 'UTC') AS time,
     fromUnixTimestamp64Milli(received_at, 'UTC') AS received_at,
-    source, type, name, alias_kind, alias, user_id, api_key, session_token, anonymous_id, company_id, previous_id, environment, is_internal, is_bot,
+    source, type, name, alias_kind, alias, user_id, api_key, session_token, anonymous_id, company_id, previous_id, environment, is_internal, is_bot, is_use,
     path, status, latency_ms, sdk,
     properties, context, traits
 FROM event_rows FINAL;

@@ -25,6 +25,7 @@ CREATE OR REPLACE VIEW events_resolved /* ON CLUSTER */
     environment LowCardinality(String) COMMENT 'production, test or development',
     is_internal Bool COMMENT 'Traffic of the own organisation: counts for nothing',
     is_bot Bool COMMENT 'Automated traffic by its user agent: counts for nothing',
+    is_use Bool COMMENT 'Use of the API: it carries a key and matches the selector `usage`',
     path String COMMENT 'properties.path: page or API route, empty if not given',
     status Nullable(UInt16) COMMENT 'properties.status: HTTP status of an API call',
     latency_ms Nullable(Float64) COMMENT 'properties.latency_ms: how long an API call took',
@@ -58,6 +59,6 @@ SELECT
     multiIf(owner != '', owner, alias_kind = 'user_id', alias, concat(alias_kind, ':', alias)) AS developer_id,
     multiIf(owned.company_id != '', owned.company_id, key_company_id != '', key_company_id, owner_company_id) AS company_id,
     user_id, api_key, session_token, anonymous_id, owned.company_id AS event_company_id, previous_id,
-    environment, is_internal, is_bot, path, status, latency_ms, sdk, properties, context, traits
+    environment, is_internal, is_bot, is_use, path, status, latency_ms, sdk, properties, context, traits
 FROM owned
 ANY LEFT JOIN keys ON other_key = key_alias;

@@ -29,6 +29,8 @@ CREATE OR REPLACE VIEW developers /* ON CLUSTER */
     first_touch_referrer String COMMENT 'Its referrer',
     first_touch_path String COMMENT 'Path of the page it led to',
     first_touch_name String COMMENT 'Name of the event it was',
+    segments Map(LowCardinality(String), String)
+        COMMENT 'Value of each configured segment, as segments[''technology'']; none where there is none',
     is_internal Bool COMMENT 'Belongs to the own organisation: counts for nothing',
     is_bot Bool COMMENT 'Automated traffic: counts for nothing'
 )
@@ -54,6 +56,7 @@ AS SELECT
     first_touch['referrer'] AS first_touch_referrer,
     first_touch['path'] AS first_touch_path,
     first_touch['name'] AS first_touch_name,
+    segments,
     is_internal, is_bot
 FROM profile_rows FINAL
 WHERE level = 'developer';

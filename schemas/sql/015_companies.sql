@@ -27,6 +27,8 @@ CREATE OR REPLACE VIEW companies /* ON CLUSTER */
     first_touch_referrer String COMMENT 'Its referrer',
     first_touch_path String COMMENT 'Path of the page it led to',
     first_touch_name String COMMENT 'Name of the event it was',
+    segments Map(LowCardinality(String), String)
+        COMMENT 'Value of each configured segment, as segments[''technology'']; none where there is none',
     is_internal Bool COMMENT 'The own organisation: counts for nothing'
 )
 COMMENT 'Companies: when each was where on the way to activation'
@@ -51,6 +53,7 @@ AS SELECT
     first_touch['referrer'] AS first_touch_referrer,
     first_touch['path'] AS first_touch_path,
     first_touch['name'] AS first_touch_name,
+    segments,
     is_internal
 FROM profile_rows FINAL
 WHERE level = 'company';

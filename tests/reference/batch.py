@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from schemas.definitions import Activation, Condition, Definitions
+from tests.reference.calls import Call
 from tests.reference.erasure import Erasure, void_events
 from tests.reference.events import DAY, HOUR, Event, Record, Rejection, read, without_copies
 from tests.reference.identity import Identities
@@ -45,6 +46,11 @@ def compute(
         resolved = Resolved(identities.developer(row), identities.company(row), row.time)
         published.events.setdefault(row.identity, resolved)
         published.event_rows.add((*row.identity, *resolved))
+        if row.is_outreach and not row.is_bot:
+            told = (row.time, row.segments)
+            published.outreach[row.identity] = min(
+                told, published.outreach.get(row.identity, told), key=_time_and_words
+            )
     counted = [
         _Counted(event, identities.developer(event), identities.company(event))
         for event in events
@@ -53,6 +59,19 @@ def compute(
 
     own_developers = {one.developer for one in counted if one.event.is_internal}
     own_companies = set(definitions.internal.company_ids)
+    published.calls = [
+        Call(
+            row.time,
+            row.api_key,
+            developer,
+            "" if company in own_companies else company,
+            row.environment,
+            definitions.usage in row.matched,
+            row.call,
+        )
+        for row, developer, company in ((row, identities.developer(row), identities.company(row)) for row in rows)
+        if row.call is not None and not row.is_bot and developer not in own_developers
+    ]
     by_developer, by_company = defaultdict(list), defaultdict(list)
     for one in counted:
         by_developer[one.developer].append(one.event)
@@ -80,8 +99,20 @@ def compute(
             published.activity.add(("developer", developer, event.environment, hour_start))
         if company and company not in own_companies:
             published.activity.add(("company", company, event.environment, hour_start))
-    published.rolling = _rolling(published)
+    of_tokens = {
+        api_key: _segments(definitions, [one.event for one in theirs], {})
+        for api_key, theirs in _by_token(counted, own_developers).items()
+    }
+    _rolling(published, definitions, of_tokens)
     return published
+
+
+def _by_token(counted: list[_Counted], own_developers: set[str]) -> dict[str, list[_Counted]]:
+    found: dict[str, list[_Counted]] = defaultdict(list)
+    for one in counted:
+        if one.event.api_key and one.developer not in own_developers:
+            found[one.event.api_key].append(one)
+    return found
 
 
 def _automated_aliases(events: list[Event], limit: int) -> set[tuple[str, str]]:
@@ -91,6 +122,10 @@ def _automated_aliases(events: list[Event], limit: int) -> set[tuple[str, str]]:
         if event.matters and event.alias[0] in WEB_ALIASES:
             ids[event.alias].add(event.message_id)
     return {alias for alias, message_ids in ids.items() if len(message_ids) > limit}
+
+
+def _time_and_words(told: tuple[int, dict[str, str]]) -> tuple[int, list[tuple[str, str]]]:
+    return told[0], sorted(told[1].items())
 
 
 def _is_visitor(developer: str) -> bool:
@@ -108,6 +143,7 @@ def _no_profile(kind: str) -> Profile:
         activations={},
         first_touch_at=None,
         first_touch={},
+        segments={},
         is_internal=False,
         is_bot=False,
     )
@@ -141,9 +177,40 @@ def _profile(
     if touches:
         touches.sort(key=lambda touch: (touch[0], sorted(touch[1].items())))
         published.touches[level, subject] = touches
+        published.touch_events[level, subject] = [event for event in events if event.touch is not None]
         profile["first_touch_at"], profile["first_touch"] = touches[0]
+    profile["segments"] = _segments(definitions, events, profile["first_touch"])
     (published.developers if level == "developer" else published.companies)[subject] = profile
     return profile
+
+
+def _segments(definitions: Definitions, events: list[Event], first_touch: Touch) -> dict[str, str]:
+    """The value of each segment: of the first touch, or of the first or the last event that has one."""
+    found = {}
+    for name, segment in definitions.segments.items():
+        if segment.first_touch:
+            value = first_touch.get(segment.first_touch, "")
+        elif segment.take == "first":
+            value = min(
+                ((event.time, event.segments[name]) for event in events if name in event.segments), default=(0, "")
+            )[1]
+        else:
+            value = max(
+                ((event.latest, event.segments[name]) for event in events if name in event.segments), default=(0, "")
+            )[1]
+        if value:
+            found[name] = value
+    return found
+
+
+def _counted_in(definitions: Definitions, segments: dict[str, str]) -> list[tuple[str, str]]:
+    """The (segment, value) in which rolling counts count a subject, all subjects first."""
+    named = [
+        (name, value if value in definitions.segments[name].values else "other")
+        for name, value in segments.items()
+        if definitions.segments[name].values
+    ]
+    return [("", ""), *named]
 
 
 def _activation(
@@ -177,9 +244,14 @@ def _moment(condition: Condition, events: list[Event]) -> int | None:
     return times[condition.at_least - 1] if len(times) >= condition.at_least else None
 
 
-def _rolling(published: Published) -> dict[tuple[str, str, int, int], int]:
+def _rolling(published: Published, definitions: Definitions, of_tokens: dict[str, dict[str, str]]) -> None:
     """The differences of every rolling count: per metric and level, the hours in which each subject counts."""
-    hours: dict[tuple[str, str], dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    segments = {
+        "token": of_tokens,
+        "developer": {subject: profile["segments"] for subject, profile in published.developers.items()},
+        "company": {subject: profile["segments"] for subject, profile in published.companies.items()},
+    }
+    hours: dict[tuple[str, str], dict[tuple[str, str], set[int]]] = defaultdict(lambda: defaultdict(set))
     for level, subject, environment, hour_start in published.activity:
         if environment == "production":
             # Whose tokens they are is another question: a token itself is counted at the level of developers.
@@ -188,29 +260,51 @@ def _rolling(published: Published) -> dict[tuple[str, str, int, int], int]:
                 "developer": ("active_developers", "developer"),
                 "company": ("active_companies", "company"),
             }[level]
-            hours[place][subject].add(hour_start)
+            hours[place][level, subject].add(hour_start)
     for level, profiles in (("developer", published.developers), ("company", published.companies)):
         for subject, profile in profiles.items():
             if profile["is_internal"]:
                 continue
-            moments = {f"activated:{name}": at for name, (_, at) in profile["activations"].items()}
-            if "signup" in profile["stages"]:
-                moments["signups"] = profile["stages"]["signup"]
-            for metric, moment in moments.items():
-                hours[metric, level][subject].add(-(-moment // HOUR) * HOUR - HOUR)
+            for metric, moment in _moments(definitions, level, profile).items():
+                hours[metric, level][level, subject].add(-(-moment // HOUR) * HOUR - HOUR)
 
-    deltas: Counter[tuple[str, str, int, int]] = Counter()
+    deltas: Counter[tuple[tuple[str, str], str, str, int, int]] = Counter()
     for (metric, level), hours_by_subject in hours.items():
-        for starts in hours_by_subject.values():
-            for window in WINDOWS:
-                # An event in the hour from `start` lies in the windows that end from one to `window` hours later.
-                until = None
-                for start in sorted(starts):
-                    if until is None or start + HOUR > until:
-                        if until is not None:
-                            deltas[metric, level, window, until] -= 1
-                        deltas[metric, level, window, start + HOUR] += 1
-                    until = start + HOUR + window * HOUR
-                if until is not None:
-                    deltas[metric, level, window, until] -= 1
-    return {key: delta for key, delta in deltas.items() if delta}
+        for (kind, subject), starts in hours_by_subject.items():
+            for segment in _counted_in(definitions, segments[kind].get(subject, {})):
+                for window in WINDOWS:
+                    for hour, change in _steps(sorted(starts), window):
+                        deltas[segment, metric, level, window, hour] += change
+    for (segment, *key), delta in deltas.items():
+        if delta and segment == ("", ""):
+            published.rolling[tuple(key)] = delta  # type: ignore[index]
+        elif delta:
+            published.rolling_by_segment[(*segment, *key)] = delta  # type: ignore[index]
+
+
+def _moments(definitions: Definitions, level: str, profile: Profile) -> dict[str, int]:
+    """The moments of a subject that rolling counts count, by metric."""
+    moments = {f"activated:{name}": at for name, (_, at) in profile["activations"].items()}
+    if "signup" in profile["stages"]:
+        moments["signups"] = profile["stages"]["signup"]
+    for name, definition in definitions.activations.items():
+        anchor = profile["stages"].get(definition.anchor)
+        if level in definition.levels and definition.span_days is not None and anchor is not None:
+            moments[f"matured:{name}"] = anchor + definition.span_days * DAY
+            if name in profile["activations"]:
+                moments[f"matured_activated:{name}"] = anchor + definition.span_days * DAY
+    return moments
+
+
+def _steps(starts: list[int], window: int) -> Iterator[tuple[int, int]]:
+    """How a subject active in the hours from these starts comes into a window and falls out of it, as (hour, change)."""
+    # An event in the hour from `start` lies in the windows that end from one to `window` hours later.
+    until = None
+    for start in starts:
+        if until is None or start + HOUR > until:
+            if until is not None:
+                yield until, -1
+            yield start + HOUR, 1
+        until = start + HOUR + window * HOUR
+    if until is not None:
+        yield until, -1

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from schemas.definitions import Definitions
+from tests.reference.calls import Said, said_of, with_library
 from tests.reference.fields import Message, RefusedError, first, mapping
 from tests.reference.formats import Record, Rejection, native_messages
-from tests.reference.marks import is_bot, is_internal, matches, selectors_that_matter, touch_of
+from tests.reference.marks import is_bot, is_internal, matches, segment_values, selectors_that_matter, touch_of
 from tests.reference.secrets import TooDeepError, cleaned, cleaned_text, secrets_of
 
 DAY = 86_400_000
@@ -36,7 +37,9 @@ class Event:
 
     Of several copies `time` is the earliest and `latest` the latest time.
     `matched` names the selectors that it matches, of those that any number uses. `content` is a digest of everything
-    but the times.
+    but the times. `segments`: the value that it has for each segment that is read from events.
+    `is_content`: the selector of touches matches it; `is_outreach`: that of outreach does.
+    `call`: of an API event with a key, what it says of the call.
     """
 
     message_id: str
@@ -50,10 +53,14 @@ class Event:
     environment: str
     matched: frozenset[str]
     touch: dict[str, str] | None
+    segments: dict[str, str]
     is_internal: bool
     is_bot: bool
+    is_content: bool
+    is_outreach: bool
     content: bytes
     latest: int
+    call: Said | None
 
     @property
     def alias(self) -> tuple[str, str]:
@@ -76,12 +83,15 @@ class Event:
         """All of it that any number can depend on, but the times."""
         ids = (self.anonymous_id, self.session_token, self.api_key, self.user_id, self.company_id, self.merged_id)
         touch = None if self.touch is None else tuple(sorted(self.touch.items()))
-        return (*ids, self.environment, self.matched, touch, self.is_internal, self.is_bot)
+        said = tuple(sorted(self.segments.items()))
+        return (*ids, self.environment, self.matched, touch, said, self.is_internal, self.is_bot)
 
     @property
     def matters(self) -> bool:
         """Whether any number can depend on it, apart from the links it carries."""
-        return not self.is_bot and (bool(self.matched) or self.touch is not None or self.is_internal)
+        if self.is_bot:
+            return False
+        return bool(self.matched) or self.touch is not None or bool(self.segments) or self.is_internal
 
 
 def read(
@@ -146,6 +156,8 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
             raise RefusedError("missing", field)
     environment = _environment(message, ids["api_key"], definitions)
     name, ids, (properties, context, traits), disguise = _without_keys(name, ids, message, definitions)
+    if source == "api":
+        context = with_library(context, properties)
     time, shown = _times(message, record, definitions)
     # Calls that identify, group or merge say who someone is; they are no steps of a journey.
     tried = used if kind == "event" else []
@@ -154,7 +166,7 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
         for selector in tried
         if matches(definitions.selectors[selector], source, name, environment, properties)
     )
-    touch = None
+    touch, selected = None, False
     if kind == "event":
         selected = matches(definitions.selectors[definitions.touch], source, name, environment, properties)
         touch = touch_of(source, name, selected, properties, context)
@@ -173,10 +185,16 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
         environment=environment,
         matched=matched,
         touch=touch,
+        segments=segment_values(definitions, {"properties": properties, "context": context, "traits": traits}),
         is_internal=is_internal(definitions, ids, properties, context, traits),
         is_bot=is_bot(definitions, properties, context),
         content=content,
         latest=time,
+        is_content=touch is not None and selected,
+        is_outreach=kind == "event"
+        and definitions.outreach is not None
+        and matches(definitions.outreach, source, name, environment, properties),
+        call=said_of(properties, context) if source == "api" and kind == "event" and ids["api_key"] else None,
     )
 
 

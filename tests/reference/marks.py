@@ -157,3 +157,31 @@ def _first_bytes(text: str) -> str:
     while len(text.encode()) > MAX_BYTES:
         text = text[:-1]
     return text
+
+
+def segment_values(definitions: Definitions, parts: dict[str, Any]) -> dict[str, str]:
+    """What an event says of the segments that are read from events: of the first field that says anything."""
+    found = {}
+    for name, segment in definitions.segments.items():
+        for field in segment.fields:
+            said = _segment_text(parts, field)
+            if said:
+                named = [value for value in segment.values if segment.words and value in _words(said)]
+                found[name] = named[0] if named else said.encode()[:64].decode(errors="ignore")
+                break
+    return found
+
+
+def _segment_text(parts: dict[str, Any], field: str) -> str:
+    value: Any = parts
+    for key in field.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    if isinstance(value, int) and not -(2**53) <= value <= 2**53:
+        return ""
+    return str(value).strip()
+
+
+def _words(text: str) -> list[str]:
+    return "".join(c if c.isalnum() else " " for c in text.lower()[:1_000]).split()

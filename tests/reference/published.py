@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypedDict
 
-from tests.reference.events import Rejection
+from tests.reference.calls import Call
+from tests.reference.events import Event, Rejection
 from tests.reference.identity import IdentityRow
 
 #: Hours of the trailing windows.
@@ -37,6 +38,7 @@ class Profile(TypedDict):
     activations: dict[str, tuple[int, int]]
     first_touch_at: int | None
     first_touch: Touch
+    segments: dict[str, str]
     is_internal: bool
     is_bot: bool
 
@@ -47,9 +49,11 @@ class Published:
 
     `rolling` holds differences: the value of (metric, level, window_hours) at an hour is the sum of its entries up to
     that hour (ms, the END of the window); zero differences are left out, so that equal values are equal dicts.
+    `rolling_by_segment` says the same of (segment, value, metric, level, window_hours, hour) of those subjects.
     `activity` is (level, id, environment, START of the hour in ms).
     `events` has the earliest of the copies of an event; `event_rows` every copy that differs in content.
-    `touches` (sorted by time, per level and id) is what `differences` needs where several touches share a time.
+    `touches`: per level and id, in the order of time, of those of one moment the smaller content first; `touch_events`: the
+    events that they are, with copies that disagree. `outreach`: (time, segments) by event, of the earliest copy.
     """
 
     identities: set[IdentityRow] = field(default_factory=set)
@@ -57,10 +61,14 @@ class Published:
     companies: dict[str, Profile] = field(default_factory=dict)
     activity: set[tuple[str, str, str, int]] = field(default_factory=set)
     rolling: dict[tuple[str, str, int, int], int] = field(default_factory=dict)
+    rolling_by_segment: dict[tuple[str, str, str, str, int, int], int] = field(default_factory=dict)
     events: dict[tuple[str, str, str], Resolved] = field(default_factory=dict)
     event_rows: set[tuple[str, str, str, str, str, int]] = field(default_factory=set)
     rejected: list[Rejection] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     touches: dict[tuple[str, str], list[tuple[int, Touch]]] = field(default_factory=dict)
+    touch_events: dict[tuple[str, str], list[Event]] = field(default_factory=dict)
+    outreach: dict[tuple[str, str, str], tuple[int, dict[str, str]]] = field(default_factory=dict)
 
     def rolling_value(self, metric: str, level: str, window_hours: int, hour_end_ms: int) -> int:
         """The value of a metric for the window (hour_end - window, hour_end]."""
@@ -80,7 +88,6 @@ class Published:
 def differences(expected: Published, actual: Published) -> list[str]:
     """One line for each fact that is not equal, sorted; empty when the two agree.
 
-    `expected` comes from `compute`: where several touches of a subject share the decisive time, any of them will do.
     `rejected` and `touches` are not compared, nor are events whose id was derived from their content.
     """
     lines = []
@@ -89,9 +96,10 @@ def differences(expected: Published, actual: Published) -> list[str]:
         lines += [f"{name}: missing {row!r}" for row in wanted - found if not _is_derived(row)]
         lines += [f"{name}: unexpected {row!r}" for row in found - wanted if not _is_derived(row)]
     lines += _differing_values("rolling", dict(expected.rolling), dict(actual.rolling))
+    lines += _differing_values("rolling_by_segment", dict(expected.rolling_by_segment), dict(actual.rolling_by_segment))
     lines += _differing_values("events", dict(expected.events), dict(actual.events))
-    lines += _differing_profiles("developer", expected.developers, actual.developers, expected.touches)
-    lines += _differing_profiles("company", expected.companies, actual.companies, expected.touches)
+    lines += _differing_profiles("developer", expected.developers, actual.developers)
+    lines += _differing_profiles("company", expected.companies, actual.companies)
     return sorted(lines)
 
 
@@ -105,21 +113,12 @@ def _differing_values(name: str, wanted: dict[Any, Any], found: dict[Any, Any]) 
             yield f"{name}{key!r}: expected {wanted.get(key)!r}, not {found.get(key)!r}"
 
 
-def _differing_profiles(
-    level: str,
-    wanted: dict[str, Profile],
-    found: dict[str, Profile],
-    touches: dict[tuple[str, str], list[tuple[int, Touch]]],
-) -> Iterator[str]:
+def _differing_profiles(level: str, wanted: dict[str, Profile], found: dict[str, Profile]) -> Iterator[str]:
     for subject in wanted.keys() | found.keys():
         if subject not in found or subject not in wanted:
             yield f"{level} {subject!r}: {'missing' if subject in wanted else 'unexpected'}"
             continue
         other: dict[str, Any] = dict(found[subject])
         for name, value in wanted[subject].items():
-            if name == "first_touch":
-                time = wanted[subject]["first_touch_at"]
-                if (time, other.get(name)) in touches.get((level, subject), []):
-                    continue
             if value != other.get(name):
                 yield f"{level} {subject!r}: {name}: expected {value!r}, not {other.get(name)!r}"

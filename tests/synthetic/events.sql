@@ -3,7 +3,7 @@
 -- Keys and companies are used by a power law; one event in 500 comes twice, most of these at another time.
 INSERT INTO event_rows
     (message_id, time, received_at, source, type, name, anonymous_id, session_token, api_key, user_id, company_id, previous_id,
-    environment, properties, context, traits, is_internal, is_bot)
+    environment, properties, context, traits, is_internal, is_bot, is_use)
 WITH
     toUInt64(number - (number % 500 = 499)) AS event,
     sipHash64(event, 1) AS dice,
@@ -47,5 +47,6 @@ concat('{"path":"/docs/', page, '","title":"Documentation","url":"https://www.fi
         '{}') AS context,
     '{}' AS traits,
     kind = 'api' AND key = 77 AS is_internal,
-    kind = 'web' AND browser % 50 = 0 AS is_bot
+    kind = 'web' AND browser % 50 = 0 AS is_bot,
+    kind = 'api' AS is_use
 FROM numbers({first:UInt64}, {rows:UInt64})

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.reference import Record
 from tests.worlds.builders import DAY, HOUR, MINUTE, MONDAY, SECOND, Message, batch, clock, event, record, segment
-from tests.worlds.casts import CASTS, DRAFTS, LONG, Cast, Draft
+from tests.worlds.casts import CASTS, DRAFTS, LONG, SAYINGS, Cast, Draft
 
 #: Records that are no events under any configuration, with the reason and the field.
 REJECTS = [
@@ -114,7 +114,7 @@ def _messages(cast: Cast, drafts: list[Draft]) -> list[_Sending]:
             _pick(values, place)
             for values, place in ((cast.keys, draft.key), (cast.sessions, draft.session), (cast.devices, draft.device))
         )
-        mark = _pick(cast.marks, draft.mark) or {}
+        mark, says = _pick(cast.marks, draft.mark) or {}, _pick(SAYINGS, draft.says) or {}
         if kind != "event":
             user = user if user is not None else _pick(cast.users, draft.kind + draft.time)
         if kind == "group":
@@ -139,9 +139,9 @@ def _messages(cast: Cast, drafts: list[Draft]) -> list[_Sending]:
             company_id=company,
             previous_id=_pick([*cast.users, *cast.devices], draft.previous) if kind == "merge" else None,
             environment=draft.environment,
-            properties=properties | mark.get("properties", {}),
-            context=mark.get("context"),
-            traits=mark.get("traits"),
+            properties=properties | says.get("properties", {}) | mark.get("properties", {}),
+            context=(says.get("context", {}) | mark.get("context", {})) or None,
+            traits=(says.get("traits", {}) | mark.get("traits", {})) or None,
         )
         form = "native" if draft.format == "timeless" and not message["message_id"] else draft.format
         if message_id is None:

@@ -4,7 +4,6 @@ SELECT
     'company', company, 'company', '',
     min(time), max(time),
     minMap(selectors, arrayWithConstant(length(selectors), time)),
-    groupArraySortedIf(64)((time, touch), touch != 0),
     has({own_companies:Array(String)}, company), false
 FROM {facts:Identifier}
 WHERE company != '' AND (notEmpty(selectors) OR touch != 0) AND developer NOT IN (SELECT developer FROM {own:Identifier})

@@ -5,6 +5,14 @@ WITH
         SELECT id, groupArray((toString(definition), at)) AS activations
         FROM {reached:Identifier} WHERE level = {level:String} GROUP BY id
     ),
+    touched AS (SELECT id, at, said FROM {first_touches:Identifier} WHERE level = {level:String}),
+    told AS
+    (
+        SELECT
+            id, arraySort(groupArray((toString(segment), value))) AS segments,
+            arrayFlatten(groupArray(arrayMap(one -> (toString(segment), one), possible))) AS possible
+        FROM {segments:Identifier} WHERE level = {level:String} GROUP BY id
+    ),
     expected AS
     (
         SELECT
@@ -16,11 +24,11 @@ WITH
                 arrayMap(stage -> (stage.1, arrayFirst(one -> one.1 = stage.2, activations).2),
                     arrayFilter(stage -> arrayExists(one -> one.1 = stage.2, activations),
                         arrayZip({derived_stages:Array(String)}, {derived_from:Array(String)}))))) AS stages,
-            -- Of several touches at the earliest time any one will do.
-            if(empty(touches), 0, touches[1].1) AS touched,
-            arrayMap(touch -> touch.2, arrayFilter(touch -> touch.1 = touches[1].1, touches)) AS touch
+            touched.at AS touched_at, touched.said AS said, told.segments AS segments, told.possible AS possible
         FROM {subjects:Identifier} AS subject
         ANY LEFT JOIN activated ON subject.id = activated.id
+        ANY LEFT JOIN touched ON subject.id = touched.id
+        ANY LEFT JOIN told ON subject.id = told.id
         WHERE level = {level:String}
     ),
     found AS
@@ -29,23 +37,24 @@ WITH
             /* profile */,
             ifNull(toUnixTimestamp64Milli(first_seen), 0) AS first_seen_ms, ifNull(toUnixTimestamp64Milli(last_active), 0) AS last_active_ms,
             arraySort(arrayZip(mapKeys(stages), arrayMap(at -> toUnixTimestamp64Milli(at), mapValues(stages)))) AS entered,
-            ifNull(toUnixTimestamp64Milli(first_touch_at), 0) AS touched,
+            ifNull(toUnixTimestamp64Milli(first_touch_at), 0) AS touched_at,
             arrayFilter(field -> field.2 != '', [
                 ('campaign', first_touch_campaign), ('content', first_touch_content), ('medium', first_touch_medium),
                 ('name', first_touch_name), ('path', first_touch_path), ('referrer', first_touch_referrer),
-                ('source', first_touch_source), ('term', first_touch_term)]) AS said
+                ('source', first_touch_source), ('term', first_touch_term)]) AS said,
+            arraySort(arrayZip(mapKeys(segments), mapValues(segments))) AS told_segments
         FROM /* profiles */
     ),
     sides AS
     (
         SELECT
             id, false AS is_found,
-            CAST((kind, company, is_internal, is_bot, first_seen, last_active, stages, touched, touch, []), /* attributes */) AS profile
+            CAST((kind, company, is_internal, is_bot, first_seen, last_active, stages, touched_at, said, segments, possible), /* attributes */) AS profile
         FROM expected
         UNION ALL
         SELECT
             id, true,
-            CAST((kind, company, is_internal, is_bot, first_seen_ms, last_active_ms, entered, touched, [sipHash64(said)], said), /* attributes */)
+            CAST((kind, company, is_internal, is_bot, first_seen_ms, last_active_ms, entered, touched_at, said, told_segments, []), /* attributes */)
         FROM found
     ),
     compared AS
@@ -53,7 +62,6 @@ WITH
         SELECT
             id, anyIf(profile, NOT is_found) AS e, anyIf(profile, is_found) AS f,
             multiIf(NOT max(is_found), 'missing', min(is_found), 'surplus', 'agree') AS verdict,
-            e.touched = f.touched AND (e.touched = 0 OR has(e.touch, f.touch[1])) AS is_same_touch,
             arrayFilter(
                 one -> verdict = 'agree' AND one.2 != '',
                 [
@@ -65,7 +73,12 @@ WITH
                         f.last_active > e.last_active AND f.last_active - e.last_active <= {copies_ms:Int64}, 'unproven',
                         'differ')),
                     ('stages', if(e.stages != f.stages, 'differ', '')),
-                    ('first touch', if(is_same_touch, '', 'differ')),
+                    ('first touch', if((e.touched, e.said) != (f.touched, f.said), 'differ', '')),
+                    ('segments', multiIf(
+                        e.segments = f.segments, '',
+                        arrayMap(s -> s.1, e.segments) = arrayMap(s -> s.1, f.segments)
+                            AND arrayAll(s -> has(e.segments, s) OR has(e.possible, s), f.segments), 'unproven',
+                        'differ')),
                     ('internal', if(e.is_internal != f.is_internal, 'differ', ''))
                 ]) AS differing
         FROM sides
@@ -82,7 +95,8 @@ SELECT
             attribute = 'first seen', toString(fromUnixTimestamp64Milli(e.first_seen, 'UTC')),
             attribute = 'last active', toString(fromUnixTimestamp64Milli(e.last_active, 'UTC')),
             attribute = 'stages', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', toString(fromUnixTimestamp64Milli(s.2, 'UTC'))), arrayFilter(s -> NOT has(f.stages, s), e.stages)), ', '),
-            attribute = 'first touch', if(e.touched = 0, '', concat('at ', toString(fromUnixTimestamp64Milli(e.touched, 'UTC')), ', touch ', toString(e.touch[1]))),
+            attribute = 'first touch', if(e.touched = 0, '', concat('at ', toString(fromUnixTimestamp64Milli(e.touched, 'UTC')), ', ', arrayStringConcat(arrayMap(field -> concat(field.1, ' ', field.2), e.said), ', '))),
+            attribute = 'segments', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', s.2), arrayFilter(s -> NOT has(f.segments, s), e.segments)), ', '),
             toString(e.is_internal)),
         multiIf(
             outcome = 'missing', '',
@@ -92,6 +106,7 @@ SELECT
             attribute = 'last active', toString(fromUnixTimestamp64Milli(f.last_active, 'UTC')),
             attribute = 'stages', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', toString(fromUnixTimestamp64Milli(s.2, 'UTC'))), arrayFilter(s -> NOT has(e.stages, s), f.stages)), ', '),
             attribute = 'first touch', if(f.touched = 0, '', concat('at ', toString(fromUnixTimestamp64Milli(f.touched, 'UTC')), ', ', arrayStringConcat(arrayMap(field -> concat(field.1, ' ', field.2), f.said), ', '))),
+            attribute = 'segments', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', s.2), arrayFilter(s -> NOT has(e.segments, s), f.segments)), ', '),
             toString(f.is_internal)))))
 FROM
 (

@@ -5,7 +5,7 @@ SELECT
     multiIf(leads_to != '', member.company, alias_kind = 'api_key', key_company, '') AS developer_company,
     leads_to = '' AS is_visitor,
     multiIf(linked.company_id != '', linked.company_id, key_company != '', key_company, developer_company) AS company,
-    event, time, api_key, environment, selectors, touch, is_internal
+    event, time, api_key, environment, selectors, touch, segments, is_internal
 FROM
 (
     SELECT

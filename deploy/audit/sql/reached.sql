@@ -1,6 +1,7 @@
 -- Who reached an activation: all conditions hold, not before the anchor, and within the span after it (0: no limit).
 INSERT INTO {reached:Identifier}
-SELECT {level:String}, id, {definition:String}, anchor, greatest(anchor, all_hold_at) AS at
+SELECT {level:String}, id, {definition:String}, anchor, greatest(anchor, all_hold_at) AS at,
+    if({span_ms:Int64} = 0, 0, anchor + {span_ms:Int64})
 FROM
 (
     SELECT id, max(at) AS all_hold_at

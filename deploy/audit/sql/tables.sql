@@ -5,7 +5,16 @@ CREATE TABLE {touches:Identifier}
 (
     made_of UInt64,       -- hash of what it is made of
     touch Map(String, String),
-    fields UInt64 MATERIALIZED sipHash64(arraySort(arrayZip(mapKeys(touch), mapValues(touch)))) -- equal for all that say the same
+    said Array(Tuple(String, String)) MATERIALIZED arraySort(arrayZip(mapKeys(touch), mapValues(touch))), -- (field, text), sorted
+    fields UInt64 MATERIALIZED sipHash64(said) -- equal for all that say the same
+)
+ENGINE = MergeTree ORDER BY made_of;
+
+-- Grain: one row for each thing that events say of segments, by what they say.
+CREATE TABLE {sayings:Identifier}
+(
+    made_of UInt64,       -- hash of what they say
+    said Map(LowCardinality(String), String) -- value by segment
 )
 ENGINE = MergeTree ORDER BY made_of;
 
@@ -25,6 +34,7 @@ CREATE TABLE {marked:Identifier}
     environment LowCardinality(String),
     selectors Array(UInt16), -- numbers of the selectors that it matches
     touch UInt64,         -- `fields` of the touch that it is; 0: none
+    segments Map(LowCardinality(String), String), -- the values that it has
     is_internal Bool,
     matters Bool          -- a number may depend on it
 )
@@ -74,6 +84,7 @@ CREATE TABLE {facts:Identifier}
     environment LowCardinality(String),
     selectors Array(UInt16),
     touch UInt64,
+    segments Map(LowCardinality(String), String),
     is_internal Bool
 )
 ENGINE = MergeTree ORDER BY developer;
@@ -91,9 +102,39 @@ CREATE TABLE {subjects:Identifier}
     first_seen Int64,
     last_active Int64,
     firsts Map(UInt16, Int64), -- earliest time by number of selector
-    touches Array(Tuple(Int64, UInt64)), -- the earliest ones
     is_internal Bool,
     is_bot Bool
+)
+ENGINE = MergeTree ORDER BY (level, id);
+
+-- Grain: one row for each subject with a touch.
+CREATE TABLE {first_touches:Identifier}
+(
+    level LowCardinality(String),
+    id String,
+    at Int64,
+    said Array(Tuple(String, String)) -- (field, text), sorted
+)
+ENGINE = MergeTree ORDER BY (level, id);
+
+-- Grain: one row for each segment that a token, developer or company has a value of.
+CREATE TABLE {segments:Identifier}
+(
+    level LowCardinality(String),
+    id String,
+    segment LowCardinality(String),
+    value String,
+    possible Array(String), -- of a last value: those that it could be if events had later copies, itself among them
+    is_published UInt8    -- 1: what is published takes the place of what was computed
+)
+ENGINE = ReplacingMergeTree(is_published) ORDER BY (level, id, segment);
+
+-- Grain: one row for each token, developer or company that rolling counts count by segments.
+CREATE TABLE {counted:Identifier}
+(
+    level LowCardinality(String),
+    id String,
+    places Array(Tuple(String, String, Bool, Bool)) -- (segment, value, it counts there, it is open whether it does)
 )
 ENGINE = MergeTree ORDER BY (level, id);
 
@@ -107,9 +148,13 @@ CREATE TABLE {reached:Identifier}
     id String,
     definition LowCardinality(String),
     anchor Int64,
-    at Int64
+    at Int64,
+    matures_at Int64      -- end of the span; 0: there is none
 )
 ENGINE = MergeTree ORDER BY (level, id, definition);
+
+-- Grain: one row for each activation with a span whose anchor stage a subject entered; `at` is the end of the span.
+CREATE TABLE {matured:Identifier} (level LowCardinality(String), id String, definition LowCardinality(String), at Int64) ENGINE = MergeTree ORDER BY (level, id, definition);
 
 -- Grain: one row for each hour in which a subject used the API; `hour` is the number of its start since 1970.
 CREATE TABLE {active:Identifier}
@@ -127,8 +172,11 @@ CREATE TABLE {steps:Identifier}
 (
     metric LowCardinality(String),
     level LowCardinality(String),
+    segment LowCardinality(String),       -- '': all subjects
+    segment_value LowCardinality(String),
     window_hours UInt16,
     hour UInt32,
-    delta Int64
+    delta Int64,
+    open UInt64           -- how much of a change copies of events leave open
 )
-ENGINE = SummingMergeTree ORDER BY (metric, level, window_hours, hour);
+ENGINE = SummingMergeTree ORDER BY (metric, level, segment, segment_value, window_hours, hour);

@@ -30,3 +30,9 @@ FROM usage_rows
 WHERE (alias_kind = 'user_id' AND alias IN {users:Array(String)}) OR api_key IN {keys:Array(String)}
     OR (alias_kind = 'session_token' AND alias IN {sessions:Array(String)})
     OR (alias_kind = 'anonymous_id' AND alias IN {devices:Array(String)}) OR company_id IN {companies:Array(String)}
+UNION ALL
+SELECT 'touch_rows' AS name, count() AS found
+FROM touch_rows
+WHERE (alias_kind = 'user_id' AND alias IN {users:Array(String)}) OR api_key IN {keys:Array(String)}
+    OR (alias_kind = 'session_token' AND alias IN {sessions:Array(String)})
+    OR (alias_kind = 'anonymous_id' AND alias IN {devices:Array(String)}) OR company_id IN {companies:Array(String)}

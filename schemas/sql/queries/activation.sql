@@ -1,35 +1,59 @@
--- Activation by each definition: of those who entered its anchor stage, who reached it; and the rate among the matured, whose
--- span has passed, so that late sign-ups do not pull it down.
--- definitions = developer:first_call:signup:28,company:first_call:signup:28,company:messages:signup:28,developer:three_days:signup:14: level, definition, anchor stage and span in days (0: no limit) of each
+-- Activation by each definition: of those who entered its anchor stage, who has reached it; and the rate among the matured, whose span
+-- has passed, so that late sign-ups do not pull it down. A definition without a span never matures: it has no such rate.
+-- level = : developer or company; empty for both
+-- definition = : name of the activation definition; empty for each
+-- from = : of those who entered the anchor stage after this time, UTC; empty for all
+-- to = : and at this time at the latest; empty for all
+-- company = : only this company and its developers; empty for all
+-- segment = : by the values of this segment, as technology; empty for all together
+-- value = : only this value of the segment; empty for each
 -- at = : as of this time, UTC; empty for the latest event
+-- topic: activation
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
-    subjects AS
+    coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
+    coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,
+    candidates AS
     (
-        SELECT 'developer' AS level, id, stages FROM developers WHERE NOT is_internal AND NOT is_bot
-        UNION ALL
-        SELECT 'company' AS level, id, stages FROM companies WHERE NOT is_internal
+        SELECT
+            level, definition, if({segment:String} = '', '', segments[{segment:String}]) AS segment_value,
+            ifNull(matures_at <= as_of, false) AS is_matured,
+            ifNull(activated_at <= as_of, false) AS is_activated
+        FROM activation_candidates
+        WHERE anchor_at <= as_of AND anchor_at > after AND anchor_at <= until
+            AND ({level:String} = '' OR level = {level:String})
+            AND ({definition:String} = '' OR definition = {definition:String})
+            AND ({company:String} = '' OR company_id = {company:String})
+            AND ({value:String} = '' OR segment_value = {value:String})
     ),
-    anchored AS
+    counted AS
     (
-        SELECT level, id, defined[2] AS definition, stages[defined[3]] AS anchor_at, toUInt16(defined[4]) AS span_days
-        FROM subjects
-        ARRAY JOIN arrayMap(each -> splitByChar(':', each), splitByChar(',', {definitions:String})) AS defined
-        WHERE level = defined[1] AND mapContains(stages, defined[3]) AND stages[defined[3]] <= as_of
+        SELECT
+            level, definition, segment_value,
+            count() AS anchored,
+            countIf(is_activated) AS activated,
+            countIf(is_matured) AS matured,
+            countIf(is_matured AND is_activated) AS activated_of_matured
+        FROM candidates
+        GROUP BY level, definition, segment_value
     ),
-    reached AS
+    found AS
     (
-        SELECT level, definition, subject_id FROM activations WHERE activated_at <= as_of
+        SELECT DISTINCT segment_value FROM candidates
+        UNION DISTINCT
+        SELECT '' AS segment_value WHERE {segment:String} = ''
+    ),
+    wanted AS
+    (
+        SELECT arrayJoin(JSONExtract(definition, 'levels', 'Array(String)')) AS level, name FROM definitions WHERE section = 'activations'
     )
 SELECT
-    level, definition,
-    count() AS anchored,
-    countIf(reached.subject_id != '') AS activated,
-    countIf(anchor_at + toIntervalDay(span_days) <= as_of) AS matured,
-    countIf(anchor_at + toIntervalDay(span_days) <= as_of AND reached.subject_id != '') AS activated_of_matured,
-    round(100 * activated_of_matured / nullIf(matured, 0), 1) AS percent_of_matured
-FROM anchored
-LEFT JOIN reached
-    ON anchored.level = reached.level AND anchored.definition = reached.definition AND anchored.id = reached.subject_id
-GROUP BY level, definition
-ORDER BY level DESC, definition
+    wanted.level AS level, found.segment_value AS segment_value, wanted.name AS definition,
+    anchored, activated, matured, activated_of_matured,
+    round(100 * activated / nullIf(anchored, 0), 2) AS percent_so_far,
+    round(100 * activated_of_matured / nullIf(matured, 0), 2) AS percent_of_matured
+FROM found
+CROSS JOIN wanted
+LEFT JOIN counted ON counted.level = wanted.level AND counted.definition = wanted.name AND counted.segment_value = found.segment_value
+WHERE ({level:String} = '' OR level = {level:String}) AND ({definition:String} = '' OR definition = {definition:String})
+ORDER BY level DESC, segment_value, definition

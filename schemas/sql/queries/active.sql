@@ -1,31 +1,58 @@
--- Weekly active tokens, developers and companies (distinct, production use only), and the growth of developers from week to week.
+-- Weekly active tokens, developers and companies (distinct, production use only), and the growth of each from week to week. Whether one
+-- company hides a thin base is told by `concentration`.
 -- weeks = 8: how many weeks back
+-- segment = : by the values of this segment that are counted hour by hour, as technology; empty for all together. Values without use are left out
+-- value = : only this value of the segment; empty for each
 -- at = : end of the latest week, UTC; empty for the latest event
+-- topic: usage
+-- chart: line week_end active_tokens active_developers active_companies
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     toStartOfHour(as_of - toIntervalMillisecond(1)) + toIntervalHour(1) AS last_hour,
-    -- Hours before the first use and after the last have no row: their counts are 0.
+    -- One week more than is shown, for the growth of the first.
+    weeks AS
+    (
+        SELECT number AS weeks_back, assumeNotNull(last_hour) - toIntervalWeek(number) AS week_end
+        FROM numbers({weeks:UInt16} + 1)
+        WHERE week_end > (SELECT min(first_seen) FROM developers)
+    ),
+    -- From the changes: rolling_counts ends with the present hour, and a week may end later.
     counts AS
     (
         SELECT
-            toDateTime(hour, 'UTC') AS hour,
-            sumIf(value, metric = 'active_tokens') AS tokens,
-            sumIf(value, metric = 'active_developers') AS developers,
-            sumIf(value, metric = 'active_companies') AS companies
-        FROM rolling_counts
-        WHERE window_hours = 168
-        GROUP BY hour
+            segment_value, week_end,
+            sumIf(change, metric = 'active_tokens') AS tokens,
+            sumIf(change, metric = 'active_developers') AS developers,
+            sumIf(change, metric = 'active_companies') AS companies
+        FROM (SELECT * FROM rolling_changes WHERE window_hours = 168 AND segment = {segment:String} AND ({value:String} = '' OR segment_value = {value:String})
+              AND metric IN ('active_tokens', 'active_developers', 'active_companies')) AS changes
+        CROSS JOIN weeks
+        WHERE hour <= week_end
+        GROUP BY segment_value, week_end
     ),
-    weeks AS
+    found AS
     (
-        SELECT toDateTime(last_hour, 'UTC') - toIntervalWeek(number) AS week_end
-        FROM numbers({weeks:UInt16})
-        WHERE week_end > (SELECT min(first_seen) FROM developers)
+        SELECT DISTINCT segment_value FROM counts WHERE tokens != 0 OR developers != 0 OR companies != 0
+        UNION DISTINCT
+        SELECT '' AS segment_value WHERE {segment:String} = ''
     )
 SELECT
-    week_end, tokens AS active_tokens, developers AS active_developers, companies AS active_companies,
-    round(100 * (developers / nullIf(lagInFrame(developers) OVER (ORDER BY week_end ROWS BETWEEN 1 PRECEDING AND CURRENT ROW), 0) - 1), 1)
-        AS developers_growth_percent
-FROM weeks
-LEFT JOIN counts ON weeks.week_end = counts.hour
-ORDER BY week_end
+    segment_value, week_end, active_tokens, active_developers, active_companies,
+    round(100 * (active_tokens / nullIf(tokens_before, 0) - 1), 2) AS tokens_growth_percent,
+    round(100 * (active_developers / nullIf(developers_before, 0) - 1), 2) AS developers_growth_percent,
+    round(100 * (active_companies / nullIf(companies_before, 0) - 1), 2) AS companies_growth_percent
+FROM
+(
+    SELECT
+        found.segment_value AS segment_value, weeks.week_end AS week_end, weeks_back,
+        tokens AS active_tokens, developers AS active_developers, companies AS active_companies,
+        lagInFrame(tokens) OVER each AS tokens_before,
+        lagInFrame(developers) OVER each AS developers_before,
+        lagInFrame(companies) OVER each AS companies_before
+    FROM found
+    CROSS JOIN weeks
+    LEFT JOIN counts ON weeks.week_end = counts.week_end AND counts.segment_value = found.segment_value
+    WINDOW each AS (PARTITION BY found.segment_value ORDER BY weeks.week_end ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
+)
+WHERE weeks_back < {weeks:UInt16}
+ORDER BY segment_value, week_end

@@ -1,35 +1,26 @@
--- Concentration of production calls: whether one company or app hides a thin base. The Herfindahl index is the sum of squared
--- shares: 1 if one makes all calls, 1/n if n make equally many.
--- days = 28: of so many UTC days
--- at = : of which this is the last one, UTC; empty for that of the latest event
-WITH
-    toDate(coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers))) AS last_day,
-    calls AS
-    (
-        SELECT company_id, api_key, sum(events) AS calls
-        FROM usage_resolved
-        WHERE source = 'api' AND type = 'event' AND environment = 'production' AND api_key != '' AND NOT is_internal AND NOT is_bot
-            AND day <= last_day AND day > last_day - {days:UInt16}
-            AND developer_id NOT IN (SELECT id FROM developers WHERE is_internal)
-            AND company_id NOT IN (SELECT id FROM companies WHERE is_internal)
-        GROUP BY company_id, api_key
-    ),
-    counted AS
-    (
-        SELECT side.1 AS by, side.2 AS subject, sum(calls.calls) AS calls
-        FROM calls
-        ARRAY JOIN [('company', company_id), ('token', api_key)] AS side
-        WHERE subject != ''
-        GROUP BY by, subject
-    )
+-- Concentration of production calls: whether one company or app (token) hides a thin base, over trailing windows of 24 hours, 7 and 28
+-- days, or day by day. The Herfindahl index is the sum of squared shares: 1 if one makes all calls, 1/n if n make equally many.
+-- at = : end of the windows, the first full hour at or after this time, UTC; empty for the latest event
+-- from = : instead, each UTC midnight after this time; empty for `at`
+-- to = : and up to this time; empty for the latest
+-- level = : company or token; empty for both
+-- window_hours = 0: 24, 168 or 672; 0 for all
+-- topic: usage
 SELECT
-    by,
-    count() AS subjects,
-    sum(counted.calls) AS total_calls,
-    argMax(subject, (counted.calls, subject)) AS largest,
-    round(100 * max(counted.calls) / total_calls, 1) AS largest_percent,
-    round(sum(pow(counted.calls, 2)) / pow(total_calls, 2), 4) AS herfindahl,
-    arrayFirstIndex(reached -> reached * 2 >= total_calls, arrayCumSum(arrayReverseSort(groupArray(counted.calls)))) AS subjects_with_half_of_calls
-FROM counted
-GROUP BY by
-ORDER BY by
+    hour, level, window_hours, calls, subjects, largest,
+    round(100 * largest_share, 1) AS largest_percent,
+    round(herfindahl, 4) AS herfindahl
+FROM
+(
+    SELECT hour, level, window_hours, calls, subjects, largest, largest_share, herfindahl
+    FROM concentration_at(at = {at:String})
+    WHERE {from:String} = '' AND {to:String} = ''
+    UNION ALL
+    SELECT hour, level, window_hours, calls, subjects, largest, largest_share, herfindahl
+    FROM concentration
+    WHERE ({from:String} != '' OR {to:String} != '')
+        AND hour > coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64(0, 3, 'UTC'))
+        AND hour <= coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01', 3, 'UTC'))
+)
+WHERE ({level:String} = '' OR level = {level:String}) AND ({window_hours:UInt16} = 0 OR window_hours = {window_hours:UInt16})
+ORDER BY hour, level, window_hours

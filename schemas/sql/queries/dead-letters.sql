@@ -1,5 +1,6 @@
 -- Messages that were refused, by reason, with an example of where one lies; `open` are those that were not replayed.
 -- limit = 15: how many rows
+-- topic: pipeline
 SELECT
     reason, field,
     count() AS messages,

@@ -1,24 +1,83 @@
--- The funnel: how many developers (visitors included) or companies have entered each stage, and how many of those who entered
--- the stage before, or the first one, have. The drop is the finding.
+-- The funnel: how many developers (visitors included) or companies entered each stage, how many of those before it dropped off,
+-- and how long the step took. Whoever entered a stage counts in it, whether or not by way of the one before; the shares are of those
+-- who entered the earlier stage and this one, in any order. Times are of those who entered it after the one before, or with it; `out_of_order`
+-- are those who entered this one first.
 -- level = developer: developer or company
--- stages = visit,docs,signup,key,first_call,activated,paying,advocate: in the order of the funnel
+-- starting = : what is to lie in the period: the entry of this stage; empty for when the subject was first seen
+-- from = : after this time, UTC; empty for all
+-- to = : at this time at the latest; empty for all
+-- company = : only this company and its developers; empty for all
+-- segment = : a funnel for each value of this segment, as technology; empty for one of all
+-- value = : only for this value of the segment; empty for each
+-- at = : as of this time, UTC; empty for the latest event
+-- topic: funnel
+-- chart: bar stage entered
 WITH
-    splitByChar(',', {stages:String}) AS wanted,
-    subjects AS
+    coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
+    coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
+    coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,
+    funnel AS
     (
-        SELECT 'developer' AS level, id, stages FROM developers WHERE NOT is_internal AND NOT is_bot
-        UNION ALL
-        SELECT 'company' AS level, id, stages FROM companies WHERE NOT is_internal
+        SELECT
+            stage, phase, position, previous_stage,
+            first_value(stage) OVER (ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS first_stage
+        FROM funnel_stages
+        WHERE level = {level:String}
+    ),
+    entries AS
+    (
+        SELECT
+            if({segment:String} = '', '', segments[{segment:String}]) AS segment_value,
+            entries.stage AS stage,
+            entries.previous_stage = funnel.previous_stage AND ifNull(previous_entered_at <= as_of, false) AS entered_previous,
+            mapContains(stages, first_stage) AND stages[first_stage] <= as_of AS entered_first,
+            ifNull(entered_previous AND seconds_since_previous < 0, false) AS was_before,
+            if(entered_previous AND NOT was_before, seconds_since_previous / 60, NULL) AS minutes
+        FROM stage_entries AS entries
+        INNER JOIN funnel ON entries.stage = funnel.stage
+        WHERE level = {level:String} AND entered_at <= as_of
+            AND ({company:String} = '' OR company_id = {company:String})
+            AND ({value:String} = '' OR segment_value = {value:String})
+            AND if({starting:String} = '', first_seen > after AND first_seen <= until,
+                mapContains(stages, {starting:String}) AND stages[{starting:String}] > after AND stages[{starting:String}] <= until)
+    ),
+    counted AS
+    (
+        SELECT
+            segment_value, stage,
+            count() AS entered,
+            countIf(entered_previous) AS entered_both,
+            countIf(was_before) AS out_of_order,
+            countIf(entered_first) AS entered_first_too,
+            quantileExactInclusiveOrNull(0.5)(minutes) AS median_minutes,
+            quantileExactInclusiveOrNull(0.9)(minutes) AS p90_minutes
+        FROM entries
+        GROUP BY segment_value, stage
+    ),
+    found AS
+    (
+        SELECT DISTINCT segment_value FROM entries
+        UNION DISTINCT
+        SELECT '' AS segment_value WHERE {segment:String} = ''
+    ),
+    steps AS
+    (
+        SELECT
+            found.segment_value AS segment_value, funnel.stage AS stage, phase, position, entered, entered_both, out_of_order, entered_first_too, median_minutes, p90_minutes,
+            lagInFrame(toNullable(entered)) OVER (PARTITION BY segment_value ORDER BY position ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS entered_before,
+            first_value(entered) OVER (PARTITION BY segment_value ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS entered_at_first
+        FROM found
+        CROSS JOIN funnel
+        LEFT JOIN counted ON counted.segment_value = found.segment_value AND counted.stage = funnel.stage
     )
 SELECT
-    wanted[position] AS stage,
-    countIf(mapContains(stages, wanted[position])) AS entered,
-    round(100 * countIf(mapContains(stages, wanted[position]) AND mapContains(stages, wanted[position - 1]))
-        / nullIf(countIf(mapContains(stages, wanted[position - 1])), 0), 1) AS percent_of_previous,
-    round(100 * countIf(mapContains(stages, wanted[position]) AND mapContains(stages, wanted[1]))
-        / nullIf(countIf(mapContains(stages, wanted[1])), 0), 1) AS percent_of_first
-FROM subjects
-ARRAY JOIN arrayEnumerate(wanted) AS position
-WHERE level = {level:String}
-GROUP BY position
-ORDER BY position
+    segment_value, stage, phase, entered,
+    entered_before - entered_both AS dropped,
+    round(100 * dropped / nullIf(entered_before, 0), 2) AS dropped_percent,
+    round(100 * entered_both / nullIf(entered_before, 0), 2) AS percent_of_previous,
+    round(100 * entered_first_too / nullIf(entered_at_first, 0), 2) AS percent_of_first,
+    out_of_order,
+    round(median_minutes, 2) AS median_minutes,
+    round(p90_minutes, 2) AS p90_minutes
+FROM steps
+ORDER BY segment_value, position

@@ -2,16 +2,18 @@
 -- has no row.
 -- level = developer: developer or company
 -- definition = first_call: name of the activation definition
--- segments = : what to count by, beside all together, as `source,campaign`: columns of the first touch, or company
+-- segments = : what to count by, beside all together, as `source,campaign`: fields of the first touch, company, configured segments
 -- from = : hours that end after this time, UTC; empty for all
 -- to = : hours that end at this time at the latest; empty for all
+-- topic: alerts
 WITH
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
     coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,
     arrayConcat([''], if({segments:String} = '', [], splitByChar(',', {segments:String}))) AS wanted
 SELECT
     segment,
-    multiIf(segment = '', '', segment = 'company', company_id, first_touch[segment]) AS value,
+    multiIf(segment = '', '', segment = 'company', company_id,
+        segment IN ('campaign', 'source', 'medium', 'term', 'content', 'referrer', 'path', 'name'), first_touch[segment], segments[segment]) AS value,
     toDateTime64(ceil(toUnixTimestamp64Milli(activations[{definition:String}]) / 3600000) * 3600, 3, 'UTC') AS hour,
     count() AS count,
     toUInt64(0) AS trials

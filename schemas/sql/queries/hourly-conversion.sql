@@ -4,9 +4,10 @@
 -- from_stage = signup: the stage that was entered
 -- to_stage = first_call: the stage that is to be entered
 -- within_minutes = 180: within so long
--- segments = : what to count by, beside all together, as `source,campaign`: columns of the first touch, or company
+-- segments = : what to count by, beside all together, as `source,campaign`: fields of the first touch, company, configured segments
 -- from = : hours that end after this time, UTC; empty for all
 -- to = : hours that end at this time at the latest; empty for all
+-- topic: alerts
 WITH
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
     coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,
@@ -14,7 +15,8 @@ WITH
     stages[{from_stage:String}] + toIntervalMinute({within_minutes:UInt32}) AS decided_at
 SELECT
     segment,
-    multiIf(segment = '', '', segment = 'company', company_id, first_touch[segment]) AS value,
+    multiIf(segment = '', '', segment = 'company', company_id,
+        segment IN ('campaign', 'source', 'medium', 'term', 'content', 'referrer', 'path', 'name'), first_touch[segment], segments[segment]) AS value,
     toDateTime64(ceil(toUnixTimestamp64Milli(decided_at) / 3600000) * 3600, 3, 'UTC') AS hour,
     countIf(mapContains(stages, {to_stage:String}) AND stages[{to_stage:String}] <= decided_at) AS count,
     count() AS trials

@@ -4,9 +4,10 @@
 -- from_stage = signup: the stage that the time runs from
 -- to_stage = first_call: the stage at which it ends
 -- target_seconds = 0: within so long; 0 for the usual median
--- segments = : what to count by, beside all together, as `source,campaign`: columns of the first touch, or company
+-- segments = : what to count by, beside all together, as `source,campaign`: fields of the first touch, company, configured segments
 -- from = : hours that end after this time, UTC; empty for all
 -- to = : hours that end at this time at the latest; empty for all
+-- topic: alerts
 WITH
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
     coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,
@@ -16,7 +17,7 @@ WITH
         SELECT
             toDateTime64(ceil(toUnixTimestamp64Milli(stages[{to_stage:String}]) / 3600000) * 3600, 3, 'UTC') AS hour,
             dateDiff('millisecond', stages[{from_stage:String}], stages[{to_stage:String}]) / 1000 AS seconds,
-            company_id, first_touch
+            company_id, first_touch, segments
         FROM profile_rows FINAL
         WHERE level = {level:String} AND NOT is_internal AND NOT is_bot
             AND mapContains(stages, {from_stage:String}) AND mapContains(stages, {to_stage:String})
@@ -27,7 +28,8 @@ WITH
          WHERE hour <= least(until, (SELECT max(hour) FROM taken)) - toIntervalDay(7))) AS usual_seconds
 SELECT
     segment,
-    multiIf(segment = '', '', segment = 'company', company_id, first_touch[segment]) AS value,
+    multiIf(segment = '', '', segment = 'company', company_id,
+        segment IN ('campaign', 'source', 'medium', 'term', 'content', 'referrer', 'path', 'name'), first_touch[segment], segments[segment]) AS value,
     hour,
     countIf(seconds <= usual_seconds) AS count,
     count() AS trials,

@@ -2,6 +2,7 @@
 -- environment = production: production, test or development
 -- from = : hours that end after this time, UTC; empty for all
 -- to = : hours that end at this time at the latest; empty for all
+-- topic: alerts
 WITH
     -- Within what a Date holds.
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-02 00:00:00', 3, 'UTC')) AS after,

@@ -1,7 +1,22 @@
--- One developer's way, event by event, whatever alias an event carried.
+-- One developer's or company's way, event by event, whatever alias an event carried.
 -- developer = : developer id, as in developers.id
+-- company = : company id, as in companies.id
+-- from = : from this time on, UTC; empty for the beginning
+-- to = : up to this time, not included; empty for the end
 -- limit = 100: how many events
-SELECT time, source, name, path, status, alias_kind, company_id, environment
-FROM journey(developer = {developer:String})
+-- topic: accounts
+-- needs: developer or company
+WITH
+    coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS since,
+    coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until
+SELECT time, source, name, path, status, developer_id AS developer, company_id AS company, alias_kind, environment
+FROM
+(
+    SELECT * FROM journey(developer = {developer:String}) WHERE {developer:String} != '' AND time >= since AND time < until
+    UNION ALL
+    SELECT * FROM company_journey(company = {company:String})
+    WHERE {developer:String} = '' AND {company:String} != '' AND time >= since AND time < until
+)
+WHERE {company:String} = '' OR company_id = {company:String}
 ORDER BY time, name, message_id
 LIMIT {limit:UInt32}

@@ -1,18 +1,26 @@
--- The companies with the most production calls, with their errors, and how many developers and client libraries they use.
--- days = 28: of so many UTC days
--- at = : of which this is the last one, UTC; empty for that of the latest event
+-- The companies with the most production calls, with their share, errors, and how many developers, tokens and client libraries they use.
+-- from = : of UTC days that begin at this time or later; empty for 28 days before `to`
+-- to = : and before this time; empty for the day of the latest event, that one included
 -- limit = 15: how many rows
+-- topic: usage
+-- chart: bar company calls
 WITH
-    toDate(coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers))) AS last_day
+    ifNull(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC') - toIntervalMillisecond(1), (SELECT max(last_active) FROM developers)) AS until,
+    toInt32(toUInt16(toDate(ifNull(until, toDateTime64(0, 3, 'UTC'))))) AS last,
+    ifNull(intDiv(toUnixTimestamp64Milli(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC')) + 86399999, 86400000), last - 27) AS first
 SELECT
     company_id AS company,
     sum(events) AS calls,
+    round(100 * calls / sum(calls) OVER (), 1) AS calls_percent,
     round(100 * (sum(client_errors) + sum(server_errors)) / calls, 2) AS errors_percent,
     uniqExactIf(developer_id, NOT startsWith(developer_id, 'api_key:')) AS developers,
-    arraySort(groupUniqArrayIf(sdk, sdk != '')) AS sdks
+    uniqExact(api_key) AS tokens,
+    arraySort(groupUniqArrayIf(toString(sdk), sdk != '')) AS sdks
 FROM usage_resolved
-WHERE source = 'api' AND type = 'event' AND environment = 'production' AND company_id != '' AND NOT is_internal AND NOT is_bot
-    AND day <= last_day AND day > last_day - {days:UInt16}
+WHERE source = 'api' AND type = 'event' AND api_key != '' AND environment = 'production' AND company_id != '' AND NOT is_bot
+    AND day >= toDate(greatest(0, first)) AND day <= toDate(last)
+    AND developer_id NOT IN (SELECT id FROM developers WHERE is_internal)
+    AND company_id NOT IN (SELECT id FROM companies WHERE is_internal)
 GROUP BY company
 ORDER BY calls DESC, company
 LIMIT {limit:UInt32}

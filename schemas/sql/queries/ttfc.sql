@@ -1,20 +1,41 @@
--- Time to first call: from sign-up to the first successful API call. Five minutes is the bar.
--- since = : of those who signed up from then on, UTC; empty for all
+-- Time to first call: from sign-up to the first successful API call. Five minutes is the bar. Whoever called before signing up has a
+-- negative time, which counts as it is: as a first call within five minutes, and in the median. `called_before_signup` are so many.
+-- level = : developer or company; empty for both
+-- by = all: all, or week: the ISO week of the sign-up, of which late ones still have time to call
+-- from = : of those who signed up after this time, UTC; empty for all
+-- to = : and at this time at the latest; empty for all
+-- company = : only this company and its developers; empty for all
+-- segment = : by the values of this segment, as technology; empty for all together
+-- value = : only this value of the segment; empty for each
+-- at = : as of this time, UTC; empty for the latest event
+-- topic: activation
 WITH
-    subjects AS
+    coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
+    coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
+    coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,
+    signed_up AS
     (
-        SELECT 'developer' AS level, signup_at, time_to_first_call_seconds AS seconds FROM developers WHERE NOT is_internal AND NOT is_bot
-        UNION ALL
-        SELECT 'company' AS level, signup_at, time_to_first_call_seconds AS seconds FROM companies WHERE NOT is_internal
+        SELECT
+            level,
+            if({segment:String} = '', '', segments[{segment:String}]) AS segment_value,
+            if({by:String} = 'week', toNullable(signup_week), NULL) AS week,
+            if(first_call_at <= as_of, time_to_first_call_seconds, NULL) AS seconds
+        FROM signups
+        WHERE signup_at <= as_of AND signup_at > after AND signup_at <= until
+            AND ({level:String} = '' OR level = {level:String})
+            AND ({company:String} = '' OR company_id = {company:String})
+            AND ({value:String} = '' OR segment_value = {value:String})
     )
 SELECT
-    level,
+    level, segment_value, week AS signup_week,
     count() AS signed_up,
     countIf(isNotNull(seconds)) AS called,
-    round(quantileExactIf(0.5)(assumeNotNull(seconds), isNotNull(seconds)) / 60, 1) AS median_minutes,
-    round(quantileExactIf(0.9)(assumeNotNull(seconds), isNotNull(seconds)) / 60, 1) AS p90_minutes,
-    round(100 * countIf(seconds <= 300) / nullIf(called, 0), 1) AS percent_within_5_minutes
-FROM subjects
-WHERE isNotNull(signup_at) AND signup_at >= coalesce(parseDateTime64BestEffortOrNull({since:String}, 3, 'UTC'), toDateTime64(0, 3, 'UTC'))
-GROUP BY level
-ORDER BY level DESC
+    round(100 * called / signed_up, 2) AS called_percent,
+    countIf(seconds < 0) AS called_before_signup,
+    round(quantileExactInclusiveOrNull(0.5)(seconds) / 60, 2) AS median_minutes,
+    round(quantileExactInclusiveOrNull(0.9)(seconds) / 60, 2) AS p90_minutes,
+    countIf(seconds <= 300) AS called_within_5_minutes,
+    round(100 * called_within_5_minutes / nullIf(called, 0), 2) AS percent_within_5_minutes
+FROM signed_up
+GROUP BY level, segment_value, week
+ORDER BY level DESC, segment_value, week

@@ -1,22 +1,40 @@
--- API use by day: calls, errors, mean latency, active developers and tokens. Of all, or of one company or developer.
+-- API use by day: calls, errors by class, mean latency (from sums, so no percentiles), active developers and tokens. Of all, or of one
+-- company or developer. A day without calls is shown too.
 -- company = : company id; empty for all
 -- developer = : developer id, as in developers.id; empty for all
--- days = 30: of so many UTC days
--- at = : of which this is the last one, UTC; empty for that of the latest event
+-- environment = production: production, test or development
+-- from = : days that begin at this time or later, UTC; empty for 30 days before `to`
+-- to = : days that begin before this time; empty for the day of the latest event, that one included
+-- topic: accounts
+-- chart: line day calls
 WITH
-    toDate(coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers))) AS last_day
+    ifNull(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC') - toIntervalMillisecond(1), (SELECT max(last_active) FROM developers)) AS until,
+    toInt32(toUInt16(toDate(ifNull(until, toDateTime64(0, 3, 'UTC'))))) AS last,
+    ifNull(intDiv(toUnixTimestamp64Milli(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC')) + 86399999, 86400000), last - 29) AS first,
+    renamed AS (SELECT alias, first_hash FROM identity_rows FINAL WHERE alias_kind = 'api_key' AND first_hash != ''),
+    counted AS
+    (
+        SELECT
+            day, sum(events) AS calls, sum(client_errors) AS client_errors, sum(server_errors) AS server_errors,
+            sum(latency_ms) / nullIf(sum(latency_events), 0) AS mean_latency_ms,
+            uniqExactIf(developer_id, NOT startsWith(developer_id, 'api_key:')) AS developers,
+            uniqExact(if(renamed.first_hash != '', renamed.first_hash, api_key)) AS tokens,
+            arraySort(groupUniqArrayIf(toString(sdk), sdk != '')) AS sdks
+        FROM usage_resolved
+        ANY LEFT JOIN renamed ON usage_resolved.api_key = renamed.alias
+        WHERE source = 'api' AND type = 'event' AND api_key != '' AND environment = {environment:String} AND NOT is_bot
+            AND day >= toDate(greatest(0, first)) AND day <= toDate(last)
+            AND ({company:String} = '' OR company_id = {company:String})
+            AND ({developer:String} = '' OR developer_id = {developer:String})
+            AND developer_id NOT IN (SELECT id FROM developers WHERE is_internal)
+            AND {company:String} NOT IN (SELECT id FROM companies WHERE is_internal)
+        GROUP BY day
+    )
 SELECT
-    day,
-    sum(events) AS calls,
-    sum(client_errors) + sum(server_errors) AS errors,
-    round(100 * errors / calls, 2) AS errors_percent,
-    round(sum(latency_ms) / nullIf(sum(latency_events), 0), 1) AS mean_latency_ms,
-    uniqExactIf(developer_id, NOT startsWith(developer_id, 'api_key:')) AS developers,
-    uniqExact(api_key) AS tokens
-FROM usage_resolved
-WHERE source = 'api' AND type = 'event' AND api_key != '' AND NOT is_internal AND NOT is_bot
-    AND day <= last_day AND day > last_day - {days:UInt16}
-    AND ({company:String} = '' OR company_id = {company:String})
-    AND ({developer:String} = '' OR developer_id = {developer:String})
-GROUP BY day
+    days.day AS day, calls, client_errors, server_errors,
+    round(100 * (client_errors + server_errors) / nullIf(calls, 0), 2) AS errors_percent,
+    round(mean_latency_ms, 1) AS mean_latency_ms,
+    developers, tokens, sdks
+FROM (SELECT toDate(arrayJoin(if(isNull(until), [], range(toUInt32(greatest(0, first)), toUInt32(last + 1))))) AS day) AS days
+LEFT JOIN counted ON days.day = counted.day
 ORDER BY day

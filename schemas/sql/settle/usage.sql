@@ -6,10 +6,11 @@
 -- since, counted_since: seconds since 1970 UTC
 INSERT INTO usage_rows
     (day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
-    events, successes, client_errors, server_errors, latency_events, latency_us, moments, version, is_deleted)
+    events, successes, client_errors, server_errors, latency_events, latency_us, hours, moments, version, is_deleted)
 WITH
     intDiv(ifNull(status, 0), 100) AS status_class,
     if(isNull(latency_ms), -1, toInt64(round(1000 * least(greatest(ifNull(latency_ms, 0), 0), 1e9)))) AS each_latency_us,
+    toUInt8(intDiv(time - intDiv(time, 86400000) * 86400000 + 3599999, 3600000)) AS hour_of_day,
     (SELECT toUnixTimestamp64Milli(now64(3))) AS began,
     touched AS
     (
@@ -27,6 +28,9 @@ WITH
             count() AS events, countIf(status_class = 2) AS successes, countIf(status_class = 4) AS client_errors,
             countIf(status_class = 5) AS server_errors, count(latency_ms) AS latency_events,
             sum(toUInt64(greatest(each_latency_us, 0))) AS latency_us,
+            CAST(
+                arrayMap(hour -> (hour, countEqual(groupArrayIf(hour_of_day, is_use), hour)), arraySort(arrayDistinct(groupArrayIf(hour_of_day, is_use)))),
+                'Map(UInt8, UInt32)') AS hours,
             arraySort(groupArrayIf(
                 (time, status_class, each_latency_us),
                 alias_kind IN ('session_token', 'anonymous_id'))) AS moments,
@@ -37,7 +41,7 @@ WITH
         UNION ALL
         SELECT
             day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
-            events, successes, client_errors, server_errors, latency_events, latency_us, moments, false AS is_new
+            events, successes, client_errors, server_errors, latency_events, latency_us, hours, moments, false AS is_new
         FROM usage_rows FINAL
         WHERE day >= toDate({week:Int64} * 7) AND day < toDate({week:Int64} * 7 + 7)
             AND (alias_kind, alias) IN (SELECT alias_kind, alias FROM touched)
@@ -50,12 +54,14 @@ SELECT
     sumIf(states.server_errors, is_new) AS server_errors,
     sumIf(states.latency_events, is_new) AS latency_events,
     sumIf(states.latency_us, is_new) AS latency_us,
+    anyIf(states.hours, is_new) AS hours,
     anyIf(states.moments, is_new) AS moments,
     began AS version,
     countIf(is_new) = 0 AS is_deleted
 FROM states
 GROUP BY day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot
-HAVING (events, successes, client_errors, server_errors, latency_events, latency_us, moments)
+HAVING (events, successes, client_errors, server_errors, latency_events, latency_us, hours, moments)
     != (
         sumIf(states.events, NOT is_new), sumIf(states.successes, NOT is_new), sumIf(states.client_errors, NOT is_new),
-        sumIf(states.server_errors, NOT is_new), sumIf(states.latency_events, NOT is_new), sumIf(states.latency_us, NOT is_new), anyIf(states.moments, NOT is_new))
+        sumIf(states.server_errors, NOT is_new), sumIf(states.latency_events, NOT is_new), sumIf(states.latency_us, NOT is_new), anyIf(states.hours, NOT is_new),
+        anyIf(states.moments, NOT is_new))

@@ -20,10 +20,11 @@ CREATE OR REPLACE VIEW usage /* ON CLUSTER */
     client_errors UInt64 COMMENT 'How many of them have one of 400 to 499',
     server_errors UInt64 COMMENT 'How many of them have one of 500 to 599',
     latency_events UInt64 COMMENT 'How many of them tell a latency',
-    latency_ms Float64 COMMENT 'Sum of these latencies; the mean is sum(latency_ms) / sum(latency_events)'
+    latency_ms Float64 COMMENT 'Sum of these latencies; the mean is sum(latency_ms) / sum(latency_events)',
+    hours Map(UInt8, UInt32) COMMENT 'Of them, those that are use of the API, by the hour of the day that ends at so many o''clock: 0 is midnight itself'
 )
 COMMENT 'Events counted by day and alias'
 AS SELECT
     day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
-    events, successes, client_errors, server_errors, latency_events, latency_us / 1000 AS latency_ms
+    events, successes, client_errors, server_errors, latency_events, latency_us / 1000 AS latency_ms, hours
 FROM usage_rows FINAL;

@@ -25,6 +25,8 @@ CREATE TABLE IF NOT EXISTS usage_rows /* ON CLUSTER */
     server_errors UInt64 CODEC(ZSTD(1)) COMMENT 'How many of them have one of 500 to 599',
     latency_events UInt64 CODEC(ZSTD(1)) COMMENT 'How many of them tell a latency',
     latency_us UInt64 CODEC(ZSTD(1)) COMMENT 'Sum of these latencies, in whole microseconds, so that it is the same in any order',
+    hours Map(UInt8, UInt32) CODEC(ZSTD(1))
+        COMMENT 'Of them, those that are use of the API, by the hour of the day that ends at so many o''clock, from 0 to 24: an hour includes its end, so what happened at midnight is of hour 0',
     moments Array(Tuple(time Int64, status_class UInt16, latency_us Int64)) CODEC(ZSTD(1))
         COMMENT 'Of a session token or anonymous id, each event: when, first digit of its status or 0, latency or -1; by these a shared device is split exactly',
     alias_hash UInt64 MATERIALIZED cityHash64(alias_kind, alias) CODEC(ZSTD(1)) COMMENT 'As in alias_owners, to join with',

@@ -23,7 +23,8 @@ CREATE OR REPLACE VIEW usage_resolved /* ON CLUSTER */
     client_errors UInt64 COMMENT 'How many of them have one of 400 to 499',
     server_errors UInt64 COMMENT 'How many of them have one of 500 to 599',
     latency_events UInt64 COMMENT 'How many of them tell a latency',
-    latency_ms Float64 COMMENT 'Sum of these latencies; the mean is sum(latency_ms) / sum(latency_events)'
+    latency_ms Float64 COMMENT 'Sum of these latencies; the mean is sum(latency_ms) / sum(latency_events)',
+    hours Map(UInt8, UInt32) COMMENT 'Of them, those that are use of the API, by the hour of the day that ends at so many o''clock: 0 is midnight itself'
 )
 COMMENT 'Events counted by day, with the developer and company they belong to by all that is known now'
 AS
@@ -37,14 +38,14 @@ WITH
     (
         SELECT
             day, counts.alias_kind AS alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
-            events, successes, client_errors, server_errors, latency_events, latency_us, owner, owner_company_id
+            events, successes, client_errors, server_errors, latency_events, latency_us, hours, owner, owner_company_id
         FROM counts
         ANY LEFT JOIN owners ON counts.alias_hash = owners.alias_hash
         WHERE NOT has_other_key AND NOT is_shared
         UNION ALL
         SELECT
             day, counts.alias_kind AS alias_kind, alias, api_key, counts.company_id AS company_id, environment, source, type, name, sdk,
-            is_internal, is_bot, events, successes, client_errors, server_errors, latency_events, latency_us, users.developer_id AS owner,
+            is_internal, is_bot, events, successes, client_errors, server_errors, latency_events, latency_us, hours, users.developer_id AS owner,
             if(key_company_id != '', key_company_id, users.company_id) AS owner_company_id
         FROM (SELECT * FROM counts WHERE alias_kind = 'user_id' AND has_other_key) AS counts
         ANY LEFT JOIN canonical_users AS users ON counts.alias = users.user_id
@@ -58,6 +59,8 @@ WITH
             toUInt64(arrayCount(moment -> moment.2 = 5, own)) AS server_errors,
             toUInt64(arrayCount(moment -> moment.3 >= 0, own)) AS latency_events,
             arraySum(moment -> toUInt64(greatest(moment.3, 0)), own) AS latency_us,
+            -- Use is by key, which a browser's or session's events do not carry.
+            CAST(map(), 'Map(UInt8, UInt32)') AS hours,
             owner, owner_company_id
         FROM
         (
@@ -82,5 +85,5 @@ SELECT
     multiIf(owner != '', owner, alias_kind = 'user_id', alias, concat(alias_kind, ':', alias)) AS developer_id,
     if(owned.company_id != '', owned.company_id, owner_company_id) AS company_id,
     alias_kind, alias, api_key, owned.company_id AS event_company_id, environment, source, type, name, sdk, is_internal, is_bot,
-    events, successes, client_errors, server_errors, latency_events, latency_us / 1000 AS latency_ms
+    events, successes, client_errors, server_errors, latency_events, latency_us / 1000 AS latency_ms, hours
 FROM owned;

@@ -1,0 +1,28 @@
+-- Values of segments by token, developer and company: of the first event with one, or of the last.
+INSERT INTO {segments:Identifier}
+WITH
+    spoken AS
+    (
+        SELECT
+            api_key, developer, company, time, developer IN (SELECT developer FROM {own:Identifier}) AS is_own,
+            said.1 AS segment, said.2 AS value
+        FROM {facts:Identifier}
+        ARRAY JOIN arrayZip(mapKeys(segments), mapValues(segments)) AS said
+    ),
+    by_value AS
+    (
+        SELECT subject.1 AS level, subject.2 AS id, segment, value, min(time) AS earliest, max(time) AS latest
+        FROM spoken
+        ARRAY JOIN [('token', if(is_own, '', api_key)), ('developer', developer), ('company', if(is_own, '', company))] AS subject
+        WHERE id != ''
+        GROUP BY level, id, segment, value
+    )
+SELECT
+    level, id, segment,
+    if(has({latest_segments:Array(String)}, segment), max((latest, value)).2, min((earliest, value)).2),
+    if(has({latest_segments:Array(String)}, segment) AND {copies_ms:Int64} > 0,
+       arrayMap(one -> one.2, arrayFilter(one -> ({copies_ms:Int64} - one.1, one.2) >= max((latest, value)), groupArraySorted(64)((-latest, value)))),
+       []),
+    0
+FROM by_value
+GROUP BY level, id, segment

@@ -1,0 +1,159 @@
+"""Makes all numbers anew under changed definitions: into tables of their own, shown at the end, the old ones serving meanwhile.
+
+    plan        which generation, from which messages (replay_plan)
+    make        a worker and a sink of the new generation read the input topics from the beginning
+    catch up    until all that has come is in the new tables
+    show        what no replay makes anew is carried over; the views show the new tables, with one statement
+
+Stopped at any place, the old numbers are served, and the next call goes on; once the views show the new ones, it finishes.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+from kafka.admin import KafkaAdminClient
+from kafka.errors import GroupIdNotFoundError
+
+from deploy import generations, topics
+from deploy.doctor import consumed_topics
+from deploy.erasure.failure import ErasureError
+from deploy.erasure.flow import STALLED_SECONDS, Flow
+from deploy.processes import StartError
+from deploy.replay_plan import Plan
+from schemas.configuration import is_given
+from schemas.settings import Settings
+from sinks.connection import Address, connect, named_errors
+from sinks.definition_rows import write_definitions
+from sinks.settling import settle
+from streams.topology import ROWS, UPDATES
+
+#: So few records behind is as good as none where events keep coming; the rest is waited for exactly.
+NEARLY: Final = 1_000
+#: Longer than the brokers wait for a sign of life of a member.
+_GONE_WITHIN_SECONDS: Final = 30.0
+_POLL_SECONDS: Final = 0.5
+
+#: Called with what is done and all there is to do, in records.
+Advance = Callable[[int, int], None]
+
+
+def begin(plan: Plan, settings: Settings) -> None:
+    """Say in the new tables, which must be there, what they are made under: a later call goes by it."""
+    address = generations.address_of(settings, plan.after)
+    client = connect(address)
+    try:
+        with named_errors(address):
+            write_definitions(client, plan.definitions)
+    finally:
+        client.close()
+
+
+def catch_up(
+    client: KafkaAdminClient, plan: Plan, settings: Settings, advance: Advance, check: Callable[[], None]
+) -> None:
+    """Wait until all that has come by now is in the new tables. `check` raises when worker or sink have ended.
+
+    Raises StartError when they do not go on, ClickHouseError and KafkaError.
+    """
+    after = generations.of_generation(settings, plan.after)
+    consumed = consumed_topics(after)
+    total, least, since = 0, -1, time.monotonic()
+    while True:
+        check()
+        left = sum(lag.records for lag in topics.lags(client, consumed))
+        total = max(total, left)
+        advance(total - left, total)
+        if left <= NEARLY:
+            break
+        if least < 0 or left < least:
+            least, since = left, time.monotonic()
+        elif time.monotonic() - since > STALLED_SECONDS:
+            raise StartError(
+                f"generation {plan.after} has not gone on for {STALLED_SECONDS:.0f} s; see its worker's and sink's logs"
+            )
+        time.sleep(_POLL_SECONDS)
+    flow = Flow(client, after)
+    try:
+        flow.check()
+        flow.settle()
+    except ErasureError as error:
+        raise StartError(str(error)) from None
+    address = Address.parse(after.clickhouse_address)
+    connected = connect(address)
+    try:
+        with named_errors(address):
+            write_definitions(connected, plan.definitions)
+            settle(connected)
+    finally:
+        connected.close()
+    advance(total, total)
+
+
+def take_over(plan: Plan, settings: Settings, *, despite_erasures: bool = False) -> None:
+    """Make the views show the new tables. Raises StartError when someone would be in them who was erased, ClickHouseError."""
+    missing = generations.erasures_missing(settings, plan.before, plan.after)
+    if missing and not despite_erasures:
+        raise StartError(
+            f"since generation {plan.after} was begun, {missing} erasures were asked for that it may not have heard of in time. Give them"
+            f" again with FIRSTCALL_GENERATION={plan.after}, then this command. Where that finds nobody to erase, go on with"
+            " --despite-erasures"
+        )
+    generations.carry_history(settings, plan.before, plan.after, generations.ALERT_HISTORY)
+    generations.carry_dead_letters(settings, plan.before, plan.after, plan.lost_before)
+    generations.show(settings, plan.after)
+    finish(settings, plan.before, plan.after)
+
+
+def finish(settings: Settings, before: int, after: int) -> None:
+    """What is left to do once the views show a generation. Doing it again changes nothing. Raises ClickHouseError."""
+    generations.carry_history(settings, before, after)
+
+
+def hand_over(settings: Settings, after: int) -> bool:
+    """Make it the generation that runs from this data directory; False if a setting says which one does."""
+    if is_given("generation"):
+        return False
+    generations.remember(settings.data_dir, after)
+    return True
+
+
+def remove(client: KafkaAdminClient, settings: Settings, removed: Iterable[int]) -> None:
+    """Remove topics, groups, state and tables of generations that are not live. Raises StartError while one still runs."""
+    existing = list(client.list_topics())
+    for number in removed:
+        each = generations.of_generation(settings, number)
+        groups = [each.streams_id, f"{each.streams_id}-sink"]
+        _await_end(client, number, groups)
+        with suppress(GroupIdNotFoundError):
+            client.delete_groups(groups)
+        names = [each.topic(topic.name) for topic in (*UPDATES, *ROWS)] + changelogs(each, existing)
+        if there := sorted(set(names) & set(existing)):
+            client.delete_topics(there)
+        generations.drop_tables(settings, number)
+        for directory in (settings.data_dir, *settings.data_dir.glob("worker-*")):
+            shutil.rmtree(directory / each.streams_dir.name, ignore_errors=True)
+
+
+def _await_end(client: KafkaAdminClient, generation: int, groups: Iterable[str]) -> None:
+    """Wait until no worker or sink is a member of these groups. Brokers find out late about killed ones."""
+    end = time.monotonic() + _GONE_WITHIN_SECONDS
+    while any(topics.members_of(client, group) for group in groups):
+        if time.monotonic() > end:
+            raise StartError(f"a worker or sink of generation {generation} still runs; stop it first")
+        time.sleep(_POLL_SECONDS)
+
+
+def changelogs(settings: Settings, existing: Iterable[str]) -> list[str]:
+    """The topics in which the streams of a generation keep their state."""
+    other = re.compile(rf"{re.escape(settings.streams_id)}-g\d+-")
+    return [
+        name
+        for name in existing
+        if name.startswith(f"{settings.streams_id}-") and name.endswith("-changelog") and not other.match(name)
+    ]

@@ -1,0 +1,19 @@
+-- Grain: one row for each sign-up of a subject, and for each activation definition that it has reached.
+-- Key: (level, subject_id, conversion).
+-- Engine: a view over profile_rows with FINAL. Internal and automated subjects are left out: they count for nothing.
+CREATE OR REPLACE VIEW conversions /* ON CLUSTER */
+(
+    level LowCardinality(String) COMMENT 'developer or company',
+    subject_id String COMMENT 'Developer id or company id',
+    conversion LowCardinality(String) COMMENT 'signup, or activated:<definition>',
+    converted_at DateTime64(3, 'UTC') COMMENT 'When: the stage signup was entered (of a company, the first sign-up), the definition was reached'
+)
+COMMENT 'Sign-ups and activations: what touches lead to'
+AS SELECT level, id AS subject_id, conversion, converted_at
+FROM profile_rows FINAL
+ARRAY JOIN
+    arrayConcat(
+        arrayMap(stage -> 'signup', arrayFilter(stage -> stage = 'signup', mapKeys(stages))),
+        arrayMap(definition -> concat('activated:', definition), mapKeys(activations))) AS conversion,
+    arrayConcat(if(mapContains(stages, 'signup'), [stages['signup']], []), mapValues(activations)) AS converted_at
+WHERE NOT is_internal AND NOT is_bot;

@@ -1,0 +1,50 @@
+-- Grain: one row for each week and value of a segment, with none left out between the first and the last week of any of them:
+--   SELECT * FROM outreach_weeks(segment = 'technology', level = 'developer').
+-- Key: (week, value).
+-- Engine: a view with parameters. A sign-up has the value of the subject, outreach and touches that which the event itself says.
+--   Values that the configuration does not name are counted as other, as in rolling_counts, if it names any.
+CREATE OR REPLACE VIEW outreach_weeks /* ON CLUSTER */
+COMMENT 'Outreach, touches by content and sign-ups by week and value of a segment'
+AS
+WITH
+    (
+        SELECT groupArrayArray(JSONExtract(definition, 'values', 'Array(String)')) FROM definitions
+        WHERE section = 'segments' AND name = {segment:String}
+    ) AS named,
+    told AS
+    (
+        SELECT toMonday(held_at) AS week, segments[{segment:String}] AS said, 1 AS outreach, 0 AS touches, 0 AS signups
+        FROM outreach
+        UNION ALL
+        SELECT toMonday(touched_at) AS week, segments[{segment:String}] AS said, 0 AS outreach, 1 AS touches, 0 AS signups
+        FROM touches
+        WHERE level = {level:String} AND is_content
+        UNION ALL
+        SELECT toMonday(stages['signup']) AS week, segments[{segment:String}] AS said, 0 AS outreach, 0 AS touches, 1 AS signups
+        FROM profile_rows FINAL
+        WHERE level = {level:String} AND NOT is_internal AND NOT is_bot AND mapContains(stages, 'signup')
+    ),
+    counted AS
+    (
+        SELECT
+            if(empty(named) OR said = '' OR has(named, said), said, 'other') AS value, week,
+            sum(told.outreach) AS outreach, sum(told.touches) AS touches, sum(told.signups) AS signups
+        FROM told
+        GROUP BY value, week
+    ),
+    series AS
+    (
+        SELECT
+            value, groupArray((week, counted.outreach, counted.touches, counted.signups)) AS points,
+            min(min(week)) OVER () AS since, max(max(week)) OVER () AS until
+        FROM counted
+        GROUP BY value
+    )
+SELECT
+    since + 7 * number AS week, value, point.2 AS outreach, point.3 AS touches, point.4 AS signups
+FROM
+(
+    SELECT value, since, number, arrayFirst(each -> each.1 = since + 7 * number, points) AS point
+    FROM series
+    ARRAY JOIN range(toUInt32(1 + intDiv(until - since, 7))) AS number
+);

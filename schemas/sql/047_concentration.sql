@@ -1,0 +1,102 @@
+-- Grain: one row for each UTC midnight up to the first one at or after the latest event, level and trailing window
+--   (hour - window_hours, hour]. Any other hour: `concentration_at`. A window without calls has no row.
+-- Key: (hour, level, window_hours).
+-- Engine: a view over usage_rows. The days of a key are laid out in an array, so that a window is the difference of two running sums.
+-- Rules: counted are the calls that carry a key and match the configured selector `usage`, in production, without those of bots and
+--   of internal developers. A token is a key's hash under the oldest secret. At level company the calls are those of a known company
+--   that is not internal, at level token all. Shares are of these calls, and add up to 1. The Herfindahl index is the sum of the squared
+--   shares: 1 if one makes all calls, 1/n if n make equally many. Of several largest ones the last in the order of ids is named.
+CREATE OR REPLACE VIEW concentration /* ON CLUSTER */
+(
+    hour DateTime64(3, 'UTC') COMMENT 'End of the window, which includes it: a UTC midnight',
+    level LowCardinality(String) COMMENT 'company, or token: an app by its API key',
+    window_hours UInt16 COMMENT 'Length of the window: 24, 168 or 672',
+    calls UInt64 COMMENT 'Production calls that count',
+    subjects UInt64 COMMENT 'How many companies or tokens made them',
+    largest String COMMENT 'Which one made the most',
+    largest_calls UInt64 COMMENT 'How many that one made',
+    largest_share Float64 COMMENT 'largest_calls / calls',
+    herfindahl Float64 COMMENT 'Sum of the squared shares of all'
+)
+COMMENT 'Whether one company or app makes most of the production calls, day by day'
+AS
+WITH
+    -- The first and the last midnight, in days since 1970.
+    (
+        SELECT (
+            intDiv(ifNull(toUnixTimestamp64Milli(min(first_seen)), 0), 86400000),
+            intDiv(ifNull(toUnixTimestamp64Milli(max(last_active)), 0) + 86399999, 86400000))
+        FROM developers
+    ) AS period,
+    assumeNotNull(toUInt32(period.2 - period.1 + 1)) AS all_days,
+    calls AS
+    (
+        SELECT
+            any(rows.alias_kind) AS alias_kind, any(rows.alias) AS alias, any(rows.alias_hash) AS alias_hash, any(rows.api_key) AS api_key,
+            any(rows.company_id) AS company_id,
+            -- What happened at midnight is of the day that ends then.
+            sumMap(map(since_1970 + 1, toUInt64(arraySum(mapValues(hours)) - hours[0]), since_1970, toUInt64(hours[0]))) AS by_day,
+            arrayMap(midnight -> by_day[midnight], range(assumeNotNull(period.1), assumeNotNull(period.2) + 1)) AS each_day
+        FROM (SELECT *, alias_hash, toInt64(toUInt16(day)) AS since_1970 FROM usage_rows FINAL) AS rows
+        WHERE rows.api_key != '' AND environment = 'production' AND type = 'event' AND NOT is_bot AND notEmpty(hours)
+        GROUP BY sipHash64(rows.alias_hash, rows.api_key, rows.company_id)
+    ),
+    -- Whose a key's calls are does not depend on when they were, so they are added up first.
+    owned AS
+    (
+        SELECT
+            if(first_hash != '', first_hash, api_key) AS token,
+            multiIf(company_id != '', company_id, key_company_id != '', key_company_id, owner_company_id) AS company,
+            if(company IN (SELECT id FROM companies WHERE is_internal), '', company) AS counted_company,
+            each_day
+        FROM calls
+        ANY LEFT JOIN
+        (
+            SELECT alias_hash AS owner_hash, developer_id AS owner, company_id AS owner_company_id
+            FROM alias_owners WHERE alias_kind IN ('user_id', 'api_key')
+        ) AS owners ON alias_hash = owner_hash
+        ANY LEFT JOIN
+        (
+            SELECT alias AS key_alias, company_id AS key_company_id, first_hash
+            FROM identity_rows FINAL WHERE alias_kind = 'api_key'
+        ) AS keys ON api_key = key_alias
+        WHERE multiIf(owner != '', owner, alias_kind = 'user_id', alias, concat(alias_kind, ':', alias))
+            NOT IN (SELECT id FROM developers WHERE is_internal)
+    ),
+    by_subject AS
+    (
+        SELECT subject.1 AS level, subject.2 AS id, row_number() OVER (PARTITION BY level ORDER BY id) AS place, sumForEach(each_day) AS all_made
+        FROM owned
+        ARRAY JOIN [('company', counted_company), ('token', token)] AS subject
+        WHERE subject.2 != ''
+        GROUP BY subject
+    ),
+    by_window AS
+    (
+        SELECT
+            level, days_long, groupArrayInsertAt('')(id, toUInt32(place - 1)) AS ids,
+            sumForEach(made) AS all_calls,
+            sumForEach(arrayMap(uses -> uses > 0, made)) AS all_subjects,
+            -- The most calls and, of several with as many, the last place: packed into one number.
+            maxForEach(arrayMap(uses -> bitShiftLeft(toUInt128(uses), 64) + place, made)) AS all_largest,
+            sumForEach(arrayMap(uses -> toUInt128(uses) * uses, made)) AS all_squares
+        FROM
+        (
+            SELECT
+                level, id, place, days_long, arrayCumSum(all_made) AS running,
+                arrayMap((now, before) -> now - before, running,
+                    arrayResize(arrayConcat(arrayWithConstant(days_long, toUInt64(0)), running), all_days)) AS made
+            FROM by_subject
+            ARRAY JOIN [1, 7, 28] AS days_long
+        )
+        GROUP BY level, days_long
+    )
+SELECT
+    toDateTime64((assumeNotNull(period.1) + position - 1) * 86400, 3, 'UTC') AS hour, level, days_long * 24 AS window_hours,
+    calls, subjects, largest, toUInt64(bitShiftRight(most, 64)) AS largest_calls,
+    largest_calls / calls AS largest_share, squares / pow(calls, 2) AS herfindahl
+FROM by_window
+ARRAY JOIN
+    arrayEnumerate(all_calls) AS position, all_calls AS calls, all_subjects AS subjects, all_largest AS most, all_squares AS squares,
+    arrayMap(most -> ids[toUInt64(bitAnd(most, 18446744073709551615))], all_largest) AS largest
+WHERE calls > 0;

@@ -1,0 +1,47 @@
+-- One company or developer at a glance, for the page of a CRM: how far it has come, what it uses and how that goes, whether it may be lost.
+-- Counts are of production calls in 28 UTC days; the query usage has them day by day.
+-- company = : company id, as in companies.id
+-- developer = : developer id, as in developers.id
+-- at = : of which the last one is the day of this time, UTC; empty for that of the latest event
+-- topic: accounts
+-- needs: company or developer
+WITH
+    ifNull(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
+    toDate(ifNull(as_of, toDateTime64(0, 3, 'UTC'))) AS last_day,
+    if({developer:String} != '', 'developer', 'company') AS asked_level,
+    if({developer:String} != '', {developer:String}, {company:String}) AS asked,
+    renamed AS (SELECT alias, first_hash FROM identity_rows FINAL WHERE alias_kind = 'api_key' AND first_hash != ''),
+    used AS
+    (
+        SELECT
+            sumIf(events, is_recent) AS calls,
+            sumIf(events, NOT is_recent) AS calls_before,
+            sumIf(client_errors, is_recent) AS client_errors,
+            sumIf(server_errors, is_recent) AS server_errors,
+            sumIf(latency_ms, is_recent) / nullIf(sumIf(latency_events, is_recent), 0) AS mean_latency_ms,
+            uniqExactIf(developer_id, is_recent AND NOT startsWith(developer_id, 'api_key:')) AS developers,
+            uniqExactIf(if(renamed.first_hash != '', renamed.first_hash, api_key), is_recent) AS tokens,
+            arraySort(groupUniqArrayIf(toString(sdk), is_recent AND sdk != '')) AS sdks
+        FROM (SELECT *, day > last_day - 28 AS is_recent FROM usage_resolved) AS counts
+        ANY LEFT JOIN renamed ON api_key = renamed.alias
+        WHERE source = 'api' AND type = 'event' AND api_key != '' AND environment = 'production' AND NOT is_bot
+            AND day <= last_day AND day > last_day - 56
+            AND if(asked_level = 'company', company_id, developer_id) = asked
+            AND developer_id NOT IN (SELECT id FROM developers WHERE is_internal)
+    )
+SELECT
+    level, id, if(level = 'company', id, company_id) AS company,
+    first_seen,
+    arrayFilter(name -> mapContains(stages, name) AND stages[name] <= as_of,
+        (SELECT groupArray(name) FROM (SELECT name FROM definitions WHERE section = 'stages' ORDER BY position)))[-1] AS stage,
+    if(stage = '', NULL, stages[stage]) AS stage_entered_at,
+    arraySort(mapKeys(mapFilter((name, reached) -> reached <= as_of, activations))) AS activations,
+    (SELECT arraySort(groupArray(definition)) FROM churn_risks_at(at = {at:String}) WHERE level = asked_level AND subject_id = asked) AS churn_risks,
+    (SELECT arraySort(groupArray(definition)) FROM power_users_at(at = {at:String}) WHERE level = asked_level AND subject_id = asked) AS power_user,
+    calls, calls_before, client_errors, server_errors,
+    round(100 * (client_errors + server_errors) / nullIf(calls, 0), 2) AS errors_percent,
+    round(mean_latency_ms, 1) AS mean_latency_ms,
+    developers, tokens, sdks
+FROM profile_rows FINAL
+CROSS JOIN used
+WHERE level = asked_level AND id = asked AND NOT is_internal AND NOT is_bot

@@ -1,0 +1,27 @@
+-- What led to sign-ups or activations: each conversion's credit, shared among the touches before it. A conversion without any is
+-- a row of its own.
+-- model = position: first, last, linear, or position (40 % to the first touch, 40 % to the last, the rest between)
+-- conversion = signup: signup, or activated:<definition>
+-- level = developer: developer or company
+-- by = campaign: campaign, source, medium, term, content, referrer, path or name
+-- from = : conversions from this time on, UTC; empty for all
+-- to = : conversions before this time, UTC; empty for all
+-- lookback = 0: only touches of so many days before the conversion; 0 for all
+-- limit = 20: how many rows
+WITH
+    multiIf(
+        {by:String} = 'campaign', toString(campaign), {by:String} = 'source', toString(source), {by:String} = 'medium', toString(medium),
+        {by:String} = 'term', toString(term), {by:String} = 'content', toString(content), {by:String} = 'referrer', toString(referrer),
+        {by:String} = 'path', path, toString(name)) AS text
+SELECT
+    multiIf(position = 0, '(no touch)', text = '', '(none)', text) AS touch,
+    round(toFloat64(sum(credit)), 2) AS credit_of_conversions,
+    round(100 * credit_of_conversions / nullIf(sum(credit_of_conversions) OVER (), 0), 1) AS percent,
+    uniqExact(subject_id) AS subjects_with_credit
+FROM attribution_within(lookback_days = {lookback:UInt16})
+WHERE model = {model:String} AND conversion = {conversion:String} AND level = {level:String}
+    AND converted_at >= coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64(0, 3, 'UTC'))
+    AND converted_at < coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01', 3, 'UTC'))
+GROUP BY touch
+ORDER BY credit_of_conversions DESC, touch
+LIMIT {limit:UInt32}

@@ -1,0 +1,14 @@
+-- Who may be lost, by the configured definitions, those who used the API or entered the stage last first: no use so many hours after a
+-- stage, or none for so many days.
+-- at = : as of this time, UTC; empty for the latest event
+-- level = : developer or company; empty for both
+-- definition = : name of the churn-risk definition; empty for all
+-- company = : of this company alone; empty for all
+-- limit = 50: how many rows
+-- topic: accounts
+SELECT level, definition, subject_id AS subject, company_id AS company, at_risk_since, entered_at, last_use_hour, days_silent
+FROM churn_risks_at(at = {at:String})
+WHERE ({level:String} = '' OR level = {level:String}) AND ({definition:String} = '' OR definition = {definition:String})
+    AND ({company:String} = '' OR company_id = {company:String})
+ORDER BY at_risk_since DESC, level DESC, definition, subject
+LIMIT {limit:UInt32}

@@ -1,0 +1,44 @@
+-- Weekly cohorts, activation: of those who signed up in an ISO week, how many had reached each activation definition by the end of that
+-- week (week 0) and of each week after. A week that is not over says nothing yet: NULL. A week in which nobody signed up is no cohort.
+-- A week includes its end, Monday at 00:00:00.000 UTC, and not its start. Whoever activated before signing up counts from week 0 on.
+-- level = developer: developer or company
+-- definition = : name of the activation definition; empty for each of the level
+-- weeks = 4: to be followed for so many weeks
+-- from = : cohorts whose week begins at this time, UTC, or later; empty for all
+-- to = : and ends at this time at the latest; empty for all
+-- segment = : by the values of this segment, as technology; empty for all together
+-- value = : only this value of the segment; empty for each
+-- at = : as of this time, UTC; empty for the latest event
+-- topic: activation
+WITH
+    coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
+    coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
+    coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,
+    wanted AS
+    (
+        SELECT name AS definition FROM definitions
+        WHERE section = 'activations' AND has(JSONExtract(definitions.definition, 'levels', 'Array(String)'), {level:String})
+            AND ({definition:String} = '' OR name = {definition:String})
+    ),
+    cohorts AS
+    (
+        SELECT
+            if({segment:String} = '', '', segments[{segment:String}]) AS segment_value, signup_week, count() AS size,
+            toDateTime64(signup_week, 3, 'UTC') AS began, groupArray(activations) AS reached
+        FROM signups
+        WHERE level = {level:String} AND signup_at <= as_of AND ({value:String} = '' OR segment_value = {value:String})
+        GROUP BY segment_value, signup_week
+        HAVING began >= after AND began + toIntervalDay(7) <= until
+    )
+SELECT
+    segment_value, definition, signup_week,
+    began + toIntervalDay(7) <= as_of AS signups_complete,
+    size, number AS week_number,
+    began + toIntervalDay(7 * week_number + 7) AS week_end,
+    if(week_end <= as_of, arrayCount(each -> mapContains(each, definition) AND each[definition] <= week_end, reached), NULL) AS activated,
+    round(100 * activated / size, 2) AS activated_percent
+FROM cohorts
+CROSS JOIN wanted
+CROSS JOIN numbers({weeks:UInt16} + 1) AS numbers
+WHERE began + toIntervalDay(7 * week_number) < as_of
+ORDER BY segment_value, definition, signup_week, week_number

@@ -1,0 +1,32 @@
+-- Of those who signed up, how many had been touched before: by anything, and by a piece of content (whatever the selector of
+-- touches matches). Of a company, its first sign-up and the touches of all its people count.
+-- per = week: week (from Monday, UTC), or all for one row a level
+-- from = : sign-ups from this time on, UTC; empty for all
+-- to = : sign-ups before this time, UTC; empty for all
+WITH
+    signups AS
+    (
+        SELECT level, subject_id, converted_at FROM conversions
+        WHERE conversion = 'signup'
+            AND converted_at >= coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64(0, 3, 'UTC'))
+            AND converted_at < coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01', 3, 'UTC'))
+    ),
+    firsts AS
+    (
+        SELECT level, subject_id, minOrNull(touched_at) AS first_touch_at, minOrNullIf(touched_at, is_content) AS first_content_at
+        FROM touches
+        WHERE (level, subject_id) IN (SELECT level, subject_id FROM signups)
+        GROUP BY level, subject_id
+    )
+SELECT
+    level,
+    if({per:String} = 'week', toString(toMonday(converted_at)), 'all') AS week,
+    count() AS signed_up,
+    countIf(first_touch_at < converted_at) AS touched_before,
+    countIf(first_content_at < converted_at) AS content_before,
+    round(100 * touched_before / signed_up, 1) AS touched_percent,
+    round(100 * content_before / signed_up, 1) AS content_percent
+FROM signups
+LEFT JOIN firsts USING (level, subject_id)
+GROUP BY level, week
+ORDER BY level DESC, week

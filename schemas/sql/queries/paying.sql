@@ -1,0 +1,66 @@
+-- Paying customers who use the API: of the developers and companies that had started paying by the end of a week, those with production
+-- use in the 7 and the 28 days up to it. A visitor that no one is known behind is no customer, as nobody can tell its use.
+-- level = : developer or company; empty for both
+-- stage = paying: the stage that makes a customer
+-- weeks = 8: how many weeks back
+-- segment = : by the values of this segment, as plan; empty for all together
+-- value = : only this value of the segment; empty for each
+-- at = : end of the latest week, UTC; empty for the latest event
+-- topic: funnel
+WITH
+    coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
+    toStartOfHour(as_of - toIntervalMillisecond(1)) + toIntervalHour(1) AS last_hour,
+    weeks AS
+    (
+        SELECT toInt64(number) AS weeks_back, assumeNotNull(last_hour) - toIntervalWeek(number) AS week_end
+        FROM numbers({weeks:UInt16})
+        WHERE week_end > (SELECT min(first_seen) FROM developers)
+    ),
+    customers AS
+    (
+        SELECT level, subject_id, if({segment:String} = '', '', segments[{segment:String}]) AS segment_value, stages[{stage:String}] AS paying_at
+        FROM subjects
+        WHERE kind != 'visitor' AND mapContains(stages, {stage:String})
+            AND ({level:String} = '' OR level = {level:String})
+            AND ({value:String} = '' OR segment_value = {value:String})
+    ),
+    -- The weeks, counted back from the latest one, in which each used the API.
+    used AS
+    (
+        SELECT level, subject_id, groupUniqArray(intDiv(dateDiff('hour', hour, last_hour) - 1, 168)) AS weeks_used
+        FROM activity
+        WHERE level IN ('developer', 'company') AND environment = 'production' AND hour < last_hour
+            AND day >= toDate(last_hour - toIntervalWeek({weeks:UInt16} + 4))
+            AND (level, subject_id) IN (SELECT level, subject_id FROM customers)
+        GROUP BY level, subject_id
+    ),
+    found AS
+    (
+        SELECT DISTINCT level, segment_value FROM customers
+        UNION DISTINCT
+        SELECT level, '' AS segment_value
+        FROM (SELECT arrayJoin(['developer', 'company']) AS level)
+        WHERE {segment:String} = '' AND ({level:String} = '' OR level = {level:String})
+    ),
+    counted AS
+    (
+        SELECT
+            customers.level AS level, segment_value, weeks_back,
+            count() AS paying,
+            countIf(has(weeks_used, weeks_back)) AS active_7_days,
+            countIf(hasAny(weeks_used, range(weeks_back, weeks_back + 4))) AS active_28_days
+        FROM customers
+        LEFT JOIN used ON customers.level = used.level AND customers.subject_id = used.subject_id
+        CROSS JOIN weeks
+        WHERE paying_at <= week_end
+        GROUP BY level, segment_value, weeks_back
+    )
+SELECT
+    found.level AS level, found.segment_value AS segment_value, week_end, paying, active_7_days,
+    round(100 * active_7_days / nullIf(paying, 0), 2) AS active_7_days_percent,
+    active_28_days,
+    round(100 * active_28_days / nullIf(paying, 0), 2) AS active_28_days_percent
+FROM found
+CROSS JOIN weeks
+LEFT JOIN counted ON counted.level = found.level AND counted.segment_value = found.segment_value AND counted.weeks_back = weeks.weeks_back
+ORDER BY level DESC, segment_value, week_end

@@ -1,0 +1,13 @@
+-- Who uses the API all the time, by the configured definitions, most days first.
+-- at = : as of this time, UTC; empty for the latest event
+-- level = : developer or company; empty for both
+-- definition = : name of the power-user definition; empty for all
+-- company = : of this company alone; empty for all
+-- limit = 50: how many rows
+-- topic: accounts
+SELECT level, definition, subject_id AS subject, company_id AS company, active_days, of_days, last_day
+FROM power_users_at(at = {at:String})
+WHERE ({level:String} = '' OR level = {level:String}) AND ({definition:String} = '' OR definition = {definition:String})
+    AND ({company:String} = '' OR company_id = {company:String})
+ORDER BY active_days DESC, level DESC, definition, subject
+LIMIT {limit:UInt32}

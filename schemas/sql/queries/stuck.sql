@@ -1,0 +1,29 @@
+-- Who stands where: each developer (visitors included) or company by the furthest stage of the funnel that it entered, since when, and
+-- what would come next. Those who entered the last stage are not stuck. The nearest to the goal come first, of these the latest.
+-- level = developer: developer or company
+-- stage = : only those who stand at this stage; empty for each
+-- hours = 0: only those who have stood there for at least so many hours
+-- company = : only this company and its developers; empty for all
+-- segment = : the value of this segment is shown, as technology; empty for none
+-- value = : only this value of the segment; empty for each
+-- at = : as of this time, UTC; empty for the latest event
+-- limit = 50: how many rows
+-- topic: funnel
+WITH
+    coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of
+SELECT
+    subject_id, company_id, kind,
+    if({segment:String} = '', '', segments[{segment:String}]) AS segment_value,
+    stage, phase,
+    entered_at AS since,
+    round(dateDiff('millisecond', entered_at, as_of) / 3600000, 2) AS waiting_hours,
+    next_stage, last_active
+FROM stage_entries
+WHERE level = {level:String} AND next_stage != ''
+    AND entered_at <= as_of AND (further_at IS NULL OR further_at > as_of)
+    AND ({stage:String} = '' OR stage = {stage:String})
+    AND entered_at <= as_of - toIntervalSecond(toInt64({hours:Float64} * 3600))
+    AND ({company:String} = '' OR company_id = {company:String})
+    AND ({value:String} = '' OR segment_value = {value:String})
+ORDER BY position DESC, since DESC, subject_id
+LIMIT {limit:UInt32}

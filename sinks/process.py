@@ -1,0 +1,127 @@
+"""The sink as a process: what it is made of, its signals, and its end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from confluent_kafka import Consumer
+from prometheus_client import REGISTRY
+
+from sinks import metrics
+from sinks.connection import Address
+from sinks.delivery import BatchLimits, Delivery
+from sinks.row_writer import RowWriter
+from sinks.settling import Settling
+from sinks.sink import Sink
+from streams import metrics as streams_metrics
+from streams import topology
+from streams.beats import Beats
+from streams.brokers import Brokers
+from streams.erasure_feed import ErasureFeed
+from streams.erasure_marks import ErasureMarks
+from streams.normalise import Normaliser
+from streams.watchdog import Watchdog
+
+log = structlog.get_logger("firstcall.sink")
+
+
+def run_sink(
+    *,
+    bootstrap_servers: str,
+    clickhouse_url: str,
+    normaliser: Normaliser,
+    app_id: str = "firstcall",
+    topic_name: Callable[[str], str] = str,
+    kafka_options: Mapping[str, Any] | None = None,
+    batch_rows: int = 50_000,
+    batch_bytes: int = 64_000_000,
+    batch_seconds: float = 0.5,
+    stop: threading.Event | None = None,
+    erasures: ErasureMarks | None = None,
+    show: Callable[[Watchdog], object] | None = None,
+) -> None:
+    """Deliver until SIGTERM or SIGINT, or until `stop` is set; the signals are handled in the main thread only.
+
+    `topic_name`: the name in Kafka of a topic of `streams.topology`. A batch ends with the first of `batch_rows`,
+    `batch_bytes` and `batch_seconds`. `kafka_options`: more properties for librdkafka, such as authentication. `erasures`:
+    the marks that the normaliser goes by, to be kept up to date from their topic. `show`: what is to show the findings of its
+    watchdog, called before it starts; without it there is none, with it a sink that is stuck ends the process. Waits for
+    ClickHouse, and for its tables. Raises ValueError for a URL that is none, KafkaException when the consumer cannot be made or
+    fails for good.
+    """
+    stop = stop or threading.Event()
+    address = Address.parse(clickhouse_url)
+    writer = RowWriter(address)
+    sink = Sink(writer, normaliser, topic_name=topic_name)
+    options = dict(kafka_options or {})
+    consumer = _make_consumer(bootstrap_servers, app_id, options)
+    feed = None
+    if erasures is not None:
+        feed = ErasureFeed(erasures, topic_name(topology.ERASURES), {"bootstrap.servers": bootstrap_servers, **options})
+    limits = BatchLimits(batch_rows, batch_bytes, batch_seconds)
+    with _stopping(stop):
+        log.info("sink started", kafka=bootstrap_servers, clickhouse=str(address), group=f"{app_id}-sink")
+        try:
+            settling, beats = Settling(address, normaliser.definitions, stop), Beats()
+            delivery = Delivery(consumer, sink, writer, limits, stop, feed, beats)
+            settling.start()
+            if feed is not None:
+                streams_metrics.MARKS_AGE.set_function(lambda: feed.age_seconds)
+            if show is not None:
+                REGISTRY.register(metrics.SINK)
+                REGISTRY.register(streams_metrics.READER)
+                beats.watch(settling.thread)
+                probe = (topic_name(topology.ERASURES), 0)
+                brokers = Brokers(f"{app_id}-sink", {"bootstrap.servers": bootstrap_servers, **options}, probe)
+                watchdog = Watchdog(beats, delivery.report, brokers, stop)
+                show(watchdog)
+                watchdog.start()
+            delivery.run()
+        finally:
+            writer.close()
+            if feed is not None:
+                feed.close()
+        log.info("sink stopped")
+
+
+def _make_consumer(bootstrap_servers: str, app_id: str, options: dict[str, Any]) -> Consumer:
+    """A consumer of the sink's group. `options`: more properties for librdkafka. Raises KafkaException."""
+    properties = {
+        "bootstrap.servers": bootstrap_servers,
+        "group.id": f"{app_id}-sink",
+        "client.id": f"{app_id}-sink",
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        # As the workers read: an event that only one of the two knew would be in rows and in no number, or the reverse.
+        "isolation.level": "read_uncommitted",
+        # A member that comes or goes moves only the partitions that change hands.
+        "partition.assignment.strategy": "cooperative-sticky",
+        # A killed sink's partitions are read again after this time.
+        "session.timeout.ms": 10_000,
+        # Finds topics that are created after the start.
+        "topic.metadata.refresh.interval.ms": 10_000,
+        # librdkafka rests for a whole second by default when its buffer is full; the sink empties it faster.
+        "fetch.queue.backoff.ms": 20,
+        "queued.max.messages.kbytes": 65_536,
+    }
+    return Consumer(properties | options, logger=logging.getLogger("librdkafka"))
+
+
+@contextmanager
+def _stopping(stop: threading.Event) -> Iterator[None]:
+    """Set `stop` on SIGTERM and SIGINT."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,78 @@
+"""The rows of touches and of outreach: what brought people here, one by one."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from schemas.definitions import Definitions
+from schemas.event import Event
+from streams.matching import Matcher
+from streams.plan import Plan, event_hash
+from streams.touches import touch_of
+from streams.web_aliases import content_of
+
+TOUCH_ROWS: Final = "touch_rows"
+
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+
+
+class TouchReader:
+    """Makes the row of an event that is a touch, or outreach.
+
+    A touch is one by the same function as in the streams, so that the first of a subject's touches is the one in its
+    profile. Outreach may be anyone's, the own organisation's too.
+    """
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._plan = Plan(definitions)
+        self._is_content = Matcher(definitions.selectors[definitions.touch])
+        self._is_outreach = Matcher(definitions.outreach) if definitions.outreach else lambda _: False
+
+    def __call__(self, event: Event) -> bytes | None:
+        """The row as JSON; None if the event is neither, or automated traffic."""
+        if event.type != "event" or event.is_bot:
+            return None
+        is_content = self._is_content(event)
+        touch = touch_of(event, is_content)
+        is_outreach = self._is_outreach(event)
+        if touch is None and not is_outreach:
+            return None
+        values = self._plan.segments(event) or {}
+        return _encode(
+            {
+                "alias_kind": event.alias_kind,
+                "alias": event.alias,
+                "event_hash": event_hash(event),
+                "content_hash": self._content_hash(event),
+                "message_id": event.message_id,
+                "time": event.time,
+                "api_key": event.api_key,
+                "company_id": event.company_id,
+                "name": event.name,
+                **(touch or {}),
+                "texts": _texts(touch or {}),
+                "segments": {self._plan.segments.names[i]: value for i, value in values.items()},
+                "is_touch": touch is not None,
+                "is_content": is_content,
+                "is_outreach": is_outreach,
+            }
+        )
+
+    def _content_hash(self, event: Event) -> int:
+        """Of all that a copy says but its time: whatever facts are made of, and whose they are."""
+        seen = self._plan.observe(event)
+        said = (event.api_key, event.name, seen and content_of(event.company_id, seen))
+        return int.from_bytes(hashlib.blake2b(_encode(said), digest_size=8).digest(), "big")
+
+
+def _texts(touch: dict[str, str]) -> str:
+    """All fields of a touch as one text; of two touches the smaller one is that whose sorted fields are smaller."""
+    return "".join(f"{_ended(field)}{_ended(text)}" for field, text in sorted(touch.items()))
+
+
+def _ended(text: str) -> str:
+    """With an end that is smaller than whatever else may follow."""
+    return text.replace("\0", "\0\1") + "\0\0"

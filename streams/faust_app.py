@@ -1,0 +1,95 @@
+"""The Faust app itself: how it is configured, how it logs in, and what it tells of itself beside its agents."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+import faust
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.types.auth import CredentialsT
+from mode import Service
+from yarl import URL
+
+from schemas.kafka_options import KafkaOptions
+from schemas.settings import Settings
+from streams import metrics
+from streams.beats import Beats
+from streams.tables import RowTable
+from streams.transport import BatchConsumer, BatchTransport
+
+#: Batches that may wait in front of an agent before its partition is not fetched any more.
+BATCHES_BUFFERED: Final = 4
+#: After so long without a sign of life a worker's partitions go to others; a killed worker's wait as long for their next.
+SESSION_SECONDS: Final = 12.0
+#: The event loop turns at least so often, if nothing on it hangs.
+LOOP_TURNS_WITHIN_SECONDS: Final = 45.0
+TURN_SECONDS: Final = 1.0
+LOOP: Final = "the event loop"
+
+
+class StreamsApp(faust.App):
+    """A Faust app that consumes in batches, and shows that its event loop turns."""
+
+    beats: Beats
+    #: Its consumer, once there is one.
+    reader: BatchConsumer | None = None
+
+    @Service.task
+    async def _turn(self) -> None:
+        # From the start on, unlike Faust's timers, which wait for the tables.
+        self.beats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
+        while not self.should_stop:
+            self.beats.beat(LOOP)
+            await self.sleep(TURN_SECONDS)
+
+    def on_rebalance_start(self) -> None:
+        """Count it."""
+        metrics.REBALANCES.inc()
+        super().on_rebalance_start()
+
+    def _new_transport(self) -> BatchTransport:
+        return BatchTransport(self.conf.broker_consumer, self)
+
+
+def make_app(settings: Settings) -> StreamsApp:
+    """The app of a worker, without agents and tables."""
+    BatchConsumer.batch_size = settings.batch_size
+    return StreamsApp(
+        settings.streams_id,
+        broker=[URL(f"kafka://{server}") for server in settings.brokers.split(",")],
+        broker_credentials=_credentials(settings.kafka_options),
+        store="rocksdb://",
+        datadir=str(settings.streams_dir),
+        autodiscover=False,
+        web_enabled=False,
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication_factor,
+        topic_disable_leader=True,
+        stream_buffer_maxsize=BATCHES_BUFFERED,
+        stream_wait_empty=True,
+        broker_commit_interval=1.0,
+        broker_session_timeout=SESSION_SECONDS,
+        broker_heartbeat_interval=3.0,
+        consumer_max_fetch_size=4 * 1024**2,
+        consumer_auto_offset_reset="earliest",
+        table_standby_replicas=0,
+        Table=RowTable,
+    )
+
+
+def _credentials(options: KafkaOptions) -> CredentialsT | None:
+    """The same authentication in Faust's terms; None for a plain connection."""
+    context = None
+    if options.security_protocol in ("SSL", "SASL_SSL"):
+        context = ssl.create_default_context(cafile=options.ssl_ca_file)
+        if options.ssl_cert_file is not None:
+            context.load_cert_chain(options.ssl_cert_file, options.ssl_key_file)
+    if options.sasl_password is not None:
+        return SASLCredentials(
+            username=options.sasl_username,
+            password=options.sasl_password.get_secret_value(),
+            mechanism=options.sasl_mechanism,
+            ssl_context=context,
+        )
+    return SSLCredentials(context) if context is not None else None

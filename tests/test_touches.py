@@ -1,0 +1,180 @@
+"""The rows of touches: a function of the set of events, whatever comes twice, late, or again after a crash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deploy.erasure.statements import Statements
+from deploy.erasure.void_events import NamedPeriod, count_void_touches, delete_void_touches
+from sinks.row_writer import RowWriter
+from sinks.sink import Sink
+from streams.normalise import Normaliser
+from tests.audited import load
+from tests.contract_reader import rows, wire
+from tests.tables import empty_tables
+from tests.worlds import (
+    DAY,
+    HOUR,
+    MONDAY,
+    SECRETS,
+    ad_clicked,
+    api_call,
+    event,
+    identify,
+    page_viewed,
+    record,
+    signed_up,
+    small_definitions,
+)
+
+DEFINITIONS = small_definitions()
+
+
+@pytest.fixture
+def sink(address):
+    sink = Sink(RowWriter(address), Normaliser(DEFINITIONS, SECRETS))
+    yield sink
+    sink.close()
+
+
+def add(sink: Sink, *messages) -> None:
+    for message in messages:
+        one = record(message)
+        sink.add(f"{one.topic}-events", wire(one), one.timestamp_ms)
+
+
+def kept(client) -> list[tuple[Any, ...]]:
+    return rows(client, "SELECT alias, message_id, time FROM touch_rows FINAL ORDER BY ALL")
+
+
+def test_only_touches_and_outreach_have_a_row_beside_their_event(client, sink):
+    add(
+        sink,
+        ad_clicked(MONDAY, user_id="u"),
+        event("Talk Given", MONDAY, user_id="employee"),
+        page_viewed(MONDAY, user_id="u"),
+        api_call(MONDAY, api_key="sk_live_1"),
+        identify(MONDAY, "u", context={"campaign": {"name": "spring"}}),
+        event("Ad Clicked", MONDAY, user_id="robot", context={"userAgent": "a bot"}),
+    )
+    assert sink.write() == {"event_rows": 6, "touch_rows": 2}
+    found = rows(
+        client, "SELECT alias, name, campaign, is_touch, is_content, is_outreach FROM touch_rows ORDER BY alias"
+    )
+    assert found == [
+        ("employee", "Talk Given", "", False, False, True),
+        ("u", "Ad Clicked", "spring", True, True, False),
+    ]
+
+
+def test_copies_leave_the_earliest_whatever_the_order_and_the_weeks(client, sink):
+    """
+    copies   ──1──────────3───2──▶   written in the order 2, 1, 3, and all once more
+    week       │    │     │
+    """
+    copies = [ad_clicked(MONDAY + days * DAY, user_id="u", message_id="m") for days in (15, 0, 8)]
+    for _ in range(2):
+        for copy in copies:
+            add(sink, copy)
+            sink.write()
+    assert kept(client) == [("u", "m", MONDAY)]
+
+
+def test_a_batch_that_failed_between_its_tables_is_written_again_without_a_trace(client, address):
+    """event_rows ok, touch_rows lost: the sink has committed nothing, reads the messages again, and writes both."""
+
+    class Dying(RowWriter):
+        def write(self, table, rows):
+            if table == "touch_rows":
+                raise ConnectionError(table)
+            return super().write(table, rows)
+
+    crashed = Sink(Dying(address), Normaliser(DEFINITIONS, SECRETS))
+    add(crashed, ad_clicked(MONDAY, user_id="u", message_id="m"))
+    with pytest.raises(ConnectionError):
+        crashed.write()
+    assert rows(client, "SELECT count() FROM event_rows") == [(1,)]
+    assert kept(client) == []
+    again = Sink(RowWriter(address), Normaliser(DEFINITIONS, SECRETS))
+    add(again, ad_clicked(MONDAY, user_id="u", message_id="m"))
+    again.write()
+    assert rows(client, "SELECT count() FROM event_rows FINAL") == [(1,)]
+    assert kept(client) == [("u", "m", MONDAY)]
+
+
+def test_touches_of_a_shared_device_follow_each_of_its_users(client, address):
+    """
+    device   ──t1──┬──t2──────┬──t3──▶
+                   u1         u2          before u1: u1's, who was known first
+    """
+    load(
+        address,
+        [
+            record(ad_clicked(MONDAY, anonymous_id="a", message_id="t1")),
+            record(identify(MONDAY + HOUR, "u1", anonymous_id="a")),
+            record(ad_clicked(MONDAY + 2 * HOUR, anonymous_id="a", message_id="t2")),
+            record(identify(MONDAY + DAY, "u2", anonymous_id="a")),
+            record(ad_clicked(MONDAY + DAY, anonymous_id="a", message_id="t3")),
+        ],
+        DEFINITIONS,
+    )
+    assert dict(rows(client, "SELECT message_id, subject_id FROM touches")) == {"t1": "u1", "t2": "u1", "t3": "u2"}
+
+
+def test_copies_that_disagree_count_once_with_the_earliest(client, address):
+    load(
+        address,
+        [
+            record(ad_clicked(MONDAY + 1, campaign="late", user_id="u", company_id="acme", message_id="m")),
+            record(ad_clicked(MONDAY, campaign="zulu", user_id="u", message_id="m")),
+            record(ad_clicked(MONDAY, campaign="alpha", user_id="u", company_id="acme", message_id="m")),
+        ],
+        DEFINITIONS,
+    )
+    found = rows(client, "SELECT level, subject_id, campaign FROM touches ORDER BY level")
+    assert found == [("company", "acme", "alpha"), ("developer", "u", "alpha")]
+
+
+def test_automated_traffic_that_belongs_to_a_user_is_no_touch_of_hers(client, address):
+    """The limit of the tests is four events of a device."""
+    clicks = [record(ad_clicked(MONDAY + place, anonymous_id="kiosk", message_id=f"m{place}")) for place in range(5)]
+    mine = record(ad_clicked(MONDAY + DAY, user_id="u", campaign="mine"))
+    linked = record(signed_up(MONDAY + HOUR, user_id="u", anonymous_id="kiosk"))
+    load(address, [*clicks[:4], linked, mine], DEFINITIONS)
+    assert rows(client, "SELECT count() FROM touches") == [(5,)]
+    empty_tables(client)
+    load(address, [*clicks, linked, mine], DEFINITIONS)
+    assert rows(client, "SELECT campaign FROM touches") == [("mine",)]
+    assert rows(client, "SELECT first_touch_campaign FROM developers WHERE id = 'u'") == [("mine",)]
+
+
+def test_nothing_of_void_events_stays_and_everything_of_others_does(client, address, sink):
+    """
+    u      ──t1──│──t2──▶      erased up to there
+    acme   the touches that name it, and those of its key that name no company
+    """
+    add(
+        sink,
+        ad_clicked(MONDAY, user_id="u", message_id="t1"),
+        ad_clicked(MONDAY + DAY, user_id="u", message_id="t2"),
+        ad_clicked(MONDAY, anonymous_id="a", message_id="t3", company_id="acme"),
+        ad_clicked(MONDAY, api_key="sk_live_1", message_id="t4"),
+        ad_clicked(MONDAY, api_key="sk_live_1", message_id="t5", company_id="globex"),
+        ad_clicked(MONDAY, anonymous_id="u", message_id="t6"),
+    )
+    sink.write()
+    key = rows(client, "SELECT DISTINCT alias FROM touch_rows WHERE alias_kind = 'api_key'")[0][0]
+    statements = Statements(address)
+    periods: list[NamedPeriod] = [
+        ("user_id", "u", 0, MONDAY + HOUR),
+        ("company_id", "acme", 0, MONDAY + HOUR),
+        ("company_key", key, 0, MONDAY + HOUR),
+    ]
+    assert count_void_touches(statements, periods) == 3
+    delete_void_touches(statements, periods)
+    statements.run("purge_touch_rows")
+    assert count_void_touches(statements, periods) == 0
+    assert [message_id for _, message_id, _ in kept(client)] == ["t5", "t2", "t6"]
+    statements.close()
