@@ -38,6 +38,7 @@ def test_all_commands_are_there():
             "audit",
             "broker",
             "clickhouse",
+            "config",
             "dead-letters",
             "demo",
             "doctor",

@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS rolling_rows /* ON CLUSTER */
     delta Int64 COMMENT 'Subjects that the window counts from this hour on, less those it counts no more',
     version UInt64 COMMENT 'Grows with each change of the row',
     -- What else is written to the topic by mistake is refused.
-    CONSTRAINT is_a_row CHECK scope != '' AND metric != '' AND level != '' AND window_hours > 0
+    CONSTRAINT is_a_row CHECK scope != '' AND metric != '' AND level != ''
 )
 ENGINE = /* Replicated */ReplacingMergeTree(version)
 ORDER BY (metric, level, segment, segment_value, window_hours, hour, scope)
