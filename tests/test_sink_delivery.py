@@ -193,10 +193,15 @@ def identities(count: int, first: int = 0) -> list[bytes]:
 
 def test_every_topic_reaches_its_table_and_is_committed(pipe):
     row = {
-        "identities": {"alias": "a"},
+        "identities": {"alias_kind": "anonymous_id", "alias": "a"},
         "profiles": {"level": "developer", "id": "u"},
-        "activity": {"id": "u", "day": "2026-01-05", "hours": 1},
-        "rolling-counts": {"metric": "signups", "hour": "2026-01-05 00:00:00.000", "delta": 1},
+        "activity": {"level": "developer", "id": "u", "day": "2026-01-05", "hours": 1},
+        "rolling-counts": {
+            "scope": "x/0",
+            "metric": "signups",
+            "level": "developer",
+            "hour": "2026-01-05 00:00:00.000",
+        },
         "dead-letters": {"topic": "web-events", "reason": "not_json"},
     }
     with pipe.sink():
