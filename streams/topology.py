@@ -47,6 +47,10 @@ class Topic(msgspec.Struct, frozen=True):
 #: Rows and updates of the busiest alias or company; the state's bounds (README.md) are far below, brokers' default is not.
 MAX_MESSAGE_BYTES: Final = 32 * 1024**2
 
+#: An event is at most 1 MB (streams.normalise). What is larger comes in up to this, so that it becomes a dead letter and not
+#: an error that only its producer sees; what is larger still, Kafka refuses.
+MAX_INPUT_BYTES: Final = 16 * 1024**2
+
 #: What producers write to.
 INPUTS: Final = (Topic(WEB_EVENTS, "delete", retention_days=-1), Topic(API_EVENTS, "delete", retention_days=-1))
 
