@@ -13,6 +13,7 @@ import typer
 from deploy import data_commands
 from deploy.alerts.command import alerts
 from deploy.config_command import config
+from deploy.dead_letters.command import dead_letters
 from deploy.erasure.command import erase
 from deploy.query_command import query
 from deploy.replay_command import replay
@@ -223,8 +224,8 @@ for command in (
     erase,
 ):
     app.command()(command)
-
 app.add_typer(config)
+app.add_typer(dead_letters)
 
 if __name__ == "__main__":
     main()

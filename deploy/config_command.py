@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 config = typer.Typer(
     name="config",
-    help="The configuration file: check it, see what holds, see what a change would do.",
+    help="The configuration file: check it, see what holds, see what a change would do.\n\n"
+    "Example: `firstcall config check`",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )

@@ -204,7 +204,7 @@ def report(summary: Summary) -> Iterable[str]:
             yield f"  line {number}: {reason}"
     if summary.refused:
         total = summary.refused.total()
-        yield f"{total:,} event{'s' if total > 1 else ''} will be refused; see `firstcall query dead-letters`:"
+        yield f"{total:,} event{'s' if total > 1 else ''} will be refused; see `firstcall dead-letters list`:"
         for reason, count in summary.refused.most_common():
             numbers = ", ".join(map(str, summary.refused_lines[reason]))
             yield f"  {reason}: {count:,}, first in line {numbers}"

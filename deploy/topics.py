@@ -21,7 +21,7 @@ from kafka.errors import (
 
 from deploy.local_services import require_broker
 from schemas.settings import Settings
-from streams.topology import INPUTS, OWN_TOPICS, TOPICS, Topic
+from streams.topology import INPUTS, MAX_INPUT_BYTES, OWN_TOPICS, TOPICS, Topic
 
 DAY_MS = 86_400_000
 #: A group whose members have just started, or come and go, has none for a while.
@@ -139,8 +139,7 @@ def _compared(settings: Settings, topic: Topic, partitions: int) -> TopicState:
 
 def _creation(settings: Settings, topic: Topic) -> dict[str, Any]:
     configs: dict[str, str] = {"cleanup.policy": topic.cleanup}
-    if topic not in INPUTS:
-        configs |= OWN_TOPICS
+    configs |= {"max.message.bytes": str(MAX_INPUT_BYTES)} if topic in INPUTS else OWN_TOPICS
     if topic.retention_days is not None:
         configs["retention.ms"] = str(-1 if topic.retention_days < 0 else topic.retention_days * DAY_MS)
     return {

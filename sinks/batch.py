@@ -6,9 +6,10 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from schemas.event import Rejected
 from sinks import metrics
 from sinks.row_writer import RowWriter
-from streams.clock import text
+from streams.dead_letters import letter_columns
 from streams.redaction import redacted
 
 DEAD_LETTER_ROWS: Final = "dead_letter_rows"
@@ -40,6 +41,8 @@ class Batch:
         self._refused: list[_Refused] = []
         self.rows = 0
         self.bytes = 0
+        #: How many rows have become dead letters.
+        self.refusals = 0
 
     def add(self, table: str, row: bytes, origin: Origin) -> None:
         """Collect a row."""
@@ -52,8 +55,10 @@ class Batch:
         self.bytes += len(row)
 
     def refuse(self, row: bytes, origin: Origin, detail: str) -> None:
-        """Make a row that no table can take a dead letter."""
-        self._refused.append(_Refused(origin, row, detail))
+        """Make a row that no table can take a dead letter. It counts as a row: memory is bounded by them."""
+        self._refuse(origin, row, detail)
+        self.rows += 1
+        self.bytes += len(row)
 
     def write(self, writer: RowWriter) -> dict[str, int]:
         """Write all rows, table by table, and give the number of rows written by this call, by table.
@@ -65,7 +70,7 @@ class Batch:
         for table, (rows, origins) in list(self._tables.items()):
             for place, detail in writer.write(table, rows):
                 metrics.REFUSED.labels(table).inc()
-                self.refuse(rows[place], origins[place], detail)
+                self._refuse(origins[place], rows[place], detail)
             metrics.ROWS.labels(table).inc(len(rows))
             written[table] = len(rows)
             del self._tables[table]
@@ -77,18 +82,12 @@ class Batch:
             self._refused.clear()
         return written
 
+    def _refuse(self, origin: Origin, row: bytes, detail: str) -> None:
+        self._refused.append(_Refused(origin, row, detail))
+        self.refusals += 1
+
 
 def _dead_letter(refused: _Refused) -> bytes:
     topic, partition, offset, timestamp = refused.origin
-    return orjson.dumps(
-        {
-            "topic": topic,
-            "partition": partition,
-            "offset": offset,
-            "reason": "row_refused",
-            "field": "",
-            "detail": refused.detail[:MAX_DETAIL_CHARACTERS],
-            "payload": redacted(refused.row),
-            "recorded_at": text(timestamp),
-        }
-    )
+    rejected = Rejected("row_refused", "", refused.detail[:MAX_DETAIL_CHARACTERS])
+    return orjson.dumps(letter_columns((topic, partition, offset), rejected, redacted(refused.row), timestamp))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from array import array
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Final, NamedTuple
 
@@ -86,6 +87,8 @@ class Delivery:
         self._stop = stop
         self._scribe = Scribe(writer, stop)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write-rows")
+        #: Read, and not collected: a message of a few kilobytes may hold rows of a hundred megabytes.
+        self._read: deque[Message] = deque()
         #: Of the messages collected for the next batch.
         self._positions: Positions = {}
         self._received: dict[str, array[int]] = {}
@@ -107,7 +110,8 @@ class Delivery:
             while not self._stop.is_set():
                 self._beats.beat(LOOP)
                 self._gather()
-                if self._positions:
+                # Rows whose partitions went to others are written too, or a full batch of them would never have room again.
+                if self._positions or self._sink.waiting_rows:
                     self._await_flight()
                     self._launch()
                 elif self._flight is not None and self._flight.done.done():
@@ -132,13 +136,14 @@ class Delivery:
 
     def _gather(self) -> None:
         """Collect messages until the batch is full, or old enough; nothing if none comes for a while."""
+        self._collect()
         if not self._positions:
             self._take(self._consumer.consume(1, IDLE_SECONDS))
         end = time.monotonic() + self._limits.seconds
         while self._positions and not self._stop.is_set():
-            room = self._limits.rows - self._sink.waiting_rows
-            if room <= 0 or self._sink.waiting_bytes >= self._limits.bytes:
+            if not self._has_room():
                 return
+            room = self._limits.rows - self._sink.waiting_rows
             left = end - time.monotonic()
             if left <= 0:
                 if self._flight is None or self._flight.done.done():
@@ -147,11 +152,17 @@ class Delivery:
             self._take(self._consumer.consume(min(room, CHUNK_MESSAGES), min(left, IDLE_SECONDS)))
 
     def _take(self, messages: list[Message]) -> None:
-        if messages and not self._hear_of_erasures():
+        self._read.extend(messages)
+        self._collect()
+
+    def _collect(self) -> None:
+        """Collect what was read, as far as the batch has room."""
+        if self._read and not self._hear_of_erasures():
             return
         add, positions = self._sink.add, self._positions
-        self._steps += bool(messages)
-        for message in messages:
+        self._steps += bool(self._read)
+        while self._read and self._has_room():
+            message = self._read.popleft()
             error = message.error()
             if error is not None:
                 _report(error)
@@ -165,6 +176,9 @@ class Delivery:
             positions[topic, partition] = offset + 1
             self._received.setdefault(topic, array("q")).append(timestamp)
             self._oldest.setdefault((topic, partition), timestamp)
+
+    def _has_room(self) -> bool:
+        return self._sink.waiting_rows < self._limits.rows and self._sink.waiting_bytes < self._limits.bytes
 
     def _hear_of_erasures(self) -> bool:
         """Wait until it is known who was erased. False if `stop` was set before."""
@@ -181,7 +195,7 @@ class Delivery:
 
     def _launch(self) -> None:
         """Let what is collected be written. Not while the batch before it is not written: its offsets come first."""
-        if self._flight is None and self._positions:
+        if self._flight is None and (self._positions or self._sink.waiting_rows):
             done = self._thread.submit(self._scribe.write, self._sink.take())
             self._flight = _Flight(done, self._positions, self._received, self._oldest)
             self._positions, self._received, self._oldest = {}, {}, {}
@@ -237,6 +251,8 @@ class Delivery:
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Leave partitions to their next owner, who reads again what is not committed. Their rows here are written too."""
         log.info("partitions revoked", partitions=_shown(partitions))
+        gone = {(partition.topic, partition.partition) for partition in partitions}
+        self._read = deque(message for message in self._read if (message.topic(), message.partition()) not in gone)
         for partition in partitions:
             place = (partition.topic, partition.partition)
             self._held = (self._held or set()) - {place}

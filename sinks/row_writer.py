@@ -25,6 +25,8 @@ _SETTINGS: Final = {
     "date_time_input_format": "basic",
     # A worker that is newer than the tables may publish a column that is not there yet.
     "input_format_skip_unknown_fields": 1,
+    # A table has a partition for a year; a batch of all years from 2000 on is no reason to stand still.
+    "max_partitions_per_insert_block": 0,
 }
 
 

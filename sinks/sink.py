@@ -77,11 +77,9 @@ class Sink:
         table = self._tables[topic]
         if value:
             origin = Origin(topic, partition, offset, timestamp)
-            try:
-                value.decode()
-            except UnicodeDecodeError as error:
-                # ClickHouse would store such a text, and no client could read it.
-                self._batch.refuse(value, origin, str(error))
+            wrong = _wrong(value)
+            if wrong:
+                self._batch.refuse(value, origin, wrong)
             else:
                 self._batch.add(table, value, origin)
 
@@ -109,3 +107,16 @@ class Sink:
     def close(self) -> None:
         """Close the connections to ClickHouse. Rows not written are forgotten."""
         self._writer.close()
+
+
+def _wrong(row: bytes) -> str:
+    """What is wrong with a row that ClickHouse would take for something else; empty if nothing is."""
+    if not (row.startswith(b"{") and row.endswith(b"}")):
+        # Of brackets, blanks and the like it would make no row, and say nothing.
+        return "a row is a JSON object"
+    try:
+        row.decode()
+    except UnicodeDecodeError as error:
+        # It would store such a text, and no client could read it.
+        return str(error)
+    return ""

@@ -119,9 +119,6 @@ class Worker:
         source = topology.source_of(batch.tp.topic)
         messages = stages.normalise_events(self.plan, self.normaliser, batch.tp.topic, source, received)
         await self._send(messages)
-        for message in messages:
-            if message.topic == topology.DEAD_LETTERS and message.value is not None:
-                metrics.DEAD_LETTERS.labels(msgspec.json.decode(message.value, type=_Letter).reason).inc()
         return True
 
     async def _hear_of_erasures(self) -> None:
@@ -221,6 +218,9 @@ class Worker:
             for message in messages:
                 self.delivery.send(self.settings.topic(message.topic), message.key, message.value)
             await self.delivery.acknowledged()
+            for message in messages:
+                if message.topic == topology.DEAD_LETTERS and message.value is not None:
+                    metrics.DEAD_LETTERS.labels(msgspec.json.decode(message.value, type=_Letter).reason).inc()
 
     def _agent(self, name: str, topics: Sequence[topology.Topic], work: Work) -> None:
         """Declare an agent that does `work` batch by batch, and stops the worker if it cannot.

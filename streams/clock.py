@@ -10,6 +10,8 @@ from schemas.event import Rejected
 
 #: 2000-01-01: what claims to be older is a producer's fault, not an event.
 OLDEST_MS = 946_684_800_000
+#: 2100-01-01. The timestamp of a message is its producer's word too; past this one, no table could hold it.
+NEWEST_MS = 4_102_444_800_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001 - for printing: isoformat would append the offset
@@ -37,8 +39,9 @@ def read(times: Times, recorded_at: int, future_ms: int) -> tuple[int, int, str]
     specification does: received_at - (sent_at - original). Without a receipt in the event itself there is no
     correction: when a message reached Kafka says when it was delivered, not when it happened, and a replay would
     change it. An event without any time takes `recorded_at`. An event may be at most `future_ms` later than its receipt,
-    and its receipt than `recorded_at`.
+    and its receipt than `recorded_at`, which counts as the year 2100 if it is later.
     """
+    recorded_at = min(recorded_at, NEWEST_MS)
     if times.original is None and times.sent is None and times.received is None and times.event:
         # By far the most events say one time.
         time = milliseconds(times.event)
@@ -94,6 +97,11 @@ def milliseconds(value: object) -> int | None:
 def shown(value: object) -> str:
     """A wrong value in a message for people: short, and never the inside of a list or an object, however deep."""
     return f"{value!r:.60}" if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
+
+
+def storable(time_ms: int) -> int:
+    """The time, or the nearest that every table can hold: of what nobody has checked, as a message's timestamp."""
+    return min(max(time_ms, 0), NEWEST_MS)
 
 
 def text(time_ms: int) -> str:

@@ -33,6 +33,17 @@ def message_of(mark: Mark) -> Message:
     return Message(ERASURES, f"{mark.kind}:{mark.digest}".encode(), msgspec.json.encode(mark))
 
 
+class UnreadableMarkError(RuntimeError):
+    """A message on the topic of marks cannot be read. It may say who was erased, so nothing is taken in without it."""
+
+    def __init__(self, topic: str, offset: int, reason: str) -> None:
+        super().__init__(
+            f"the message at {topic}/{_PARTITION}/{offset} is no mark of an erasure that this version knows: {reason}. Run the newest "
+            "version of those that have been running. If none of them wrote it, delete the topic's records up to it with "
+            "kafka-delete-records, after `firstcall erase` of all whose marks lie before it has been repeated"
+        )
+
+
 class ErasureFeed:
     """The marks on a topic. `options`: properties of librdkafka (addresses, authentication). Used by one thread at a time.
 
@@ -86,5 +97,8 @@ class ErasureFeed:
         value, offset = message.value(), message.offset()
         assert offset is not None, "only an error has no offset"
         if isinstance(value, bytes):
-            self.marks.add(msgspec.json.decode(value, type=Mark))
+            try:
+                self.marks.add(msgspec.json.decode(value, type=Mark))
+            except msgspec.DecodeError as unreadable:
+                raise UnreadableMarkError(self._topic, offset, str(unreadable)) from None
         return offset

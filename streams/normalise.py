@@ -24,7 +24,7 @@ from streams.matching import Matcher
 from streams.raw import Raw, kind_of
 from streams.user_agent import agent_of, with_library
 
-MAX_MESSAGE_BYTES: Final = 1_000_000
+MAX_MESSAGE_BYTES: Final = redaction.MAX_WALKED_BYTES
 MAX_NAME_CHARACTERS: Final = 200
 
 #: The reason of events that are void, and whose messages must be shown nowhere.
@@ -210,6 +210,7 @@ class Normaliser:
         """
         redactor, key = self.redactor, raw.api_key
         parts = (raw.properties, raw.context, raw.traits)
+        alone = suspect is None
         if suspect is None:
             suspect = redactor.suspects(value, key)
         elif key:
@@ -224,7 +225,8 @@ class Normaliser:
         looks = suspect
         if suspect or not (found.keys() <= {key}):
             keys = redaction.spellings(dict.fromkeys([key, *found]))
-            looks = suspect or any(value.count(spelled.encode()) > 1 for spelled in keys)
+            # A call of a batch is looked through itself: the batch would be read once for each key of each call.
+            looks = suspect or not alone or any(value.count(spelled.encode()) > 1 for spelled in keys)
         if suspect:
             own = redaction.spellings([key])
             for field in _STORED_IDS:

@@ -19,6 +19,8 @@ from streams.authorization import credential, user_and_password
 MAX_DEPTH: Final = 20
 #: How much of a refused message is shown.
 SHOWN_CHARACTERS: Final = 2_000
+#: Of a larger message only the frame is shown: to walk through all of it would take seconds.
+MAX_WALKED_BYTES: Final = 1_000_000
 #: A key at least so long is worth looking for in other texts; shorter ones are no secrets but placeholders.
 SECRET_CHARACTERS: Final = 8
 
@@ -38,6 +40,9 @@ _NAMES_REMEMBERED: Final = 10_000
 _harmless: set[str] = set()
 
 _ENDS: Final = ("key", "ken", "ret", "ord", "swd", "ion", "uth", "pwd", "sig", "ure")
+#: So far into a text that begins like an own key, a digit makes it one. Without a bound, a text of nothing but beginnings
+#: would be read to its end from each of them.
+_DIGIT_WITHIN: Final = 200
 _USUAL_KEY = r"[sprw]k_(?:live|test|prod|dev)_[A-Za-z0-9_\-]{4,}"
 _BEARER = r"[Bb]earer\s+(?=[^\s\"]*\d)[A-Za-z0-9._~+/=\-]{8,}"
 _BASIC = re.compile(r"\b([Bb]asic)\s+([A-Za-z0-9+/]{8,}={0,2})")
@@ -82,7 +87,10 @@ class Redactor:
         own = [prefix for prefix in sorted(prefixes, key=len, reverse=True) if len(prefix) > 2]
         rare = [prefix for prefix in own if not re.search("|".join(_USUAL_MARKS), prefix)]
         # A short prefix begins many a word: only with a digit further on is it a key.
-        shapes = [_USUAL_KEY, *(rf"{re.escape(prefix)}(?=[A-Za-z_\-]*\d)[A-Za-z0-9_\-]{{8,}}" for prefix in own)]
+        shapes = [
+            _USUAL_KEY,
+            *(rf"{re.escape(prefix)}(?=[A-Za-z_\-]{{0,{_DIGIT_WITHIN}}}\d)[A-Za-z0-9_\-]{{8,}}" for prefix in own),
+        ]
         self._key = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(shapes)})|\b{_BEARER}")
         # Every alternative begins with a plain character: only then is the search fast.
         marks = [*_USUAL_MARKS, *map(re.escape, rare)]
@@ -145,11 +153,13 @@ class Redactor:
     def redacted(self, message: bytes | None) -> str:
         """The start of a refused message for a dead letter, without anything that is or looks like a key.
 
-        Headers and bodies of requests are left out. Of a message that cannot be parsed, or is nested too deeply to
-        be walked through, only the frame is shown.
+        Headers and bodies of requests are left out. Of a message that cannot be parsed, is nested too deeply to be walked
+        through, or is too large for that, only the frame is shown.
         """
         if not message:
             return ""
+        if len(message) > MAX_WALKED_BYTES:
+            return _frame(message)
         try:
             body = orjson.loads(message)
         except ValueError:

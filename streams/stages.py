@@ -21,22 +21,20 @@ import msgspec
 
 from schemas.event import Event, Rejected, Source
 from streams import api_keys, companies, developers, merges, web_aliases
-from streams.clock import text
-from streams.normalise import ERASED, Normaliser
-from streams.outbox import Message, Outbox, PublishedRow
+from streams.dead_letters import foreign_letter, letters
+from streams.normalise import Normaliser
+from streams.outbox import Message, Outbox
 from streams.plan import Plan
-from streams.redaction import without_keys
 from streams.route import route
 from streams.rows import Store, decode_row
 from streams.step import Step
-from streams.topology import DEAD_LETTERS
 from streams.updates import AliasUpdate, CompanyUpdate, DeveloperUpdate, Pointer, decode, is_order
 
 #: Where a partition's rows say what they are.
 MARK_KEY: Final = b"e"
 
 #: A message of an internal topic: (offset, value).
-Delivered = tuple[int, bytes]
+Delivered = tuple[int, bytes | None]
 
 #: A message of an input topic: (partition, offset, timestamp in ms, value).
 Received = tuple[int, int, int, bytes | None]
@@ -64,6 +62,20 @@ class DefinitionsChangedError(RuntimeError):
         )
 
 
+class UnknownUpdateError(RuntimeError):
+    """A message of an internal topic is an update, but of no kind that this version knows. To leave it out would be to lose
+    what it says.
+    """
+
+    def __init__(self, place: tuple[str, int, int], reason: str) -> None:
+        topic, partition, offset = place
+        super().__init__(
+            f"the message at {topic}/{partition}/{offset} is an update of another version of Firstcall: {reason}. Run the newest version "
+            f"of those that have been running. If no other version ever wrote to this topic, commit the group's offset {offset + 1} "
+            "there to go on without it, and run `firstcall audit`"
+        )
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """What a batch comes to, in the order in which it becomes durable. A change to None deletes the row.
 
@@ -87,36 +99,16 @@ def normalise_events(
     outbox = Outbox(plan)
     events: list[Event] = []
     for partition, offset, timestamp, value in batch:
-        payload: str | None = None
         outcomes = normaliser(value, source=source, recorded_at=timestamp)
-        for i, event in enumerate(outcomes):
-            if isinstance(event, Rejected):
-                # Once a message: a batch may be refused call by call.
-                payload = _payload(normaliser, value, outcomes) if payload is None else payload
-                columns = {
-                    "topic": topic,
-                    "partition": partition,
-                    "offset": offset,
-                    "reason": event.reason,
-                    "field": event.field,
-                    "detail": without_keys(event.detail),
-                    "payload": payload,
-                    "recorded_at": text(timestamp),
-                }
-                outbox.publish(PublishedRow(DEAD_LETTERS, f"{topic}:{partition}:{offset}:{i}", columns))
-            else:
+        for letter in letters(normaliser.redactor, (topic, partition, offset), timestamp, value, outcomes):
+            outbox.publish(letter)
+        for event in outcomes:
+            if isinstance(event, Event):
                 events.append(event)
                 for newer in normaliser.key_hasher.newer(event.api_key):
                     outbox.alias("api_key", newer).same_key.add((newer, event.api_key))
     route(plan, events, outbox)
     return list(outbox.messages())
-
-
-def _payload(normaliser: Normaliser, value: bytes | None, outcomes: Sequence[Event | Rejected]) -> str:
-    """What a dead letter shows of its message: nothing, if any of it has been erased."""
-    if any(isinstance(outcome, Rejected) and outcome.reason == ERASED for outcome in outcomes):
-        return ""
-    return normaliser.redactor.redacted(value)
 
 
 def fold_aliases(plan: Plan, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
@@ -196,11 +188,15 @@ def _fold(
 ) -> Outcome:
     """Fold a batch owner by owner; an owner's version is the offset of the last message to it.
 
-    An order is folded by itself, between what comes before and after it.
+    An order is folded by itself, between what comes before and after it. What is no update becomes a dead letter. Raises
+    UnknownUpdateError.
     """
     by_owner: dict[object, list[tuple[list[U], int]]] = {}
     for offset, value in batch:
-        update = decode(kind, value)
+        update = _decoded(kind, value, place := _place(scope, offset))
+        if isinstance(update, Rejected):
+            step.outbox.publish(foreign_letter(place, value, update))
+            continue
         runs = by_owner.setdefault(update.owner, [])
         if runs and not update.order and not runs[-1][0][0].order:
             runs[-1][0].append(update)
@@ -217,3 +213,15 @@ def _fold(
     intent = step.rows.beside()
     intent.put(MARK_KEY, Mark(end, step.plan.fingerprint))
     return Outcome(intent.changes(), list(step.outbox.messages()), counted + changes, end)
+
+
+def _decoded(kind: type[U], value: bytes | None, place: tuple[str, int, int]) -> U | Rejected:
+    try:
+        return decode(kind, value)
+    except msgspec.ValidationError as error:
+        raise UnknownUpdateError(place, str(error)) from None
+
+
+def _place(scope: str, offset: int) -> tuple[str, int, int]:
+    topic, _, partition = scope.rpartition("/")
+    return topic, int(partition), offset

@@ -54,6 +54,10 @@ OWN_TOPICS: Final = {
     "message.timestamp.type": "LogAppendTime",
 }
 
+#: An event is at most 1 MB (streams.normalise). What is larger comes in up to this, so that it becomes a dead letter and not
+#: an error that only its producer sees; what is larger still, Kafka refuses.
+MAX_INPUT_BYTES: Final = 16 * 1024**2
+
 #: What producers write to.
 INPUTS: Final = (Topic(WEB_EVENTS, "delete", retention_days=-1), Topic(API_EVENTS, "delete", retention_days=-1))
 

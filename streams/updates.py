@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeVar, cast
 
 import msgspec
 
-from schemas.event import AliasKind
+from schemas.event import AliasKind, Rejected
 from streams.facts import Facts
 from streams.plan import Observation
 
@@ -178,11 +178,31 @@ def encode(update: Update) -> bytes:
     return _encode(update)
 
 
-def is_order(value: bytes) -> bool:
+def is_order(value: bytes | None) -> bool:
     """Whether a message is an order, without decoding it: `order` is the last field of each update, '' one byte."""
-    return value[-1:] != _NO_ORDER
+    return value is not None and value[-1:] != _NO_ORDER
 
 
-def decode(kind: type[U], value: bytes) -> U:
-    """The update of that kind. Raises msgspec.DecodeError on bytes that `encode` did not write."""
-    return cast("U", _DECODERS[kind].decode(value))
+def decode(kind: type[U], value: bytes | None) -> U | Rejected:
+    """The update of that kind, or that the message is none: someone else has written it.
+
+    Raises msgspec.ValidationError for what is an update by its form and does not fit: another version may have written it,
+    so it must not be left out.
+    """
+    if not value:
+        return Rejected("not_an_update", "", "the message has no value")
+    try:
+        return cast("U", _DECODERS[kind].decode(value))
+    except msgspec.DecodeError as error:
+        if isinstance(error, msgspec.ValidationError) and _has_form(value):
+            raise
+        return Rejected("not_an_update", "", str(error))
+
+
+def _has_form(value: bytes) -> bool:
+    """Whether a message has the form of an update of any version: a list that begins with a text."""
+    try:
+        fields = msgspec.msgpack.decode(value, type=list[msgspec.Raw])
+        return bool(fields) and isinstance(msgspec.msgpack.decode(fields[0]), str)
+    except (msgspec.DecodeError, RecursionError):
+        return False

@@ -68,9 +68,13 @@ class Deployment(Pipeline):
             time.sleep(0.2)
 
     def erase(self, *arguments: str) -> tuple[int, str]:
-        """Run the command; its exit code and all that it prints, which is kept as its log."""
+        """Erase; its exit code and all that it prints, which is kept as its log."""
+        return self.run("erase", *arguments)
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Run a command; its exit code and all that it prints, which is kept as its log."""
         done = subprocess.run(
-            self._command("erase", *arguments),
+            self._command(*arguments),
             cwd=ROOT,
             env=self._variables,
             check=False,
@@ -155,9 +159,8 @@ class Deployment(Pipeline):
             log.write(printed)
         return printed
 
-    @staticmethod
-    def _command(*arguments: Any) -> list[str]:
-        return [sys.executable, "-m", "deploy.cli", *arguments]
+    def _command(self, *arguments: Any) -> list[str]:
+        return [sys.executable, *self.program, *arguments]
 
 
 @contextmanager

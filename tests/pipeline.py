@@ -32,7 +32,12 @@ SETTLED_WITHIN_SECONDS = 60.0
 
 
 class Pipeline:
-    """One deployment of the streams: its own topics and group on a shared broker, its own workers."""
+    """One deployment of the streams: its own topics and group on a shared broker, its own workers.
+
+    `program`: what Python runs as `firstcall`.
+    """
+
+    program: tuple[str, ...] = ("-m", "deploy.cli")
 
     def __init__(self, broker: str, name: str, directory: Path, definitions: Definitions, partitions: int) -> None:
         config = directory / "definitions.yaml"
@@ -63,7 +68,7 @@ class Pipeline:
             creation["configs"]["message.timestamp.after.max.ms"] = str(2**63 - 1)
         client.create_topics(creations, raise_errors=False)
 
-    def start(self, worker: str, module: str = "deploy.cli", environment: Mapping[str, str] | None = None) -> None:
+    def start(self, worker: str, module: str = "", environment: Mapping[str, str] | None = None) -> None:
         """Start a worker of that name; a name that was used before takes its state up again."""
         variables = {f"FIRSTCALL_{name.upper()}": str(value) for name, value in self._options.items()}
         variables["FIRSTCALL_DATA_DIR"] = str(self._directory / worker)
@@ -71,7 +76,7 @@ class Pipeline:
         variables["FIRSTCALL_METRICS_PORT"] = str(self._ports[worker])
         with (self._directory / f"{worker}.log").open("ab") as log:
             self._workers[worker] = subprocess.Popen(
-                [sys.executable, "-m", module, "worker"],
+                [sys.executable, *(("-m", module) if module else self.program), "worker"],
                 cwd=ROOT,
                 env={**os.environ, **variables, **(environment or {})},
                 stdout=log,

@@ -12,7 +12,12 @@ from typer.testing import CliRunner, Result
 from deploy.cli import app
 from deploy.queries import named_queries
 
-COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
+COMMANDS = sorted(
+    [
+        *(command.name or command.callback.__name__ for command in app.registered_commands if command.callback),
+        *(str(group.typer_instance.info.name) for group in app.registered_groups if group.typer_instance),
+    ]
+)
 
 
 def firstcall(*arguments: str, stdin: str | None = None) -> Result:
@@ -33,6 +38,8 @@ def test_all_commands_are_there():
             "audit",
             "broker",
             "clickhouse",
+            "config",
+            "dead-letters",
             "demo",
             "doctor",
             "erase",

@@ -10,6 +10,7 @@ import pytest
 from schemas.definitions import load
 from schemas.event import Event, Rejected
 from streams import stages
+from streams.dead_letters import LETTERS_OF_A_MESSAGE
 from streams.normalise import Normaliser
 from streams.plan import Plan
 from streams.redaction import redacted
@@ -138,6 +139,10 @@ def test_a_batch_of_wrong_calls_is_read_once() -> None:
     value = json.dumps({"batch": calls}).encode()
     rows = stages.normalise_events(Plan(load()), NORMALISER, "web-events", "web", [(0, 7, NOW_MS, value)])
     letters = [json.loads(row.value) for row in rows]
-    assert len(letters) == len(calls)
-    assert {(letter["reason"], letter["offset"]) for letter in letters} == {("no_identifier", 7)}
+    *told, more = letters
+    assert len(told) == LETTERS_OF_A_MESSAGE
+    assert {(letter["reason"], letter["offset"]) for letter in told} == {("no_identifier", 7)}
+    assert [letter["field"] for letter in told] == [f"batch[{i}]" for i in range(len(told))]
+    assert (more["reason"], more["offset"]) == ("more", 7)
+    assert more["detail"] == "2,900 further calls of this message are refused: no_identifier 2,900"
     assert len({letter["payload"] for letter in letters}) == 1

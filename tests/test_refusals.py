@@ -21,8 +21,9 @@ from tests.worlds import SECRETS
 ROOT = Path(__file__).resolve().parent.parent
 NORMALISER = Normaliser(load(), SECRETS)
 
-#: Reasons that need more than a message: who was erased, what ClickHouse says.
-TOLD_ELSEWHERE = {"erased", "row_refused"}
+#: Reasons that need more than a message of an input topic: who was erased, what ClickHouse says, an internal topic, hundreds of
+#: refusals.
+TOLD_ELSEWHERE = {"erased", "row_refused", "not_an_update", "more"}
 
 
 def event(**fields: Any) -> bytes:

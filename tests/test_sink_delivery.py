@@ -193,10 +193,15 @@ def identities(count: int, first: int = 0) -> list[bytes]:
 
 def test_every_topic_reaches_its_table_and_is_committed(pipe):
     row = {
-        "identities": {"alias": "a"},
+        "identities": {"alias_kind": "anonymous_id", "alias": "a"},
         "profiles": {"level": "developer", "id": "u"},
-        "activity": {"id": "u", "day": "2026-01-05", "hours": 1},
-        "rolling-counts": {"metric": "signups", "hour": "2026-01-05 00:00:00.000", "delta": 1},
+        "activity": {"level": "developer", "id": "u", "day": "2026-01-05", "hours": 1},
+        "rolling-counts": {
+            "scope": "x/0",
+            "metric": "signups",
+            "level": "developer",
+            "hour": "2026-01-05 00:00:00.000",
+        },
         "dead-letters": {"topic": "web-events", "reason": "not_json"},
     }
     with pipe.sink():
@@ -297,6 +302,19 @@ def test_a_poisoned_row_becomes_a_dead_letter_that_says_where_it_lies(pipe):
     assert rows(pipe.client, "SELECT topic, partition, offset, reason, payload FROM dead_letters") == [
         (f"{pipe.prefix}identities", 1, 10, "row_refused", "poison")
     ]
+
+
+def test_a_batch_stays_within_its_bytes_whatever_the_messages_hold(pipe):
+    """Each message of 20 kB says something once for two hundred events, whose rows take 2 MB."""
+    calls = [{"type": "track", "event": "x", "userId": f"u{i}"} for i in range(200)]
+    messages = [orjson.dumps({"batch": calls, "context": {"n": n, "text": "x" * 9_500}}) for n in range(30)]
+    pipe.send("web-events", *messages)
+    with capture_logs() as logs, pipe.sink(batch_bytes=3_000_000, batch_seconds=1.0):
+        pipe.await_commit("web-events")
+    assert pipe.count("events") == 6_000
+    written = [line["bytes"] for line in logs if line["event"] == "rows written"]
+    assert sum(written) > 50_000_000
+    assert max(written) < 3_000_000 + 2_100_000
 
 
 def test_partitions_that_move_to_a_second_sink_are_all_delivered(pipe):

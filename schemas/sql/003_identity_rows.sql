@@ -15,7 +15,9 @@ CREATE TABLE IF NOT EXISTS identity_rows /* ON CLUSTER */
     first_hash String CODEC(ZSTD(1)) COMMENT 'Of an api_key hashed with a newer secret: its hash under the oldest one, which is the token. Else empty',
     is_bot Bool DEFAULT false COMMENT 'Of a session token or anonymous id: so many events are automated traffic, and count for nothing',
     version UInt64 COMMENT 'Grows with each change of the alias',
-    is_deleted UInt8 COMMENT '1: the alias leads nowhere any more'
+    is_deleted UInt8 COMMENT '1: the alias leads nowhere any more',
+    -- What else is written to the topic by mistake is refused.
+    CONSTRAINT is_a_row CHECK alias_kind != '' AND alias != ''
 )
 ENGINE = /* Replicated */ReplacingMergeTree(version, is_deleted)
 ORDER BY (alias_kind, alias)

@@ -23,7 +23,9 @@ CREATE TABLE IF NOT EXISTS profile_rows /* ON CLUSTER */
     is_internal Bool COMMENT 'Belongs to the own organisation: counts for nothing',
     is_bot Bool COMMENT 'Automated traffic: counts for nothing',
     version UInt64 COMMENT 'Grows with each change of the subject',
-    is_deleted UInt8 COMMENT '1: there is no such subject any more'
+    is_deleted UInt8 COMMENT '1: there is no such subject any more',
+    -- What else is written to the topic by mistake is refused.
+    CONSTRAINT is_a_row CHECK level != '' AND id != ''
 )
 ENGINE = /* Replicated */ReplacingMergeTree(version, is_deleted)
 ORDER BY (level, id)

@@ -12,7 +12,9 @@ CREATE TABLE IF NOT EXISTS activity_rows /* ON CLUSTER */
     environment LowCardinality(String) COMMENT 'production, test or development',
     day Date COMMENT 'UTC day',
     hours UInt32 COMMENT 'Bit i: active in the hour that starts at i o''clock',
-    version UInt64 COMMENT 'Grows with each change of the day'
+    version UInt64 COMMENT 'Grows with each change of the day',
+    -- What else is written to the topic by mistake is refused.
+    CONSTRAINT is_a_row CHECK level != '' AND id != ''
 )
 ENGINE = /* Replicated */ReplacingMergeTree(version)
 PARTITION BY toYear(day)

@@ -13,7 +13,9 @@ CREATE TABLE IF NOT EXISTS rolling_rows /* ON CLUSTER */
     window_hours UInt16 COMMENT 'Length of the trailing window; 0: a moment, which counts in every window that holds it',
     hour DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'End of the window from which on the change holds',
     delta Int64 COMMENT 'Subjects that the window counts from this hour on, less those it counts no more',
-    version UInt64 COMMENT 'Grows with each change of the row'
+    version UInt64 COMMENT 'Grows with each change of the row',
+    -- What else is written to the topic by mistake is refused.
+    CONSTRAINT is_a_row CHECK scope != '' AND metric != '' AND level != ''
 )
 ENGINE = /* Replicated */ReplacingMergeTree(version)
 ORDER BY (metric, level, segment, segment_value, window_hours, hour, scope)

@@ -11,7 +11,10 @@ CREATE TABLE IF NOT EXISTS dead_letter_rows /* ON CLUSTER */
     field String CODEC(ZSTD(1)) COMMENT 'The field it lies in, empty if it is the whole message',
     detail String CODEC(ZSTD(1)) COMMENT 'What is wrong, for a person',
     payload String CODEC(ZSTD(1)) COMMENT 'Start of the message, without anything that looks like a key',
-    recorded_at DateTime64(3, 'UTC') COMMENT 'When it was refused'
+    recorded_at DateTime64(3, 'UTC') DEFAULT now64(3)
+        COMMENT 'When the refused message was written; of a message on an internal topic, when it was refused',
+    -- What else is written to the topic by mistake is refused.
+    CONSTRAINT is_a_row CHECK topic != '' AND reason != ''
 )
 ENGINE = /* Replicated */ReplacingMergeTree(recorded_at)
 ORDER BY (topic, partition, offset, reason, field, detail)

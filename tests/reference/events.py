@@ -21,6 +21,7 @@ from tests.reference.secrets import TooDeepError, cleaned, cleaned_text, secrets
 DAY = 86_400_000
 HOUR = 3_600_000
 YEAR_2000 = 946_684_800_000
+YEAR_2100 = 4_102_444_800_000
 MAX_BYTES = 512
 MAX_NAME_CHARACTERS = 200
 RESERVED = ("anonymous_id:", "session_token:", "api_key:")
@@ -259,14 +260,15 @@ def _times(message: Message, record: Record, definitions: Definitions) -> tuple[
     time, original, sent, received = (
         _milliseconds(message, field) for field in ("time", "original_timestamp", "sent_at", "received_at")
     )
+    recorded = min(record.timestamp_ms, YEAR_2100)
     shown = time if original is None else original
     if shown is not None and sent is not None and received is not None:
         result = received - (sent - shown)
     else:
-        result = next(value for value in (time, original, received, record.timestamp_ms) if value is not None)
-    if received is not None and received > record.timestamp_ms + definitions.limits.future_hours * HOUR:
+        result = next(value for value in (time, original, received, recorded) if value is not None)
+    if received is not None and received > recorded + definitions.limits.future_hours * HOUR:
         raise RefusedError("future", "received_at")
-    latest = (record.timestamp_ms if received is None else received) + definitions.limits.future_hours * HOUR
+    latest = (recorded if received is None else received) + definitions.limits.future_hours * HOUR
     if result > latest:
         raise RefusedError("future", "time")
     if result < YEAR_2000:

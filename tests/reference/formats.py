@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -59,6 +60,19 @@ def native_messages(record: Record) -> Iterator[Message | Rejection]:
             yield Rejection(record.topic, error.reason, error.field)
 
 
+def _double(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(text)
+    return number
+
+
+def _whole(text: str) -> int | float:
+    """Beyond 64 bits a number is a double, as in most JSON readers."""
+    _double(text)
+    number = int(text)
+    return number if -(2**63) <= number < 2**64 else float(text)
+
+
 def _decoded(value: bytes | Message) -> Message | list[Any]:
     if isinstance(value, dict):
         return value
@@ -67,7 +81,7 @@ def _decoded(value: bytes | Message) -> Message | list[Any]:
     if len(value) > 1_000_000:
         raise RefusedError("too_large")
     try:
-        decoded = json.loads(value.decode("utf-8"), parse_constant=_no_number)
+        decoded = json.loads(value.decode("utf-8"), parse_constant=_no_number, parse_float=_double, parse_int=_whole)
     except (ValueError, RecursionError):
         raise RefusedError("not_json") from None
     if not isinstance(decoded, dict | list):

@@ -93,7 +93,7 @@ def cleaned_text(text: str, secrets: list[str], prefixes: list[str]) -> str:
 
 def _forms(prefixes: list[str]) -> list[re.Pattern[str]]:
     own = [
-        re.compile(rf"(?<![A-Za-z0-9]){re.escape(prefix)}(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{{8,}}")
+        re.compile(rf"(?<![A-Za-z0-9]){re.escape(prefix)}(?=[A-Za-z_-]{{0,200}}\d)[A-Za-z0-9_-]{{8,}}")
         for prefix in sorted(prefixes, key=len, reverse=True)
         if len(prefix) > 2
     ]

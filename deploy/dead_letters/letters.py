@@ -1,0 +1,124 @@
+"""The dead letters in ClickHouse: looked for by filters, and marked as replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any, Final, Literal, NamedTuple
+
+import orjson
+from clickhouse_connect.driver import Client
+
+from deploy.queries import Answer
+from sinks.connection import Address, connect, named_errors
+from sinks.row_writer import RowWriter
+from streams.clock import text
+
+#: Messages that are asked for at once.
+PAGE_MESSAGES: Final = 1_000
+
+#: What of a message is replayed: the message itself, or the rows that ClickHouse refused of it.
+What = Literal["message", "rows"]
+
+_BEGIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_END: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+class Place(NamedTuple):
+    """Where a message lies. `topic` as Kafka calls it."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+    @classmethod
+    def parse(cls, given: str) -> Place:
+        """Read `topic/partition/offset`. Raises ValueError."""
+        topic, partition, offset = given.rsplit("/", 2)
+        if not (topic and partition.removeprefix("-").isdecimal() and offset.removeprefix("-").isdecimal()):
+            raise ValueError(given)
+        return cls(topic, int(partition), int(offset))
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which dead letters. Nothing given matches all; `since` and `until` by when the message was written."""
+
+    reasons: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
+    since: datetime = _BEGIN
+    until: datetime = _END
+
+    def values(self) -> dict[str, Any]:
+        """As the statements take it."""
+        return {
+            "reasons": list(self.reasons),
+            "topics": list(self.topics),
+            "ids": [str(place) for place in self.places],
+            "since": self.since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
+            "until": self.until.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
+        }
+
+
+class Refused(NamedTuple):
+    """A message with dead letters that were not replayed. `fields`: of those that are told one by one."""
+
+    place: Place
+    what: What
+    fields: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+class Letters:
+    """The dead letters of a deployment. All methods raise ClickHouseError."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._client: Client = connect(address)
+        self._writer = RowWriter(address)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+        self._writer.close()
+
+    def latest(self, wanted: Filter, limit: int, *, replayed: bool) -> Answer:
+        """The latest ones, the latest first; with `replayed` also those that were."""
+        return self._ask("letters", wanted.values() | {"limit": limit, "replayed": replayed})
+
+    def refused(self, wanted: Filter, limit: int | None) -> Iterator[Refused]:
+        """The messages that they are about, in the order of their places, however many, asked for page by page."""
+        last: tuple[Any, ...] = ("", -1, -1, "")
+        left = limit
+        while left is None or left > 0:
+            size = PAGE_MESSAGES if left is None else min(left, PAGE_MESSAGES)
+            names = ("after_topic", "after_partition", "after_offset", "after_what")
+            values = wanted.values() | dict(zip(names, last, strict=True)) | {"limit": size}
+            found = self._ask("messages", values).rows
+            for topic, partition, offset, what, fields, reasons in found:
+                yield Refused(Place(topic, partition, offset), what, tuple(fields), tuple(sorted(reasons)))
+            if len(found) < size:
+                return
+            last = found[-1][:4]
+            left = None if left is None else left - size
+
+    def mark_replayed(self, replayed: Iterable[tuple[Place, What, int]], at_ms: int) -> None:
+        """Remember that messages were replayed: (place, what of it, its new offset)."""
+        rows = [
+            orjson.dumps(place._asdict() | {"what": what, "replayed_at": text(at_ms), "new_offset": new_offset})
+            for place, what, new_offset in replayed
+        ]
+        refused = self._writer.write("dead_letter_replay_rows", rows)
+        assert not refused, f"a mark is refused: {refused[0].detail}"
+
+    def _ask(self, name: str, values: dict[str, Any]) -> Answer:
+        sql = files("deploy.dead_letters").joinpath("sql", f"{name}.sql").read_text("utf-8")
+        with named_errors(self._address):
+            result = self._client.query(sql, parameters=values)
+        return Answer(tuple(result.column_names), tuple(tuple(row) for row in result.result_rows))
