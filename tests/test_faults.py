@@ -26,7 +26,7 @@ from tests.faults.damage import flip
 from tests.faults.late import write_late
 from tests.faults.line import Line
 from tests.faults.report import Row
-from tests.faults.services import Stopwatch, frozen, full_disk, kill, process_of
+from tests.faults.services import Stopwatch, frozen, full_disk, kill, process_of, small_disk
 from tests.faults.trial import SESSION_SECONDS, Trial
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(7_200)]
@@ -39,9 +39,17 @@ Try = Callable[..., Trial]
 
 
 @pytest.fixture
-def clickhouse_service(tmp_path: Path) -> Iterator[LocalClickHouse]:
-    """A ClickHouse of the test's own, to be broken. Always at the same port."""
-    with LocalClickHouse(tmp_path / "clickhouse", free_port()) as running:
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk that nobody else uses."""
+    with small_disk(tmp_path / "disk", megabytes=1_000) as directory:
+        yield directory
+
+
+@pytest.fixture
+def clickhouse_service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalClickHouse]:
+    """A ClickHouse of the test's own, to be broken, on the test's own disk if it has one. Always at the same port."""
+    home = request.getfixturevalue("disk") if "disk" in request.fixturenames else tmp_path
+    with LocalClickHouse(home / "clickhouse", free_port()) as running:
         yield running
 
 
@@ -352,13 +360,13 @@ def test_clickhouse_refusing(attempt: Try) -> None:
     trial.finish()
 
 
-def test_clickhouse_disk_full(attempt: Try, clickhouse_service: LocalClickHouse) -> None:
+def test_clickhouse_disk_full(attempt: Try, disk: Path) -> None:
     trial = attempt("disk_full", 15, "ClickHouse's disk full")
     trial.load(per_second=EVENTS / 60)
     trial.working()
     for _ in range(4):
         trial.pause(trial.random.uniform(0, 2))
-        with trial.strike("sink"), full_disk(process_of(clickhouse_service)):
+        with trial.strike("sink"), full_disk(disk):
             trial.pause(8)
     assert "ClickHouse takes no rows" in trial.log("sink")
     trial.finish()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
+
+import pytest
 
 
 class Tethered(Protocol):
@@ -50,14 +51,33 @@ def frozen(process: int) -> Iterator[None]:
 
 
 @contextmanager
-def full_disk(process: int, after_bytes: int = 4096) -> Iterator[None]:
-    """Let no file of a process grow beyond so many bytes: its writes fail, as on a full disk."""
-    before = resource.prlimit(process, resource.RLIMIT_FSIZE)
-    resource.prlimit(process, resource.RLIMIT_FSIZE, (after_bytes, before[1]))
+def small_disk(directory: Path, megabytes: int) -> Iterator[Path]:
+    """A disk of its own at a directory, in memory. Skips the test where none may be mounted."""
+    directory.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(directory)]
+    try:
+        subprocess.run(mounting, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no disk may be mounted here")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+@contextmanager
+def full_disk(directory: Path) -> Iterator[None]:
+    """Leave no byte of a disk free, and then give it all back."""
+    filler = directory / "filler"
+    with filler.open("wb", buffering=0) as growing, suppress(OSError):
+        for size in (1 << 20, 1):
+            with suppress(OSError):
+                while growing.write(bytes(size)) == size:
+                    pass
     try:
         yield
     finally:
-        resource.prlimit(process, resource.RLIMIT_FSIZE, before)
+        filler.unlink()
 
 
 class Stopwatch:
