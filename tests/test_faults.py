@@ -463,7 +463,7 @@ def test_deployed_with_another_schema(attempt: Try, tmp_path: Path) -> None:
         assert release == "none" and events
         # To the audit these would be tables of a version to come.
         client.command(
-            f"ALTER TABLE schema_migrations DELETE WHERE number > {len(load_migrations())} SETTINGS mutations_sync = 1"
+            f"ALTER TABLE migrations DELETE WHERE number > {len(load_migrations())} SETTINGS mutations_sync = 1"
         )
     trial.judge()
 
