@@ -142,6 +142,7 @@ def test_moesifs_client_says_api_calls_one_by_one_and_in_batches(
     }
     assert first.context == {
         "userAgent": "acme-python/1.2",
+        "sdk": "acme-python",
         "ip": "61.48.220.123",
         "headers": {"content-type": "application/json"},
     }

@@ -100,6 +100,7 @@ def differing(deployment: Deployment) -> list[str]:
     return differences(expected, actual)
 
 
+@pytest.mark.long
 def test_poison_is_told_and_a_replay_after_a_fix_is_exact(
     broker: str, unique: str, tmp_path: Path, database: str
 ) -> None:

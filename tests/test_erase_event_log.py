@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from random import Random
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from deploy.erasure.event_log import ArrivedEvents
@@ -52,7 +52,7 @@ class Kept(Arrived):
         return users, set(self.aliases_of_users(users))
 
 
-@settings(max_examples=10, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(delivered=worlds().flatmap(deliveries), seed=st.integers(0, 1000))
 def test_clickhouse_and_memory_say_the_same(address: Address, delivered: list[Record], seed: int) -> None:
     write(address, delivered)

@@ -130,6 +130,7 @@ def arrived(deployment: Deployment, generation: int) -> bool:
         return bool(rows(client, "SELECT 1 FROM event_rows LIMIT 1"))
 
 
+@pytest.mark.long
 def test_killed_and_begun_again_it_shows_the_numbers_as_if_the_new_definitions_had_always_held(deployment, records):
     """
     generation 1 served  ├───────────────────────────────────┤

@@ -1,7 +1,7 @@
 -- All events that carry any of these identifiers, a user also as one merged away.
 SELECT
     message_id, time, received_at, source, type, name, anonymous_id, session_token, api_key, user_id, company_id, previous_id,
-    environment, properties, context, traits, is_internal, is_bot
+    environment, properties, context, traits, is_internal, is_bot, is_use
 FROM event_rows
 WHERE is_deleted = 0
     AND (user_id IN {users:Array(String)} OR api_key IN {keys:Array(String)}
