@@ -26,8 +26,8 @@ from sinks.migrations import ON_CLUSTER, render
 
 #: What no replay makes anew: who was told of what ...
 ALERT_HISTORY: Final = ("alert_rows", "alert_delivery_rows", "monitor_rows")
-#: ... and who was erased. That is carried last of all, as `erasures_missing` goes by it.
-HISTORY: Final = (*ALERT_HISTORY, "erasure_rows")
+#: ... which refused messages were sent again, and who was erased. That is carried last of all, as `erasures_missing` goes by it.
+HISTORY: Final = (*ALERT_HISTORY, "dead_letter_replay_rows", "erasure_rows")
 _ERASURES_MISSING: Final = """
     SELECT uniqExact(subject) FROM {source:Identifier}.erasure_rows
     WHERE asked_at >= (SELECT min(applied_at) FROM migrations) AND subject NOT IN (SELECT subject FROM erasure_rows)

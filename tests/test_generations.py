@@ -35,7 +35,8 @@ def deployed(clickhouse: str, unique: str, tmp_path: Path) -> Iterator[Settings]
         with of(settings, generation) as client:
             write_definitions(client, definitions)
             client.command(
-                f"INSERT INTO dead_letter_rows (topic, partition, offset, detail) VALUES ('x', 0, 0, 'u{generation}')"
+                "INSERT INTO dead_letter_rows (topic, partition, offset, reason, detail)"
+                f" VALUES ('x', 0, 0, 'not_json', 'u{generation}')"
             )
     yield settings
     with connect(Address.parse(settings.served_address), database="default") as client:
@@ -104,8 +105,10 @@ def test_alerts_and_erasures_are_carried_and_what_a_generation_has_itself_stays(
         old.command("INSERT INTO monitor_rows (monitor, carried, version) VALUES ('m', 'old', 1)")
         old.command("INSERT INTO erasure_rows (subject, asked_at, version) VALUES ('before', '2020-01-01 00:00:00', 1)")
         old.command(
-            "INSERT INTO dead_letter_rows (topic, partition, offset) VALUES ('web-events', 0, 4), ('web-events', 0, 5), ('web-events', 1, 1)"
+            "INSERT INTO dead_letter_rows (topic, partition, offset, reason)"
+            " VALUES ('web-events', 0, 4, 'empty'), ('web-events', 0, 5, 'empty'), ('web-events', 1, 1, 'empty')"
         )
+        old.command("INSERT INTO dead_letter_replay_rows VALUES ('web-events', 0, 4, 'message', now64(3), 9)")
         new.command("INSERT INTO alert_rows (alert_id, state, version) VALUES ('b', 'resolved', 2)")
         new.command("INSERT INTO monitor_rows (monitor, carried, version) VALUES ('m', 'new', 2)")
         replay_from_start.take_over(plan(lost_before={("web-events", 0): 5}), deployed)
@@ -113,7 +116,7 @@ def test_alerts_and_erasures_are_carried_and_what_a_generation_has_itself_stays(
         assert rows(old, "SELECT alert_id, state FROM alerts ORDER BY alert_id") == [("a", "firing"), ("b", "resolved")]
         assert rows(new, "SELECT monitor, carried FROM monitor_rows FINAL") == [("m", "new")]
         assert rows(new, "SELECT subject FROM erasure_rows FINAL") == [("before",)]
-        assert rows(new, "SELECT partition, offset FROM dead_letters WHERE topic != 'x'") == [(0, 4)]
+        assert rows(new, "SELECT partition, offset FROM dead_letters WHERE isNotNull(replayed_at)") == [(0, 4)]
 
 
 def test_an_erasure_that_a_generation_may_have_missed_holds_up_the_change_over(deployed):
