@@ -156,13 +156,19 @@ def ask_text(client: Client, sql: str, parameters: Mapping[str, str], form: Lite
 
 
 def table(answer: Answer, title: str = "") -> Table:
-    """An answer for a terminal, numbers to the right."""
+    """An answer for a terminal, numbers to the right. Columns that are empty texts in all rows are left out."""
     shown = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
-    for position, column in enumerate(answer.columns):
+    told = [
+        position
+        for position in range(len(answer.columns))
+        if not answer.rows or any(row[position] != "" for row in answer.rows)
+    ]
+    for position in told:
         numeric = any(isinstance(row[position], int | float) for row in answer.rows)
-        shown.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        name = answer.columns[position].replace("_", " ")
+        shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in answer.rows:
-        shown.add_row(*(Text(cell(value)) for value in row))
+        shown.add_row(*(Text(cell(row[position])) for position in told))
     return shown
 
 
