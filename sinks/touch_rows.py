@@ -10,7 +10,7 @@ import msgspec
 from schemas.definitions import Definitions
 from schemas.event import Event
 from streams.matching import Matcher
-from streams.plan import Plan, event_hash
+from streams.plan import Observation, Plan, event_hash
 from streams.touches import touch_of
 from streams.web_aliases import content_of
 
@@ -40,13 +40,14 @@ class TouchReader:
         is_outreach = self._is_outreach(event)
         if touch is None and not is_outreach:
             return None
-        values = self._plan.segments(event) or {}
+        seen = self._plan.observe(event)
+        values = (seen.segments if seen else None) or {}
         return _encode(
             {
                 "alias_kind": event.alias_kind,
                 "alias": event.alias,
                 "event_hash": event_hash(event),
-                "content_hash": self._content_hash(event),
+                "content_hash": _content_hash(event, seen),
                 "message_id": event.message_id,
                 "time": event.time,
                 "api_key": event.api_key,
@@ -61,11 +62,11 @@ class TouchReader:
             }
         )
 
-    def _content_hash(self, event: Event) -> int:
-        """Of all that a copy says but its time: whatever facts are made of, and whose they are."""
-        seen = self._plan.observe(event)
-        said = (event.api_key, event.name, seen and content_of(event.company_id, seen))
-        return int.from_bytes(hashlib.blake2b(_encode(said), digest_size=8).digest(), "big")
+
+def _content_hash(event: Event, seen: Observation | None) -> int:
+    """Of all that a copy says but its time: whatever facts are made of, and whose they are."""
+    said = (event.api_key, event.name, seen and content_of(event.company_id, seen))
+    return int.from_bytes(hashlib.blake2b(_encode(said), digest_size=8).digest(), "big")
 
 
 def _texts(touch: dict[str, str]) -> str:

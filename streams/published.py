@@ -74,7 +74,9 @@ class Subject(msgspec.Struct, frozen=True, gc=False):
         return self.facts.first_seen is not None or self.is_bot
 
 
-def profile_row(plan: Plan, subject: Subject, reached: dict[str, Activated], version: int) -> PublishedRow:
+def profile_row(
+    plan: Plan, subject: Subject, reached: dict[str, Activated], segments: dict[str, str], version: int
+) -> PublishedRow:
     """All that is known of a subject."""
     facts, level = subject.facts, subject.level
     columns: dict[str, Any] = {
@@ -89,7 +91,7 @@ def profile_row(plan: Plan, subject: Subject, reached: dict[str, Activated], ver
         "activations": {name: clock.text(activated.activated_at) for name, activated in reached.items()},
         "first_touch_at": clock.text(facts.touches[0][0]) if facts.touches else None,
         "first_touch": facts.touches[0][2] if facts.touches else {},
-        "segments": segment_values(plan, facts),
+        "segments": segments,
         "is_internal": int(subject.is_internal),
         "is_bot": int(subject.is_bot),
         "version": version,

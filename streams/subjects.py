@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from streams.activation import activations_of
+import msgspec
+
+from streams.activation import Activated, activations_of
 from streams.facts import NOTHING
 from streams.hours import Hours
 from streams.plan import Plan
@@ -11,6 +13,15 @@ from streams.rolling import NOWHERE, Standing, standing_of
 from streams.step import Step
 
 _ACTIVE_METRIC = {"user": "active_developers", "company": "active_companies", "visitor": ""}
+
+
+class _Seen(msgspec.Struct, frozen=True, gc=False):
+    """What follows from the facts of a subject, computed once: all but `segments` is empty if it counts for nothing."""
+
+    segments: dict[str, str] = {}
+    reached: dict[str, Activated] = {}
+    standing: Standing = NOWHERE
+    hours: dict[str, Hours] = {}
 
 
 def publish_change(step: Step, before: Subject | None, after: Subject | None) -> None:
@@ -22,24 +33,24 @@ def publish_change(step: Step, before: Subject | None, after: Subject | None) ->
         return
     known = after or before
     assert known is not None, "one of two different subjects exists"
-    old_standing, old_hours = _counted(plan, before)
-    new_standing, new_hours = _counted(plan, after)
-    step.rolling.move(known.level, old_standing, new_standing)
+    was, now = _seen(plan, before), _seen(plan, after)
+    step.rolling.move(known.level, was.standing, now.standing)
     if known.kind != "visitor":
-        for row in activity_rows(known.level, known.id, old_hours, new_hours, version):
+        for row in activity_rows(known.level, known.id, was.hours, now.hours, version):
             outbox.publish(row)
     if after is None:
         outbox.publish(deleted_profile_row(known.level, known.id, version))
         return
-    reached = {} if after.is_internal else activations_of(plan, after.level, after.facts)
-    outbox.publish(profile_row(plan, after, reached, version))
+    outbox.publish(profile_row(plan, after, now.reached, now.segments, version))
 
 
-def _counted(plan: Plan, subject: Subject | None) -> tuple[Standing, dict[str, Hours]]:
-    """The standing and the active hours of a subject, empty if it counts for nothing."""
-    if subject is None or subject.is_internal or subject.facts == NOTHING:
-        return NOWHERE, {}
-    facts = subject.facts
+def _seen(plan: Plan, subject: Subject | None) -> _Seen:
+    """What follows from a subject's facts; only its segments if it counts for nothing."""
+    if subject is None:
+        return _Seen()
+    facts, segments = subject.facts, segment_values(plan, subject.facts)
+    if subject.is_internal or facts == NOTHING:
+        return _Seen(segments)
     reached = activations_of(plan, subject.level, facts)
-    segments = segment_values(plan, facts)
-    return standing_of(plan, subject.level, facts, reached, _ACTIVE_METRIC[subject.kind], segments), facts.hours
+    standing = standing_of(plan, subject.level, facts, reached, _ACTIVE_METRIC[subject.kind], segments)
+    return _Seen(segments, reached, standing, facts.hours)

@@ -12,8 +12,8 @@ WITH
     arrayConcat([''], if({segments:String} = '', [], splitByChar(',', {segments:String}))) AS wanted
 SELECT
     segment,
-    multiIf(segment = '', '', segment = 'company', company_id,
-        segment IN ('campaign', 'source', 'medium', 'term', 'content', 'referrer', 'path', 'name'), first_touch[segment], segments[segment]) AS value,
+    -- No configured segment has the name of a field of the first touch.
+    multiIf(segment = '', '', segment = 'company', company_id, mapUpdate(first_touch, segments)[segment]) AS value,
     toDateTime64(ceil(toUnixTimestamp64Milli(activations[{definition:String}]) / 3600000) * 3600, 3, 'UTC') AS hour,
     count() AS count,
     toUInt64(0) AS trials

@@ -15,8 +15,8 @@ WITH
     stages[{from_stage:String}] + toIntervalMinute({within_minutes:UInt32}) AS decided_at
 SELECT
     segment,
-    multiIf(segment = '', '', segment = 'company', company_id,
-        segment IN ('campaign', 'source', 'medium', 'term', 'content', 'referrer', 'path', 'name'), first_touch[segment], segments[segment]) AS value,
+    -- No configured segment has the name of a field of the first touch.
+    multiIf(segment = '', '', segment = 'company', company_id, mapUpdate(first_touch, segments)[segment]) AS value,
     toDateTime64(ceil(toUnixTimestamp64Milli(decided_at) / 3600000) * 3600, 3, 'UTC') AS hour,
     countIf(mapContains(stages, {to_stage:String}) AND stages[{to_stage:String}] <= decided_at) AS count,
     count() AS trials

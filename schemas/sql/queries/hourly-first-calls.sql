@@ -28,8 +28,8 @@ WITH
          WHERE hour <= least(until, (SELECT max(hour) FROM taken)) - toIntervalDay(7))) AS usual_seconds
 SELECT
     segment,
-    multiIf(segment = '', '', segment = 'company', company_id,
-        segment IN ('campaign', 'source', 'medium', 'term', 'content', 'referrer', 'path', 'name'), first_touch[segment], segments[segment]) AS value,
+    -- No configured segment has the name of a field of the first touch.
+    multiIf(segment = '', '', segment = 'company', company_id, mapUpdate(first_touch, segments)[segment]) AS value,
     hour,
     countIf(seconds <= usual_seconds) AS count,
     count() AS trials,
