@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Final
@@ -20,7 +19,7 @@ from deploy.processes import StartError
 from schemas.configuration import GENERATION_FILE
 from schemas.definitions import Definitions
 from schemas.settings import Settings
-from sinks.connection import Address, StatementError, UnavailableError, connect, named_errors
+from sinks.connection import Address, StatementError, UnavailableError, connected
 from sinks.definition_rows import Recorded, recorded
 from sinks.migrations import ON_CLUSTER, render
 
@@ -117,7 +116,7 @@ def generation_before(settings: Settings, generation: int) -> int:
 def erasures_missing(settings: Settings, before: int, after: int) -> int:
     """How many erasures were asked for since a generation began that were not done in it. Raises ClickHouseError."""
     source = address_of(settings, before)
-    with _client(address_of(settings, after)) as client:
+    with connected(address_of(settings, after)) as client:
         (found,) = client.query(_ERASURES_MISSING, {"source": source.database}).result_rows
     return int(found[0])
 
@@ -125,7 +124,7 @@ def erasures_missing(settings: Settings, before: int, after: int) -> int:
 def carry_history(settings: Settings, before: int, after: int, tables: Sequence[str] = HISTORY) -> None:
     """Copy what no replay makes anew. Copying it again changes nothing. Raises ClickHouseError."""
     source, address = address_of(settings, before), address_of(settings, after)
-    with _client(address) as client:
+    with connected(address) as client:
         for table in tables:
             client.command(
                 "INSERT INTO {table:Identifier} SELECT * FROM {source:Identifier}.{table:Identifier}",
@@ -136,7 +135,7 @@ def carry_history(settings: Settings, before: int, after: int, tables: Sequence[
 def carry_dead_letters(settings: Settings, before: int, after: int, kept_from: Mapping[tuple[str, int], int]) -> None:
     """Copy the refusals of messages that topics hold no more: before the offset by topic and partition."""
     source, address = address_of(settings, before), address_of(settings, after)
-    with _client(address) as client:
+    with connected(address) as client:
         for (topic, partition), offset in kept_from.items():
             client.command(
                 "INSERT INTO dead_letter_rows SELECT * FROM {source:Identifier}.dead_letter_rows"
@@ -157,7 +156,7 @@ def show(settings: Settings, generation: int) -> bool:
         return False
     prepared = f"{served.database}_views"
     cluster = settings.clickhouse_cluster
-    with _client(own, "default") as client:
+    with connected(own, database="default") as client:
         wanted = _views(client, own.database)
         there = _views(client, served.database)
         made = {name: _moved(text, served.database, name) for name, text in wanted.items()}
@@ -184,7 +183,7 @@ def drop_tables(settings: Settings, generation: int) -> None:
     Raises ClickHouseError.
     """
     own, cluster = address_of(settings, generation), settings.clickhouse_cluster
-    with _client(own, "default") as client:
+    with connected(own, database="default") as client:
         if generation > 1:
             client.command(render(f"DROP DATABASE IF EXISTS `{own.database}` {ON_CLUSTER} SYNC", cluster))
             return
@@ -204,19 +203,9 @@ def _views(client: Client, database: str) -> dict[str, str]:
 
 def _recorded(address: Address, *, own: bool) -> Recorded | None:
     try:
-        with _client(address) as client:
+        with connected(address) as client:
             return recorded(client, own=own)
     except StatementError as error:
         if error.name in _ABSENT:
             return None
         raise
-
-
-@contextmanager
-def _client(address: Address, database: str | None = None) -> Iterator[Client]:
-    client = connect(address, database=database)
-    try:
-        with named_errors(address):
-            yield client
-    finally:
-        client.close()

@@ -98,23 +98,19 @@ def _run(sql: str, values: Mapping[str, str], form: Form, chart: Chart | None) -
     from deploy import queries
     from deploy.charts import Chart
     from deploy.up import reachable_clickhouse
-    from sinks.connection import Address, connect, named_errors
+    from sinks.connection import Address, connected
 
     with failures_told(), reachable_clickhouse(settings_or_exit(), err) as reached:
         address = Address.parse(reached.clickhouse_address)
-        client = connect(address)
-        try:
-            with named_errors(address):
-                values = _with_moments(client, values)
-                if form == "csv" or form == "json":  # noqa: PLR1714 - narrows the type
-                    text = queries.ask_text(client, sql, values, form)
-                    sys.stdout.buffer.write(text)
-                    if text.count(b"\n") <= (form == "csv"):
-                        err.print("No rows")
-                    return
-                answer = queries.ask(client, sql, values)
-        finally:
-            client.close()
+        with connected(address) as client:
+            values = _with_moments(client, values)
+            if form == "csv" or form == "json":  # noqa: PLR1714 - narrows the type
+                text = queries.ask_text(client, sql, values, form)
+                sys.stdout.buffer.write(text)
+                if text.count(b"\n") <= (form == "csv"):
+                    err.print("No rows")
+                return
+            answer = queries.ask(client, sql, values)
     if form == "chart":
         chart = chart or Chart.of_any(answer.columns, answer.rows)
         if chart is None and answer.rows:

@@ -28,7 +28,7 @@ from deploy.processes import StartError
 from deploy.replay_plan import Plan
 from schemas.configuration import is_given
 from schemas.settings import Settings
-from sinks.connection import Address, connect, named_errors
+from sinks.connection import Address, connected
 from sinks.definition_rows import write_definitions
 from sinks.settling import settle
 from streams.topology import ROWS, UPDATES
@@ -46,12 +46,8 @@ Advance = Callable[[int, int], None]
 def begin(plan: Plan, settings: Settings) -> None:
     """Say in the new tables, which must be there, what they are made under: a later call goes by it."""
     address = generations.address_of(settings, plan.after)
-    client = connect(address)
-    try:
-        with named_errors(address):
-            write_definitions(client, plan.definitions)
-    finally:
-        client.close()
+    with connected(address) as client:
+        write_definitions(client, plan.definitions)
 
 
 def catch_up(
@@ -85,13 +81,9 @@ def catch_up(
     except ErasureError as error:
         raise StartError(str(error)) from None
     address = Address.parse(after.clickhouse_address)
-    connected = connect(address)
-    try:
-        with named_errors(address):
-            write_definitions(connected, plan.definitions)
-            settle(connected)
-    finally:
-        connected.close()
+    with connected(address) as tables:
+        write_definitions(tables, plan.definitions)
+        settle(tables)
     advance(total, total)
 
 

@@ -13,7 +13,7 @@ from deploy.processes import StartError
 from schemas.configuration import is_given
 from schemas.definitions import Definitions
 from schemas.settings import Settings
-from sinks.connection import Address, connect, named_errors
+from sinks.connection import Address, connected
 from sinks.definition_rows import Recorded
 from streams.topology import INPUTS, ROWS, UPDATES
 
@@ -122,10 +122,6 @@ def told(plan: Plan, settings: Settings) -> Iterator[str]:
 
 
 def _event_rows(address: Address) -> int:
-    client = connect(address, database="default")
-    try:
-        with named_errors(address):
-            found = client.query(_EVENT_ROWS, {"database": address.database}).result_rows[0][0]
-    finally:
-        client.close()
+    with connected(address, database="default") as client:
+        found = client.query(_EVENT_ROWS, {"database": address.database}).result_rows[0][0]
     return int(found or 0)

@@ -126,6 +126,19 @@ def connect(address: Address, *, database: str | None = None, answer_seconds: in
 
 
 @contextmanager
+def connected(
+    address: Address, *, database: str | None = None, answer_seconds: int = ANSWER_SECONDS
+) -> Iterator[Client]:
+    """A client as `connect` makes it, closed in the end. Raises ClickHouseError, whatever the driver raises meanwhile."""
+    client = connect(address, database=database, answer_seconds=answer_seconds)
+    try:
+        with named_errors(address):
+            yield client
+    finally:
+        client.close()
+
+
+@contextmanager
 def named_errors(address: Address) -> Iterator[None]:
     """Turn the driver's errors into those of this package."""
     try:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from clickhouse_connect.driver import Client
 
-from sinks.connection import Address, ClickHouseError, connect, named_errors
+from sinks.connection import Address, ClickHouseError, connected
 
 ON_CLUSTER: Final = "/* ON CLUSTER */"
 REPLICATED: Final = "/* Replicated */"
@@ -85,16 +85,12 @@ def migrate(
     """
     wanted = load_migrations() if migrations is None else list(migrations)
     _create_database(address, cluster)
-    client = connect(address)
-    try:
-        with named_errors(address):
-            applied = _applied(client)
-            pending = _pending(wanted, applied, address)
-            for migration in pending:
-                client.command(render(migration.sql, cluster))
-                _record(client, migration)
-    finally:
-        client.close()
+    with connected(address) as client:
+        applied = _applied(client)
+        pending = _pending(wanted, applied, address)
+        for migration in pending:
+            client.command(render(migration.sql, cluster))
+            _record(client, migration)
     return pending
 
 
@@ -103,27 +99,19 @@ def pending_migrations(address: Address, migrations: Sequence[Migration] | None 
 
     Raises as `migrate` does; a database that is not there yet is a StatementError named UNKNOWN_DATABASE.
     """
-    client = connect(address)
-    try:
-        with named_errors(address):
-            return _pending(load_migrations() if migrations is None else list(migrations), _applied(client), address)
-    finally:
-        client.close()
+    with connected(address) as client:
+        return _pending(load_migrations() if migrations is None else list(migrations), _applied(client), address)
 
 
 def _create_database(address: Address, cluster: str | None) -> None:
     if not _IDENTIFIER.fullmatch(address.database):
         raise ValueError(f"{address.database!r} cannot be the name of a database")
-    client = connect(address, database="default")
-    try:
-        with named_errors(address):
-            if cluster is not None:
-                _check_shards(client, cluster)
-            # Asked first, so that a user who may not create databases can migrate one that an administrator made.
-            if not client.command(f"EXISTS DATABASE `{address.database}`"):
-                client.command(render(f"CREATE DATABASE IF NOT EXISTS `{address.database}` {ON_CLUSTER}", cluster))
-    finally:
-        client.close()
+    with connected(address, database="default") as client:
+        if cluster is not None:
+            _check_shards(client, cluster)
+        # Asked first, so that a user who may not create databases can migrate one that an administrator made.
+        if not client.command(f"EXISTS DATABASE `{address.database}`"):
+            client.command(render(f"CREATE DATABASE IF NOT EXISTS `{address.database}` {ON_CLUSTER}", cluster))
 
 
 def _check_shards(client: Client, cluster: str) -> None:

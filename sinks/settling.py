@@ -18,7 +18,7 @@ from clickhouse_connect.driver import Client
 
 from schemas.definitions import Definitions
 from sinks import metrics
-from sinks.connection import ANSWER_SECONDS, Address, ClickHouseError, connect, named_errors
+from sinks.connection import ANSWER_SECONDS, Address, ClickHouseError, connected
 from sinks.definition_rows import recorded, write_definitions
 
 #: A row may become visible so long after the moment that it is stamped with; a sink writes it again after ANSWER_SECONDS
@@ -107,15 +107,11 @@ class Settling:
         while not self._stop.wait(pause):
             began = time.monotonic()
             try:
-                client = connect(self._address)
-                try:
-                    with named_errors(self._address):
-                        if self._definitions is not None:
-                            _write(client, self._definitions)
-                            self._definitions = None
-                        settled = settle(client)
-                finally:
-                    client.close()
+                with connected(self._address) as client:
+                    if self._definitions is not None:
+                        _write(client, self._definitions)
+                        self._definitions = None
+                    settled = settle(client)
             except ClickHouseError as error:
                 # It waits until ClickHouse is there again, as writing does, which tells of it.
                 log.debug("not settled", error=str(error))

@@ -95,7 +95,7 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
 
     from deploy.alerts.judge import Judge
     from deploy.up import reachable_clickhouse
-    from sinks.connection import Address, connect, named_errors
+    from sinks.connection import Address, connected
 
     until = _moment(at) if at else int(time.time() * 1000)
     table = Table(title=f"As of {datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%d %H:%M} UTC", title_justify="left")
@@ -111,14 +111,12 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
     summaries = []
     with reachable_clickhouse(settings, out) as reachable:
         address = Address.parse(reachable.clickhouse_address)
-        client = connect(address)
         judge = Judge(monitors, {})
-        with named_errors(address):
+        with connected(address) as client:
             for name in monitors.watch:
                 judged = judge.look(name, client, until)
                 table.add_row(*_cells(judge.row(judged), judged))
                 summaries += [alert.summary for alert in judge.carried[name].untold]
-        client.close()
     out.print(table)
     for summary in summaries:
         out.print(f"\n[red]✗[/] {summary}", highlight=False, soft_wrap=True)

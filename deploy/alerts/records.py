@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException, Producer
 from deploy.alerts.alert import Alert
 from deploy.alerts.channels import public_fields
 from schemas.settings import Settings
-from sinks.connection import Address, connect, named_errors
+from sinks.connection import Address, connected
 from sinks.row_writer import RowWriter
 from streams.topology import ALERTS
 
@@ -91,12 +91,8 @@ class Records:
         _refuse_none(self._writers[table], table, row)
 
     def _query(self, sql: str, parameters: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        client = connect(self._address)
-        try:
-            with named_errors(self._address):
-                yield from list(client.query(sql, parameters).named_results())
-        finally:
-            client.close()
+        with connected(self._address) as client:
+            yield from list(client.query(sql, parameters).named_results())
 
 
 def publisher(settings: Settings) -> Publish:

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from clickhouse_connect.driver import Client
 
-from sinks.connection import Address, ClickHouseError, connect, named_errors
+from sinks.connection import Address, ClickHouseError, connected
 
 PREFIX: Final = "audit_"
 _TABLE: Final = re.compile(r"CREATE TABLE \{(\w+):Identifier\}")
@@ -92,26 +92,18 @@ def statement(name: str, **texts: str) -> str:
 @contextmanager
 def workspace(address: Address, memory_bytes: int) -> Iterator[Workspace]:
     """A workspace whose tables are there, and are gone in the end whatever happens. Raises ClickHouseError."""
-    client = connect(address, answer_seconds=_ANSWER_SECONDS)
-    try:
-        with named_errors(address):
-            space = Workspace(client, memory_bytes)
-            try:
-                space.create()
-                yield space
-            finally:
-                # An interrupted connection cannot be used again.
-                with suppress(ClickHouseError):
-                    _drop(address, space)
-    finally:
-        client.close()
+    with connected(address, answer_seconds=_ANSWER_SECONDS) as client:
+        space = Workspace(client, memory_bytes)
+        try:
+            space.create()
+            yield space
+        finally:
+            # An interrupted connection cannot be used again.
+            with suppress(ClickHouseError):
+                _drop(address, space)
 
 
 def _drop(address: Address, space: Workspace) -> None:
-    client = connect(address)
-    try:
-        with named_errors(address):
-            space.client = client
-            space.drop()
-    finally:
-        client.close()
+    with connected(address) as client:
+        space.client = client
+        space.drop()
