@@ -1,24 +1,18 @@
-"""Segments: what events say of them is read in Python, as it hangs on what a letter is and where a word or a text ends.
-
-ClickHouse reduces all events to the different things that they can say; only these come here, one by one, and the values
-of segments go back. This is reading, not folding, so it is the streams' own function, as with touches.
-"""
+"""Segments: what events say of them is read in Python, as it hangs on what a letter is and where a word or a text ends (`reading.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
+from deploy.audit.reading import event_saying, read_back
 from deploy.audit.selectors import Parameters
 from deploy.audit.workspace import Workspace
 from schemas.definitions import Definitions
 from schemas.event import Event
 from streams.segments import OTHER, SegmentReader
-
-_INSERTED_AT_ONCE: Final = 50_000
 
 
 def fields_of(definitions: Definitions) -> list[str]:
@@ -49,27 +43,13 @@ def find_sayings(workspace: Workspace, definitions: Definitions, candidates: str
     fields = fields_of(definitions)
     if not fields:
         return
-    found = _sayings(workspace, SegmentReader(definitions), fields, candidates)
-    while rows := list(islice(found, _INSERTED_AT_ONCE)):
-        workspace.client.insert(
-            workspace.tables["sayings"],
-            rows,
-            column_names=["made_of", "said"],
-            column_type_names=["UInt64", "Map(String, String)"],
-        )
+    reader = SegmentReader(definitions)
 
+    def read(parts: Sequence[Any]) -> dict[str, str]:
+        values = reader(_event(dict(zip(fields, parts[0], strict=True))))
+        return {reader.names[number]: value for number, value in (values or {}).items()}
 
-def _sayings(
-    workspace: Workspace, reader: SegmentReader, fields: list[str], candidates: str
-) -> Iterator[tuple[int, dict[str, str]]]:
-    with workspace.client.query_row_block_stream(
-        candidates, parameters=workspace.parameters, settings=workspace.settings
-    ) as blocks:
-        for block in blocks:
-            for made, texts in block:
-                values = reader(_event(dict(zip(fields, texts, strict=True))))
-                if values:
-                    yield made, {reader.names[number]: value for number, value in values.items()}
+    read_back(workspace, "sayings", "said", candidates, read)
 
 
 def _event(texts: dict[str, str]) -> Event:
@@ -82,26 +62,7 @@ def _event(texts: dict[str, str]) -> Event:
             for key in way:
                 holder = holder.setdefault(key, {})
             holder[last] = orjson.loads(text)
-    return Event(
-        message_id="",
-        time=0,
-        received_at=0,
-        source="web",
-        type="event",
-        name="",
-        anonymous_id="",
-        session_token="",
-        api_key="",
-        user_id="",
-        company_id="",
-        previous_id="",
-        environment="production",
-        properties=mappings["properties"],
-        context=mappings["context"],
-        traits=mappings["traits"],
-        is_internal=False,
-        is_bot=False,
-    )
+    return event_saying(properties=mappings["properties"], context=mappings["context"], traits=mappings["traits"])
 
 
 def _said_in(field: str, parameters: Parameters) -> str:

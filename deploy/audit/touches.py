@@ -1,23 +1,15 @@
-"""Touches: which events are one is found in Python, as it hangs on how addresses of pages are read.
-
-ClickHouse reduces all events to the different things that a touch can be made of; only these come here, one by one, and
-what they are goes back. This is reading, not folding, so it is the streams' own function: whether that reads as it
-should, their tests say.
-"""
+"""Touches: which events are one is found in Python, as it hangs on how addresses of pages are read (`reading.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
 from typing import Final
 
+from deploy.audit.reading import event_saying, read_back
 from deploy.audit.workspace import Workspace
-from schemas.event import Event
 from streams.touches import touch_of
 
 #: Of the campaign, the name of each field in `context.campaign`; as a property it is `utm_<field>`.
 _CAMPAIGN: Final = {"campaign": "name", "source": "source", "medium": "medium", "term": "term", "content": "content"}
-_INSERTED_AT_ONCE: Final = 50_000
 
 
 def made_of(is_content: str) -> str:
@@ -48,51 +40,14 @@ def may_be_touch(is_content: str) -> str:
 
 def find_touches(workspace: Workspace, candidates: str) -> None:
     """Fill the working table of touches. `candidates`: the query for what may be one."""
-    found = _touches(workspace, candidates)
-    while rows := list(islice(found, _INSERTED_AT_ONCE)):
-        workspace.client.insert(
-            workspace.tables["touches"],
-            rows,
-            column_names=["made_of", "touch"],
-            column_type_names=["UInt64", "Map(String, String)"],
-        )
-
-
-def _touches(workspace: Workspace, candidates: str) -> Iterator[tuple[int, dict[str, str]]]:
-    with workspace.client.query_row_block_stream(
-        candidates, parameters=workspace.parameters, settings=workspace.settings
-    ) as blocks:
-        for block in blocks:
-            for made, is_content, *texts in block:
-                touch = _touch(bool(is_content), *texts)
-                if touch is not None:
-                    yield made, touch
+    read_back(workspace, "touches", "touch", candidates, lambda parts: _touch(bool(parts[0]), *parts[1:]))
 
 
 def _touch(is_content: bool, name: str, url: str, path: str, referrer: str, *campaign: str) -> dict[str, str] | None:
     """The touch that an event of these parts is; the streams' function takes them from a whole event."""
     given = {"url": url, "path": path, "referrer": referrer}
     utm = {f"utm_{field}": value for field, value in zip(_CAMPAIGN, campaign, strict=True)}
-    event = Event(
-        message_id="",
-        time=0,
-        received_at=0,
-        source="web",
-        type="event",
-        name=name,
-        anonymous_id="",
-        session_token="",
-        api_key="",
-        user_id="",
-        company_id="",
-        previous_id="",
-        environment="production",
-        properties={field: value for field, value in (given | utm).items() if value},
-        context={},
-        traits={},
-        is_internal=False,
-        is_bot=False,
-    )
+    event = event_saying(name, properties={field: value for field, value in (given | utm).items() if value})
     return touch_of(event, is_content)
 
 
