@@ -191,7 +191,7 @@ def _tell_root(step: Step, user: str, before: Developer, after: Developer, by_co
         return
     root = outbox.developer(after.root)
     for one in by_company.companies() if moved else by_company.changed():
-        facts = by_company.now(one)
+        facts = by_company.after(one)
         if not moved or facts != NOTHING:
             root.children.append(Child(child_name(name, one), one, facts, version))
     if moved or before.link != after.link:

@@ -17,17 +17,17 @@ class FactsByCompany:
         self._step, self._owner = step, owner
         self._replaced: dict[str, Facts] = {}
 
-    def now(self, company: str) -> Facts:
-        """The facts under one company."""
+    def after(self, company: str) -> Facts:
+        """The facts under one company, as they are by now."""
         return self._step.rows.get(self._key(company), Facts) or NOTHING
 
     def before(self, company: str) -> Facts:
-        """What they were."""
-        return self._replaced[company] if company in self._replaced else self.now(company)
+        """The facts under one company, as they were."""
+        return self._replaced[company] if company in self._replaced else self.after(company)
 
     def changed(self) -> set[str]:
         """The companies whose facts are others than before."""
-        return {company for company, facts in self._replaced.items() if facts != self.now(company)}
+        return {company for company, facts in self._replaced.items() if facts != self.after(company)}
 
     def companies(self) -> set[str]:
         """Every company with facts, now or before."""
@@ -37,7 +37,7 @@ class FactsByCompany:
 
     def join(self, company: str, facts: Facts) -> None:
         """Take more facts in."""
-        known = self.now(company)
+        known = self.after(company)
         joined = join(known, facts, self._step.plan.cuts)
         if joined is not known:
             self._put(company, joined)
@@ -50,7 +50,7 @@ class FactsByCompany:
             anew[company] = join(anew.get(company, NOTHING), facts, cuts)
         for company in self.companies() | anew.keys():
             facts = anew.get(company, NOTHING)
-            if facts != self.now(company):
+            if facts != self.after(company):
                 self._put(company, facts)
         return join_all(anew.values(), cuts)
 
@@ -69,7 +69,7 @@ class FactsByCompany:
             concerned |= {company for company in (before, after) if company is not None}
         concerned.discard("")
         was = {} if before is None else {one: self._share(one, self.before, before) for one in concerned}
-        now = {} if after is None else {one: self._share(one, self.now, after) for one in concerned}
+        now = {} if after is None else {one: self._share(one, self.after, after) for one in concerned}
         tell_companies(self._step, name, was, now)
 
     def _share(self, company: str, facts_of: Callable[[str], Facts], own: str) -> Facts:
@@ -80,7 +80,7 @@ class FactsByCompany:
         return row_key(b"f", self._owner, company)
 
     def _put(self, company: str, facts: Facts) -> None:
-        self._replaced.setdefault(company, self.now(company))
+        self._replaced.setdefault(company, self.after(company))
         if facts == NOTHING:
             self._step.rows.delete(self._key(company))
         else:
