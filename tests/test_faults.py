@@ -360,10 +360,6 @@ def test_clickhouse_refusing(attempt: Try) -> None:
     trial.finish()
 
 
-@pytest.mark.xfail(
-    reason="the engine (26.9) may finish a merge whose files the full disk has cut off; the rows of that part cannot be read any more",
-    strict=False,
-)
 def test_clickhouse_disk_full(attempt: Try, disk: Path) -> None:
     trial = attempt("disk_full", 15, "ClickHouse's disk full")
     trial.load(per_second=EVENTS / 60)

@@ -92,6 +92,11 @@ class Engine:
         """End what runs now; whoever asked for it gets an error."""
         run(self._first, b"KILL QUERY WHERE query NOT LIKE 'KILL QUERY%' ASYNC", "Null")
 
+    def let_merges(self, *, run_on: bool) -> Failure | None:
+        """Stop all merges, those at work too, or let them go on."""
+        done = run(self._first, b"SYSTEM START MERGES" if run_on else b"SYSTEM STOP MERGES", "Null")
+        return done if isinstance(done, Failure) else None
+
     def close(self) -> None:
         """Close the engine, once all other connections are closed."""
         self._first.close()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from deploy.clickhouse.compression import Compression, accepted
 from deploy.clickhouse.engine import Answer, Engine, Failure
 from deploy.clickhouse.execution import Execution
 from deploy.clickhouse.request import Ask, UnreadableError, read_ask, remove
+from deploy.clickhouse.room import Room
 from deploy.clickhouse.statement import Statement
 
 #: Statements that run at the same time; more wait.
@@ -63,6 +65,7 @@ class Front:
     def __init__(self, engine: Engine, *, largest_body_bytes: int = LARGEST_BODY_BYTES) -> None:
         self._engine = engine
         self._execution = Execution(engine)
+        self._room = Room(engine)
         self._pool = ThreadPoolExecutor(CONCURRENT_STATEMENTS, thread_name_prefix="statement")
         self._largest_body_bytes = largest_body_bytes
 
@@ -72,8 +75,14 @@ class Front:
         application.router.add_get("/ping", _say_ok)
         application.router.add_get("/replicas_status", _say_ok)
         application.router.add_route("*", "/", self._serve)
+        application.cleanup_ctx.append(self._keep_room)
         application.on_cleanup.append(self._close)
         return application
+
+    async def _keep_room(self, _: web.Application) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(self._room.keep())
+        yield
+        keeping.cancel()
 
     async def _close(self, _: web.Application) -> None:
         self._engine.cancel_statements()
@@ -87,15 +96,25 @@ class Front:
         try:
             ask = await read_ask(request, self._engine.incoming, self._largest_body_bytes)
         except UnreadableError as unreadable:
-            response = _failed(unreadable.failure, self._engine.version, query_id)
-            response.force_close()  # the rest of the body is not read
-            return response
+            return self._unread(unreadable.failure, query_id)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            return self._unread(self._room.too_little(), query_id)
         try:
+            refused = self._room.refusal(ask)
+            if refused is not None:
+                return _failed(refused, self._engine.version, query_id)
             if self._execution.may_stream(ask):
                 return await self._stream(request, ask, query_id)
             return await self._answer(request, ask, query_id)
         finally:
             remove(ask.files)
+
+    def _unread(self, failure: Failure, query_id: str) -> web.Response:
+        response = _failed(failure, self._engine.version, query_id)
+        response.force_close()  # the rest of the body is not read
+        return response
 
     async def _answer(self, request: web.Request, ask: Ask, query_id: str) -> web.Response:
         encoding = _encoding(request, ask)

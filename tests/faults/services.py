@@ -66,18 +66,24 @@ def small_disk(directory: Path, megabytes: int) -> Iterator[Path]:
 
 
 @contextmanager
-def full_disk(directory: Path) -> Iterator[None]:
-    """Leave no byte of a disk free, and then give it all back."""
+def full_disk(directory: Path, leaving: int = 0) -> Iterator[None]:
+    """Leave so many bytes of a disk free, filling it at up to a gigabyte a second, and then give it all back."""
     filler = directory / "filler"
     with filler.open("wb", buffering=0) as growing, suppress(OSError):
-        for size in (1 << 20, 1):
+        for size in (1 << 20,) if leaving else (1 << 20, 1):
             with suppress(OSError):
-                while growing.write(bytes(size)) == size:
-                    pass
+                while free_bytes(directory) >= leaving + size and growing.write(bytes(size)) == size:
+                    time.sleep(size / 10**9)
     try:
         yield
     finally:
         filler.unlink()
+
+
+def free_bytes(directory: Path) -> int:
+    """What is free on a disk."""
+    disk = os.statvfs(directory)
+    return disk.f_bavail * disk.f_frsize
 
 
 class Stopwatch:
