@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     kafka_options: Annotated[KafkaOptions, NoDecode] = Field(
         KafkaOptions(),
         description="Authentication to Kafka: a JSON object of security_protocol, sasl_mechanism, sasl_username, sasl_password, "
-        "ssl_ca_file, ssl_cert_file, ssl_key_file.",
+        "sasl_token_file, ssl_ca_file, ssl_cert_file, ssl_key_file.",
     )
     clickhouse: Annotated[SecretStr, AfterValidator(_clickhouse_url)] | None = Field(
         None,

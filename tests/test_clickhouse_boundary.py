@@ -104,6 +104,7 @@ def arguments(place: Outside) -> list[str]:
             f"'127.0.0.1:{place.port}', 'd', 't', 'u', 'p'",
             f"'x://127.0.0.1:{place.port}', 'd', 't'",
             "'default', 'system', 'one'",
+            "'p', 'd', 't', 'a'",
         ),
         *(f"'http://127.0.0.1:{place.port}/bucket/key'", "'a String'", "'id', TSV, 'a String'", ""),
     ]
