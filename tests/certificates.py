@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class Authority:
     """Signs certificates in a folder. `file` is what clients trust."""
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
+        if shutil.which("openssl") is None:
+            pytest.skip("no openssl to make certificates with")
         self._folder = folder
         self._name = name
         self.file = folder / f"{name}.pem"
@@ -32,7 +37,14 @@ class Authority:
         """A certificate of a name. `alternatives`: what it is valid for, as in `DNS:localhost,IP:127.0.0.1`."""
         made = Certificate(*(self._folder / f"{self._name}-{name}.{ending}" for ending in ("pem", "key", "both")))
         named = ["-subj", f"/CN={name}", "-days", "2", "-addext", f"subjectAltName={alternatives}"]
-        signed = ["-CA", self.file, "-CAkey", self._key, "-addext", "basicConstraints=critical,CA:FALSE"]
+        signed: list[str | Path] = [
+            "-CA",
+            self.file,
+            "-CAkey",
+            self._key,
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ]
         _openssl("req", "-x509", *_NEW_KEY, "-keyout", made.key, "-out", made.certificate, *named, *signed)
         made.both.write_text(made.key.read_text() + made.certificate.read_text())
         return made
