@@ -85,12 +85,12 @@ def _refused(settings: Settings) -> str:
 
 def _told(error: KafkaError, settings: Settings) -> str:
     """An error of librdkafka in words for whoever has to act; '' for one that may pass by itself."""
-    text = error.str()
+    text = error.str().partition(" (after")[0]
     if error.code() not in _DECISIVE and "SSL" not in text:
         return ""
     options = settings.kafka_options
     if error.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001 - public, but for its name
-        reason = text.partition("authentication error: ")[2].partition(" (after")[0] or text
+        reason = text.partition("authentication error: ")[2] or text
         if options.sasl_token_file is not None:
             return (
                 f"Kafka at {settings.brokers} does not accept the token in {options.sasl_token_file}: {reason}; see that it has not "

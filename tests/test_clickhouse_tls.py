@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.clickhouse import LocalClickHouse
 from deploy.doctor import check_clickhouse
 from schemas.configuration import SettingsError, load_settings
 from sinks.connection import Address, UnavailableError, connect
-from sinks.migrations import migrate
-from sinks.row_writer import RowWriter
+from sinks.migrations import pending_migrations
 from tests.certificates import Authority
 from tests.tls_proxy import behind_tls
 
@@ -25,9 +23,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with LocalClickHouse(tmp_path_factory.mktemp("served")) as running:
-        yield running.port
+def served(clickhouse: str) -> int:
+    return Address.parse(clickhouse).port
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +33,15 @@ def port(served: int, authority: Authority) -> Iterator[int]:
         yield port
 
 
-def test_rows_are_written_and_read_by_tls_under_a_private_authority(port, authority):
-    address = Address.parse(f"https://{USER}@localhost:{port}/behind?ca_file={authority.file}")
-    assert str(address) == f"https://localhost:{port}/behind"
-    migrate(address)
+def test_rows_are_written_and_read_by_tls_under_a_private_authority(port, authority, database):
+    plain = Address.parse(database)
+    user = f"{plain.user}:{plain.password}"
+    address = Address.parse(f"https://{user}@localhost:{port}/{plain.database}?ca_file={authority.file}")
+    assert str(address) == f"https://localhost:{port}/{plain.database}"
+    assert pending_migrations(address) == []
     with connect(address) as client:
-        client.command("INSERT INTO dead_letter_rows (topic, partition, offset, reason) VALUES ('x', 0, 0, 'not_json')")
+        client.insert("dead_letter_rows", [["x", "not_json"]], column_names=["topic", "reason"])
         assert client.query("SELECT count() FROM dead_letters").result_rows == [(1,)]
-    RowWriter(address).close()
 
 
 def test_a_later_generation_trusts_the_same(port, authority):

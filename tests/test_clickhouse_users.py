@@ -20,7 +20,6 @@ import pytest
 from deploy import generations, queries
 from deploy.alerts.records import Records
 from deploy.audit import audit
-from deploy.clickhouse import LocalClickHouse
 from deploy.erasure.statements import Statements
 from schemas.settings import Settings
 from sinks.connection import Address, StatementError, connect, connected
@@ -28,7 +27,6 @@ from sinks.definition_rows import recorded, write_definitions
 from sinks.migrations import migrate, pending_migrations
 from sinks.settling import settle
 from tests.audited import load
-from tests.outside import ask
 from tests.worlds import journey, small_definitions
 
 DEFINITIONS = small_definitions()
@@ -168,11 +166,10 @@ def work_of_operators(url: str) -> None:
     generations.drop_tables(settings, 1)
 
 
-def test_every_statement_is_one(tmp_path):
-    with LocalClickHouse(tmp_path) as served:
+def test_every_statement_is_one(clickhouse):
+    with connected(Address.parse(clickhouse), database="default") as client:
         for statement in STATEMENTS:
-            status, answer = ask(served.url, "SELECT formatQuery({statement:String})", param_statement=statement)
-            assert status == 200, answer
+            assert client.command("SELECT formatQuery({statement:String})", {"statement": statement})
 
 
 def test_every_role_has_grants_and_a_user_of_its_own():
