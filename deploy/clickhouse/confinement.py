@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -96,7 +95,8 @@ def lock_version() -> int:
 def _readable() -> Iterator[Path]:
     """What Python may still load, and the system's own."""
     yield from (Path(path) for path in _OF_THE_SYSTEM)
-    yield from {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    yield from {Path(prefix) / "lib" for prefix in (sys.prefix, sys.base_prefix)}
+    yield from {Path(place) for place in sys.path if Path(place).name in {"site-packages", "dist-packages"}}
     # Not the checkout itself, in which `.firstcall` with its secrets is.
     yield from (_ROOT / package for package in ("schemas", "streams", "sinks", "deploy"))
 
