@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
-from confluent_kafka import Consumer
+from aiokafka.errors import KafkaConnectionError
+from confluent_kafka import Consumer, KafkaException
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaTimeoutError
 
 from deploy import topics
 from deploy.broker import Missing, availability, jars_directory
@@ -77,8 +80,10 @@ async def _let_in_by_faust(settings: Settings) -> None:
     app = make_app(settings)
     login = credentials_to_aiokafka_auth(app.conf.broker_credentials, None)
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.brokers, **login)
-    await asyncio.wait_for(consumer.start(), ANSWERED_SECONDS)
-    await consumer.stop()
+    try:
+        await asyncio.wait_for(consumer.start(), ANSWERED_SECONDS)
+    finally:
+        await consumer.stop()
 
 
 @pytest.mark.kafka
@@ -99,6 +104,29 @@ def test_every_client_shows_a_certificate(settings_of, guarded, authority):
     own = authority.sign("client", "DNS:client")
     options = {"security_protocol": "SSL", "ssl_cert_file": own.certificate, "ssl_key_file": own.key}
     let_in(settings_of(guarded.certified, **options, sasl_username=None, sasl_password=None))
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("wrong", ["another authority", "another host's certificate"])
+def test_no_client_talks_to_someone_else(wrong, settings_of, guarded, tmp_path):
+    # Each by itself, without having asked before whether it is let in: whoever stands in later is refused as well.
+    if wrong == "another authority":
+        settings = settings_of(sasl_mechanism="SCRAM-SHA-512", ssl_ca_file=Authority(tmp_path, "other").file)
+    else:
+        settings = settings_of(guarded.misnamed, security_protocol="SSL", sasl_username=None, sasl_password=None)
+    with pytest.raises(KafkaTimeoutError):
+        KafkaAdminClient(
+            bootstrap_servers=settings.brokers, bootstrap_timeout_ms=2_000, **settings.kafka_options.for_kafka_python()
+        )
+    login = settings.kafka_options.for_librdkafka()
+    asking = Consumer(
+        {"bootstrap.servers": settings.brokers, "group.id": "any", **login}, logger=logging.getLogger("quiet")
+    )
+    with pytest.raises(KafkaException):
+        asking.list_topics(timeout=2)
+    asking.close()
+    with pytest.raises(KafkaConnectionError):
+        asyncio.run(_let_in_by_faust(settings))
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
