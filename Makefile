@@ -1,7 +1,7 @@
 # make demo    everything, from nothing to numbers, on this machine
 # make test    everything the tests need, and the tests
 .DEFAULT_GOAL := help
-.PHONY: help install lint format types test docs laws worlds prove views long faults recovery alerts-score bench bench-queries demo lock clean
+.PHONY: help install lint format types test docs laws worlds prove views long faults recovery alerts-score bench bench-queries demo lock audit-dependencies clean
 .DELETE_ON_ERROR:
 
 # The first interpreter that Firstcall runs on, unless one is named: make PYTHON=python3.12 test
@@ -36,6 +36,7 @@ help:
 	@echo 'make bench [EVENTS=$(EVENTS)]       events a second, and CPU, of the whole job'
 	@echo 'make bench-queries [ROWS=50000000]   what dashboards ask, on so many rows'
 	@echo 'make alerts-score [WORLDS=20]    drops found, delays and false alarms of the alerts, on simulated incidents'
+	@echo 'make audit-dependencies    known vulnerabilities of what is locked'
 	@echo 'make install | lint | format | types | lock | clean'
 
 install: $(VENV)/.installed
@@ -124,6 +125,14 @@ COMPILE = $(UV) pip compile --quiet pyproject.toml --universal --python-version 
 lock:
 	$(COMPILE) --output-file requirements.lock --extra build $(LOCK_ARGS)
 	$(COMPILE) --output-file requirements-dev.lock --extra dev --constraints requirements.lock $(LOCK_ARGS)
+
+# Asks PyPI's advisories for every locked version, and fails too where they cannot be asked. In a place of its own: what
+# looks for holes in the locked parts is none of them.
+audit-dependencies:
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
+	$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements-dev.lock
 
 # Leaves .firstcall, the data of the local broker and the embedded ClickHouse, alone: remove it to start from nothing.
 clean:

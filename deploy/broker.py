@@ -119,12 +119,15 @@ class LocalBroker:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def _properties(self, controller_port: int, data: str) -> Mapping[str, str]:
+        return broker_properties(LOOPBACK, self._port, controller_port, data)
+
     def _java_command(self, controller_port: int) -> list[str]:
         resolve_jars(self._jars)
         java = find_java()
         assert isinstance(java, Java), "looked for before"
         data = self._home / "data"
-        properties = broker_properties(LOOPBACK, self._port, controller_port, str(data))
+        properties = self._properties(controller_port, str(data))
         configured = self._home / "server.properties"
         configured.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         run = [java.path, *_HEAP, *_JVM]

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, cast, get_args
 
 from rich.bar import Bar
 from rich.table import Table
+from rich.text import Text
 
 Kind = Literal["bar", "line"]
 
@@ -51,7 +52,7 @@ class Chart:
             table.add_column("")
         scales = [max((float(row[place]) for row in rows if _is_number(row[place])), default=0.0) for place in places]
         for row in rows:
-            cells: list[Any] = [shown(row[columns.index(self.label)])]
+            cells: list[Any] = [Text(shown(row[columns.index(self.label)]))]
             for place, scale in zip(places, scales, strict=True):
                 length = float(row[place]) if _is_number(row[place]) else 0.0
                 cells += [shown(row[place]), Bar(scale or 1.0, 0, max(length, 0.0), width=WIDTH // len(places))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ OLDEST_JAVA: Final = 17
 FETCHED_WITHIN_SECONDS: Final = 900.0
 
 _POM: Final = Path(__file__).resolve().parent / "pom.xml"
+#: Of every jar that the POM leads to, as `sha256sum` writes it.
+_HASHES: Final = _POM.parent / "jars.sha256"
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def resolve_jars(directory: Path) -> None:
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={fetched}", "-DincludeScope=runtime"]
         try:
             run = subprocess.run(
-                [maven, "-q", "-B", "-Dstyle.color=never", "-f", str(_POM), *goal],
+                [maven, "-q", "-B", "--strict-checksums", "-Dstyle.color=never", "-f", str(_POM), *goal],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -95,10 +98,23 @@ def resolve_jars(directory: Path) -> None:
         if run.returncode:
             said = next((line for line in run.stdout.splitlines() if "[ERROR]" in line), run.stderr.strip()[-300:])
             raise ServiceError(f"Maven could not fetch Kafka's jars: {said.replace('[ERROR] ', '').strip()}")
+        wrong = wrong_jars(Path(fetched))
+        if wrong:
+            raise ServiceError(
+                f"Maven brought other jars than {_HASHES.name} names: {', '.join(wrong)}; they are not run. Remove them from Maven's own "
+                "repository, ~/.m2, and see which repository it asks"
+            )
         Path(fetched).chmod(0o755)
         with suppress(OSError):  # another process was first
             Path(fetched).rename(directory)
             Path(fetched).mkdir()
+
+
+def wrong_jars(directory: Path) -> list[str]:
+    """The jars of a directory that are not those whose hashes are known, and those that are missing."""
+    known = {name: digest for digest, name in (line.split() for line in _HASHES.read_text().splitlines())}
+    found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in directory.glob("*.jar")}
+    return sorted(name for name in known.keys() | found.keys() if known.get(name) != found.get(name))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deploy.broker import serves
 from deploy.claim import read_holder
+from deploy.kafka_login import login_refused
 from deploy.processes import StartError
 from schemas.settings import Settings
 
@@ -27,12 +28,15 @@ def running_clickhouse(settings: Settings) -> str | None:
 
 
 def require_broker(settings: Settings) -> None:
-    """Raise StartError when Kafka is to be the local broker, and that does not run."""
+    """Raise StartError when Kafka is to be the local broker and that does not run, or when the brokers do not let us in."""
     if settings.kafka is None and not broker_runs(settings):
         raise StartError(
             f"no local Kafka runs for {shown_path(settings.data_dir)} at {settings.brokers}; start it with `firstcall up` or"
             " `firstcall broker`, or name brokers in FIRSTCALL_KAFKA"
         )
+    refused = login_refused(settings)
+    if refused:
+        raise StartError(refused)
 
 
 def require_clickhouse(settings: Settings) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from schemas.configuration import SettingsError, load_settings
 from schemas.definitions import Definitions, DefinitionsError
@@ -18,8 +20,25 @@ from schemas.settings import Settings
 #: The width of what is not printed on a terminal: tables keep their headings whole in files and pipes.
 PIPE_WIDTH = 120
 
-out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-err = Console(stderr=True)
+#: What a terminal acts on instead of showing it. Rows hold what anyone may have sent.
+_ACTED_ON: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class Terminal(Console):
+    """A console that shows control characters as they are written in Python, whoever's text they are in."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield the pieces to print: their styles are Firstcall's, their texts are just texts."""
+        for piece in super().render(renderable, options):
+            if piece.control or not _ACTED_ON.search(piece.text):
+                yield piece
+            else:
+                text = _ACTED_ON.sub(lambda found: found[0].encode("unicode_escape").decode(), piece.text)
+                yield Segment(text, piece.style)
+
+
+out = Terminal(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+err = Terminal(stderr=True)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

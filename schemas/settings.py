@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -56,9 +56,16 @@ def _clickhouse_url(value: SecretStr) -> SecretStr:
         raise ValueError(f"names no host; {_URL_SHAPE}")
     if port == 9000:
         raise ValueError("port 9000 is ClickHouse's native protocol; give its HTTP port, 8123 by default")
-    if url.path.rstrip("/").count("/") > 1 or url.query or url.fragment:
-        raise ValueError(f"has more than a database after the host; {_URL_SHAPE}")
+    if url.path.rstrip("/").count("/") > 1 or url.fragment or not is_trust(url.scheme, url.query):
+        raise ValueError(
+            f"has more than a database after the host; {_URL_SHAPE}, with https ?ca_file=/path/of/authority.pem behind it"
+        )
     return value
+
+
+def is_trust(scheme: str, query: str) -> bool:
+    """Whether what is behind the `?` of ClickHouse's address is nothing, or whose certificates are trusted."""
+    return not query or (scheme == "https" and [name for name, _ in parse_qsl(query)] == ["ca_file"])
 
 
 def wrong_secrets(secrets: Sequence[str]) -> str:
@@ -87,11 +94,12 @@ class Settings(BaseSettings):
     kafka_options: Annotated[KafkaOptions, NoDecode] = Field(
         KafkaOptions(),
         description="Authentication to Kafka: a JSON object of security_protocol, sasl_mechanism, sasl_username, sasl_password, "
-        "ssl_ca_file, ssl_cert_file, ssl_key_file.",
+        "sasl_token_file, ssl_ca_file, ssl_cert_file, ssl_key_file.",
     )
     clickhouse: Annotated[SecretStr, AfterValidator(_clickhouse_url)] | None = Field(
         None,
-        description="ClickHouse, http(s)://user:password@host:port/database. Without it: the embedded one, in the data directory.",
+        description="ClickHouse, http(s)://user:password@host:port/database, with https ?ca_file=/path/of/authority.pem behind it if its "
+        "certificate is signed by a private authority. Without it: the embedded one, in the data directory.",
     )
     clickhouse_cluster: str | None = Field(
         None,

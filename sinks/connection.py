@@ -15,13 +15,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import Error as DriverError
 from clickhouse_connect.driver.exceptions import error_name_from_body, scrub_error_details
+
+from schemas.settings import is_trust
 
 DEFAULT_DATABASE: Final = "firstcall"
 CONNECT_SECONDS: Final = 5
@@ -66,10 +69,12 @@ class Address:
     user: str
     password: str = field(repr=False)
     secure: bool
+    #: Whose certificates are trusted; empty: those that this machine trusts.
+    ca_file: str = ""
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Read `http(s)://user:password@host:port/database`.
+        """Read `http(s)://user:password@host:port/database`, with https `?ca_file=/path/of/authority.pem` behind it if need be.
 
         The port defaults to 8123 (https: 8443), the user to `default`, the database to `firstcall`. User, password and
         database are percent-decoded. Raises ValueError, whose text holds no part of the URL.
@@ -84,7 +89,7 @@ class Address:
         if not host:
             raise ValueError("the ClickHouse URL names no host")
         database = unquote(parts.path.strip("/"))
-        if "/" in database or parts.query or parts.fragment:
+        if "/" in database or parts.fragment or not is_trust(parts.scheme, parts.query):
             raise ValueError("the ClickHouse URL has more than a database after the host")
         secure = parts.scheme == "https"
         return cls(
@@ -94,6 +99,7 @@ class Address:
             user=unquote(parts.username or "default"),
             password=unquote(parts.password or ""),
             secure=secure,
+            ca_file=dict(parse_qsl(parts.query)).get("ca_file", ""),
         )
 
     def __str__(self) -> str:
@@ -108,6 +114,8 @@ def connect(address: Address, *, database: str | None = None, answer_seconds: in
     """
     # The driver logs each error that it raises, and that is reported here again.
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+    if address.ca_file and not Path(address.ca_file).is_file():
+        raise UnavailableError(f"ClickHouse at {address}: {address.ca_file} cannot be read: No such file")
     with named_errors(address):
         return clickhouse_connect.get_client(
             host=address.host,
@@ -115,6 +123,7 @@ def connect(address: Address, *, database: str | None = None, answer_seconds: in
             username=address.user,
             password=address.password,
             secure=address.secure,
+            ca_cert=address.ca_file or None,
             database=database or address.database,
             connect_timeout=CONNECT_SECONDS,
             send_receive_timeout=answer_seconds,
@@ -147,10 +156,20 @@ def named_errors(address: Address) -> Iterator[None]:
         text = str(error)
         name = error.name or error_name_from_body(text)
         if name is None and error.code is None:
-            raise UnavailableError(f"ClickHouse at {address}: {_reason(text)}") from None
+            raise UnavailableError(f"ClickHouse at {address}: {_reason(text)}{_advice(text, address)}") from None
         raise StatementError(address, name or "", _reason(text)) from None
     except OSError as error:
         raise UnavailableError(f"ClickHouse at {address}: {error}") from None
+
+
+def _advice(text: str, address: Address) -> str:
+    """What to do about a certificate that is not trusted."""
+    if "CERTIFICATE_VERIFY_FAILED" not in text:
+        return ""
+    if "mismatch" in text:
+        return "; name the server in FIRSTCALL_CLICKHOUSE as its certificate does"
+    trusted = f"{address.ca_file} has another authority" if address.ca_file else "if its authority is a private one"
+    return f"; {trusted}: put ?ca_file=/path/of/authority.pem behind the database in FIRSTCALL_CLICKHOUSE"
 
 
 def _reason(text: str) -> str:

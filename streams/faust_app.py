@@ -10,7 +10,8 @@ from typing import Final
 
 import faust
 import structlog
-from faust.auth import SASLCredentials, SSLCredentials
+from aiokafka.abc import AbstractTokenProvider
+from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 from faust.types.auth import CredentialsT
 from mode import Service
 from yarl import URL
@@ -115,13 +116,25 @@ def make_app(settings: Settings) -> StreamsApp:
     )
 
 
+class _TokenInFile(AbstractTokenProvider):  # type: ignore[misc]  # published without types
+    """The token of the moment, for each connection that is made."""
+
+    def __init__(self, options: KafkaOptions) -> None:
+        self._options = options
+
+    async def token(self) -> str:
+        return self._options.token()
+
+
 def _credentials(options: KafkaOptions) -> CredentialsT | None:
     """The same authentication in Faust's terms; None for a plain connection."""
     context = None
-    if options.security_protocol in ("SSL", "SASL_SSL"):
+    if options.uses_tls:
         context = ssl.create_default_context(cafile=options.ssl_ca_file)
         if options.ssl_cert_file is not None:
             context.load_cert_chain(options.ssl_cert_file, options.ssl_key_file)
+    if options.sasl_token_file is not None:
+        return OAuthCredentials(oauth_cb=_TokenInFile(options), ssl_context=context)
     if options.sasl_password is not None:
         return SASLCredentials(
             username=options.sasl_username,

@@ -236,6 +236,12 @@ def test_kafka_options_are_rendered_for_each_client(env):
         ("yes", "is not a JSON object"),
         ('{"security_protocol": "SASL_SSL"}', "needs sasl_mechanism"),
         ('{"sasl_username": "u"}', "neither SASL_SSL nor SASL_PLAINTEXT"),
+        ('{"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER"}', "OAUTHBEARER needs sasl_token_file"),
+        ('{"sasl_token_file": "/t"}', "neither SASL_SSL nor SASL_PLAINTEXT"),
+        (
+            '{"security_protocol": "SASL_SSL", "sasl_mechanism": "PLAIN", "sasl_username": "u", "sasl_password": "p", "sasl_token_file": "/t"}',
+            "sasl_mechanism is not OAUTHBEARER",
+        ),
         ('{"ssl_cert_file": "/c"}', "go together"),
         ('{"sasl_user": "u"}', "FIRSTCALL_KAFKA_OPTIONS.sasl_user: no such setting; did you mean sasl_username?"),
     ],

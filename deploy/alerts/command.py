@@ -91,6 +91,7 @@ def _serve(settings: Settings, monitors: Monitors) -> None:
 
 
 def _once(settings: Settings, monitors: Monitors, at: str) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from deploy.alerts.judge import Judge
@@ -119,7 +120,7 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
                 summaries += [alert.summary for alert in judge.carried[name].untold]
     out.print(table)
     for summary in summaries:
-        out.print(f"\n[red]✗[/] {summary}", highlight=False, soft_wrap=True)
+        out.print(f"\n[red]✗[/] {escape(summary)}", highlight=False, soft_wrap=True)
 
 
 def _cells(row: dict[str, object], judged: Judged) -> list[str]:

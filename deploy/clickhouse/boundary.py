@@ -2,6 +2,8 @@
 
 Most of it the engine refuses by itself: its user has no grant to read or write files, URLs, or other servers. Here is the
 rest: what clients of ClickHouse do on their own side, which chDB does in this process, and what the engine does unasked.
+What is refused here is what can be seen: SQL in a string, which something evaluates later, can be written in endless ways. So
+whatever takes such a string is refused where that is possible; `deploy.clickhouse.confinement` holds what is not seen.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Final
 
 from deploy.clickhouse.statement import Token
 
-_FUNCTIONS: Final = frozenset({"FILE", "PYTHON", "EXECUTABLE", "SQLITE"})
+_FUNCTIONS: Final = frozenset({"FILE", "PYTHON", "EXECUTABLE", "SQLITE", "EVAL"})
 _ENGINES: Final = {
     "EXECUTABLE": "Executable",
     "EXECUTABLEPOOL": "ExecutablePool",
@@ -21,12 +23,23 @@ _ENGINES: Final = {
     "SQLITE": "SQLite",
     "DATALAKECATALOG": "DataLakeCatalog",
     "MATERIALIZEDPOSTGRESQL": "MaterializedPostgreSQL",
+    "QUERYRUNNER": "QueryRunner",
 }
-#: Settings that name a file, and the one for another language than is read here.
+#: Settings that name a file or a URL, those that hold SQL, and those for other languages than are read here.
 _SETTINGS: Final = frozenset(
     {
-        *("FORMAT_SCHEMA", "FORMAT_TEMPLATE_ROW", "FORMAT_TEMPLATE_RESULTSET"),
-        *("INPUT_FORMAT_RECORD_ERRORS_FILE_PATH", "RENAME_FILES_AFTER_PROCESSING", "DIALECT"),
+        *("FORMAT_SCHEMA", "FORMAT_SCHEMA_SOURCE", "OUTPUT_FORMAT_SCHEMA", "FORMAT_TEMPLATE_ROW"),
+        *("FORMAT_TEMPLATE_RESULTSET", "INPUT_FORMAT_RECORD_ERRORS_FILE_PATH", "RENAME_FILES_AFTER_PROCESSING"),
+        *("URL_BASE", "S3_BASE", "FORMAT_AVRO_SCHEMA_REGISTRY_URL", "ALLOW_EXPERIMENTAL_AI_FUNCTIONS"),
+        *("ADDITIONAL_TABLE_FILTERS", "ADDITIONAL_RESULT_FILTER", "PARALLEL_REPLICAS_CUSTOM_KEY"),
+        *("SCHEMA_INFERENCE_HINTS", "ALLOW_EXPERIMENTAL_EVAL_TABLE_FUNCTION", "DIALECT", "POLYGLOT_DIALECT"),
+    }
+)
+#: What a dictionary may not have behind SOURCE: another server, SQL in a string, a file.
+_OUTSIDE_OF_SOURCES: Final = frozenset(
+    {
+        *("HOST", "PORT", "SECURE", "QUERY", "WHERE", "INVALIDATE_QUERY", "UPDATE_FIELD"),
+        *("SSD_CACHE", "COMPLEX_KEY_SSD_CACHE"),
     }
 )
 #: Functions that take the name of another one.
@@ -54,6 +67,8 @@ def reaches_outside(tokens: Sequence[Token], parameters: Iterable[str] = ()) -> 
             return f"the setting {word.lower()} is not supported here"
         if word == "INPUT" and first == "(" and words[0] == "INSERT":
             return "input() has no data here; insert into a table and select from that"
+        if word == "FROM" and "ATTACH" in words and _is_string(tokens, at + 1):
+            return "ATTACH moves a folder from wherever it is; attach what is in the data directory by its name"
         if (word, first, second) == ("DISK", "=", "DISK"):
             return "disk() names another place for data"
         reason = None
@@ -78,9 +93,9 @@ def _engine_outside(engine: str) -> str | None:
 
 
 def _source_outside(source: str, words: Sequence[str]) -> str | None:
-    if source in {"CLICKHOUSE", "NULL"} and {"HOST", "PORT", "SECURE"}.isdisjoint(words):
+    if source in {"CLICKHOUSE", "NULL"} and _OUTSIDE_OF_SOURCES.isdisjoint(words):
         return None
-    return "a dictionary can be filled from tables of this server only, and its source has no HOST, PORT or SECURE"
+    return "a dictionary can be filled from a table of this server only: SOURCE(CLICKHOUSE(DB ... TABLE ...)), and is kept in memory"
 
 
 def _is_string(tokens: Sequence[Token], at: int) -> bool:

@@ -32,12 +32,15 @@ _WHY_DENIED: Final = (
     "The embedded ClickHouse keeps to its own tables: no files, URLs, other servers, programs or users. "
     "Use a ClickHouse server for that (FIRSTCALL_CLICKHOUSE)"
 )
-_GRANTS: Final = (
-    "SELECT, INSERT, ALTER, DROP, UNDROP TABLE, TRUNCATE, OPTIMIZE, CHECK, SHOW, KILL QUERY, dictGet, "
-    "CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE DICTIONARY, CREATE FUNCTION, DROP FUNCTION, "
-    "CREATE TEMPORARY TABLE, CREATE ARBITRARY TEMPORARY TABLE, displaySecretsInShowAndSelect, "
-    "SYSTEM RELOAD DICTIONARY, SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM MOVES, SYSTEM VIEWS, SYSTEM DROP CACHE, "
-    "SYSTEM FLUSH LOGS"
+#: What the one user may do. To what lies outside there is no grant.
+GRANTS: Final = (
+    (
+        "GRANT SELECT, INSERT, ALTER, DROP, UNDROP TABLE, TRUNCATE, OPTIMIZE, CHECK, SHOW, KILL QUERY, dictGet, "
+        "CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE DICTIONARY, CREATE FUNCTION, DROP FUNCTION, "
+        "CREATE TEMPORARY TABLE, CREATE ARBITRARY TEMPORARY TABLE, displaySecretsInShowAndSelect, "
+        "SYSTEM RELOAD DICTIONARY, SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM MOVES, SYSTEM VIEWS, SYSTEM DROP CACHE, "
+        "SYSTEM FLUSH LOGS ON *.*"
+    ),
 )
 
 
@@ -68,7 +71,7 @@ class Engine:
     `incoming` is a folder for data on its way into a table; it is empty when the engine opens.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, grants: Sequence[str] = GRANTS) -> None:
         self.directory = directory
         self.incoming = directory / "incoming"
         shutil.rmtree(self.incoming, ignore_errors=True)
@@ -77,7 +80,7 @@ class Engine:
             raise ServiceError(
                 f"chDB cannot use {directory}: {' '.join(sorted(unsafe))} in the path; choose another one"
             )
-        self._address = f"{directory}?config-file={_write_configuration(directory)}"
+        self._address = f"{directory}?config-file={_write_configuration(directory, grants)}"
         self._first = _open(self._address, directory)
         self._settle_default_database()
         version = run(self._first, b"SELECT version()", "TabSeparated")
@@ -256,12 +259,13 @@ def _standard_error_kept() -> Iterator[Callable[[], str]]:
             os.close(terminal)
 
 
-def _write_configuration(directory: Path) -> Path:
+def _write_configuration(directory: Path, grants: Sequence[str]) -> Path:
     """Write the engine's configuration: its user's grants, its limits, and all of its folders in the directory."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     memory = min(MEMORY_BYTES, machine // 2)
     folders = ("user_files", "user_scripts", "format_schemas", "dictionaries_lib", "tmp")
     paths = "".join(f"  <{name}_path>{escape(str(directory / name))}/</{name}_path>\n" for name in folders)
+    granted = "".join(f"<query>{escape(grant)}</query>" for grant in grants)
     users = directory / "users.xml"
     users.write_text(
         f"""<clickhouse>
@@ -273,7 +277,7 @@ def _write_configuration(directory: Path) -> Path:
   </default></profiles>
   <users><default>
     <password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
-    <grants><query>GRANT {_GRANTS} ON *.*</query></grants>
+    <grants>{granted}</grants>
   </default></users>
   <quotas><default/></quotas>
 </clickhouse>

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,10 +16,15 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from deploy.claim import Holder, ServiceError, claim_or_explain, read_holder
+from deploy.clickhouse.confinement import confine
 from deploy.tether import end_tethered, start_tethered
+from schemas.settings import PREFIX
+
+if TYPE_CHECKING:
+    from deploy.clickhouse.front import Front
 
 DEFAULT_PORT: Final = 18123
 LOOPBACK: Final = "127.0.0.1"
@@ -31,6 +37,10 @@ LONGEST_URL_BYTES: Final = 1024 * 1024
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _LOG_LINES_SHOWN: Final = 15
+_NOT_CONFINED: Final = (
+    "This system cannot lock ClickHouse into its directory (Linux 5.19 or newer with Landlock can): statements are refused by "
+    "what they look like only. Let no one use it whom you would not let read your files"
+)
 
 
 def serve(
@@ -52,15 +62,22 @@ def serve(
     home = _home(data_dir)
     with claim_or_explain(home, "ClickHouse") as claim, closing(_listening_socket(port)) as listening:
         url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
-        from deploy.clickhouse.engine import Engine
+        os.environ["TMPDIR"] = str(_empty(home / "scratch"))
+        # Some of what it loads is the system's; the engine is loaded once it is confined, as it starts threads then.
+        import aiohttp.web  # noqa: F401
 
-        engine = Engine(home)
+        if not confine(home):
+            print(_NOT_CONFINED, file=sys.stderr, flush=True)  # noqa: T201 - before anything logs
+        from deploy.clickhouse.engine import Engine
+        from deploy.clickhouse.front import Front
+
+        front = Front(engine := Engine(home))
 
         def ready() -> None:
             claim.announce(Holder(for_pid or os.getpid(), url, run))
             on_ready(url)
 
-        asyncio.run(_serve_until_told(engine, listening, ready))
+        asyncio.run(_serve_until_told(front, engine.cancel_statements, listening, ready))
         engine.close()
 
 
@@ -102,9 +119,11 @@ class LocalClickHouse:
         command = [sys.executable, "-P", "-m", "deploy.clickhouse", "--for-pid", str(os.getpid()), "--run", self._run]
         command += ["--data", str(self._data_dir), "--port", str(self._port)]
         paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        # It has all that it needs as arguments: no secret of Firstcall's is in its environment for a statement to find.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         with self.log.open("ab") as log:
             self._log_begins = log.tell()
-            self._process = start_tethered(command, log, {**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+            self._process = start_tethered(command, log, {**environment, "PYTHONPATH": os.pathsep.join(paths)})
         try:
             self._await_service()
         except BaseException:
@@ -165,20 +184,18 @@ def answers(url: str) -> bool:
         return False
 
 
-async def _serve_until_told(engine: object, listening: socket.socket, ready: Callable[[], object]) -> None:
+async def _serve_until_told(
+    front: Front, cancel: Callable[[], None], listening: socket.socket, ready: Callable[[], object]
+) -> None:
     from aiohttp import web
 
-    from deploy.clickhouse.engine import Engine
-    from deploy.clickhouse.front import Front
-
-    assert isinstance(engine, Engine), "it is imported late, as it loads the engine"
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, told.set)
     # The front decodes bodies itself: it knows more encodings.
     runner = web.AppRunner(
-        Front(engine).application(),
+        front.application(),
         access_log=None,
         auto_decompress=False,
         shutdown_timeout=2 * FINISHES_WITHIN_SECONDS,
@@ -192,13 +209,19 @@ async def _serve_until_told(engine: object, listening: socket.socket, ready: Cal
     try:
         await told.wait()
     finally:
-        cancelling = loop.call_later(FINISHES_WITHIN_SECONDS, engine.cancel_statements)
+        cancelling = loop.call_later(FINISHES_WITHIN_SECONDS, cancel)
         await runner.cleanup()
         cancelling.cancel()
 
 
 def _home(data_dir: Path) -> Path:
     return data_dir.absolute() / "clickhouse"
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _listening_socket(port: int) -> socket.socket:
