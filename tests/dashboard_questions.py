@@ -48,6 +48,47 @@ QUESTIONS: Final = {
     "view developers": "SELECT kind, count(), countIf(isNotNull(activated_at)) FROM developers GROUP BY kind",
     "view companies": "SELECT toStartOfWeek(signup_at) AS week, count() FROM companies GROUP BY week ORDER BY week",
     "view activations": "SELECT level, definition, toDate(activated_at) AS day, count() FROM activations GROUP BY ALL",
+    "view subjects": "SELECT level, kind, segments['technology'] AS technology, count() FROM subjects GROUP BY ALL",
+    "view stage_entries": """
+        SELECT stage, toMonday(entered_at) AS week, count(), median(seconds_since_previous) FROM stage_entries
+        WHERE level = 'developer' GROUP BY ALL""",
+    "view signups": "SELECT level, signup_week, count(), median(time_to_first_call_seconds) FROM signups GROUP BY ALL",
+    "view activation_candidates": """
+        SELECT level, definition, toMonday(anchor_at) AS week, count(), count(activated_at) FROM activation_candidates GROUP BY ALL""",
+    "view weekly_use": "SELECT level, week, count(), sum(active_days) FROM weekly_use GROUP BY ALL",
+    "views identities, canonical_users, alias_owners": """
+        SELECT 'identities' AS view, alias_kind AS kind, count() FROM identities GROUP BY kind
+        UNION ALL SELECT 'canonical_users' AS view, 'user_id' AS kind, count() FROM canonical_users
+        UNION ALL SELECT 'alias_owners' AS view, alias_kind AS kind, count() FROM alias_owners GROUP BY kind""",
+    "view touches, by week and campaign": """
+        SELECT toMonday(touched_at) AS week, campaign, count(), uniqExact(subject_id) FROM touches WHERE level = 'developer' GROUP BY ALL""",
+    "view touches, of one developer": """
+        SELECT touched_at, name, campaign, referrer FROM touches
+        WHERE level = 'developer' AND subject_id = {developer:String} ORDER BY touched_at""",
+    "view conversions": "SELECT level, conversion, toMonday(converted_at) AS week, count() FROM conversions GROUP BY ALL",
+    "view attribution, one model": """
+        SELECT campaign, sum(credit) FROM attribution
+        WHERE level = 'developer' AND conversion = 'signup' AND model = 'linear' GROUP BY campaign""",
+    "view attribution_within, 30 days": """
+        SELECT campaign, sum(credit) FROM attribution_within(lookback_days = 30)
+        WHERE level = 'company' AND conversion = 'signup' AND model = 'position' GROUP BY campaign""",
+    "view outreach": "SELECT toMonday(held_at) AS week, name, count() FROM outreach GROUP BY ALL",
+    "view outreach_weeks": "SELECT * FROM outreach_weeks(segment = 'technology', level = 'company')",
+    "view concentration": "SELECT hour, largest_share, herfindahl FROM concentration WHERE level = 'company' AND window_hours = 168",
+    "view concentration_at": "SELECT * FROM concentration_at(at = '2026-03-13 10:00:00')",
+    "view growth": "SELECT hour, growth_percent FROM growth WHERE metric = 'active_tokens' AND level = 'developer' AND segment = ''",
+    "views churn_risks, churn_risks_at": """
+        SELECT level, definition, count() FROM churn_risks GROUP BY ALL
+        UNION ALL SELECT level, definition, count() FROM churn_risks_at(at = '2026-03-13 10:00:00') GROUP BY ALL""",
+    "views power_users, power_users_at": """
+        SELECT level, definition, count() FROM power_users GROUP BY ALL
+        UNION ALL SELECT level, definition, count() FROM power_users_at(at = '2026-03-13 10:00:00') GROUP BY ALL""",
+    "view company_journey": "SELECT * FROM company_journey(company = {company:String}) ORDER BY time LIMIT 1000",
+    "view dead_letters": "SELECT toDate(recorded_at) AS day, reason, count(), count(replayed_at) FROM dead_letters GROUP BY ALL",
+    "views alerts, monitors, definitions, funnel_stages, erasures": """
+        SELECT 'alerts', count() FROM alerts UNION ALL SELECT 'monitors', count() FROM monitors
+        UNION ALL SELECT 'definitions', count() FROM definitions UNION ALL SELECT 'funnel_stages', count() FROM funnel_stages
+        UNION ALL SELECT 'erasures', count() FROM erasures""",
     "view activity, 28 days": """
         SELECT day, uniqExact(subject_id) FROM activity
         WHERE level = 'developer' AND environment = 'production' AND day > '2026-03-03' GROUP BY day""",
@@ -57,5 +98,6 @@ QUESTIONS: Final = {
     "view rolling_counts, one series of 90 days": """
         SELECT hour, value FROM rolling_counts
         WHERE metric = 'active_developers' AND window_hours = 168 ORDER BY hour""",
+    "view rolling_changes": "SELECT metric, level, sum(change) FROM rolling_changes WHERE window_hours = 168 GROUP BY ALL",
     "view rolling_counts, all": "SELECT metric, level, window_hours, max(value) FROM rolling_counts GROUP BY ALL",
 }
