@@ -66,7 +66,7 @@ def _credit_differences(
     found: dict[reference.Credit, float] = {}
     query = f"""
         SELECT level, subject_id, conversion, converted_at, model, touched_at, {", ".join(FIELDS)}, sum(credit)
-        FROM attribution_within(lookback_days = {lookback}) GROUP BY ALL"""
+        FROM attribution_within(lookback_days = {lookback}, level = '', conversion = '', model = '') GROUP BY ALL"""
     for level, subject, name, at, model, touched, *texts, credit in rows(client, query):
         conversion = reference.Conversion(level, subject, name, ms(at))
         found[reference.Credit(conversion, model, optional_ms(touched), _words(texts))] = float(credit)
@@ -79,7 +79,7 @@ def _credit_differences(
             lines.append(f"credit, {lookback} days: {key}: expected {expected}, not {actual}")
     unequal = rows(
         client,
-        f"""SELECT level, subject_id, conversion, model, sum(credit) FROM attribution_within(lookback_days = {lookback})
+        f"""SELECT level, subject_id, conversion, model, sum(credit) FROM attribution_within(lookback_days = {lookback}, level = '', conversion = '', model = '')
         GROUP BY ALL HAVING sum(credit) != 1""",
     )
     return lines + [f"credits do not add up to 1: {row}" for row in unequal]

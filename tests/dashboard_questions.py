@@ -71,8 +71,8 @@ QUESTIONS: Final = {
         SELECT campaign, sum(credit) FROM attribution
         WHERE level = 'developer' AND conversion = 'signup' AND model = 'linear' GROUP BY campaign""",
     "view attribution_within, 30 days": """
-        SELECT campaign, sum(credit) FROM attribution_within(lookback_days = 30)
-        WHERE level = 'company' AND conversion = 'signup' AND model = 'position' GROUP BY campaign""",
+        SELECT campaign, sum(credit)
+        FROM attribution_within(lookback_days = 30, level = 'company', conversion = 'signup', model = 'position') GROUP BY campaign""",
     "view outreach": "SELECT toMonday(held_at) AS week, name, count() FROM outreach GROUP BY ALL",
     "view outreach_weeks": "SELECT * FROM outreach_weeks(segment = 'technology', level = 'company')",
     "view concentration": "SELECT hour, largest_share, herfindahl FROM concentration WHERE level = 'company' AND window_hours = 168",

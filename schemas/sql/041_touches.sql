@@ -33,7 +33,11 @@ COMMENT 'What brought developers and companies here, each touch once, by all tha
 AS
 WITH
     automated AS (SELECT cityHash64(alias_kind, alias) FROM identity_rows FINAL WHERE is_bot),
-    copied AS (SELECT event_hash FROM touch_rows WHERE is_touch GROUP BY event_hash HAVING min(content_hash) != max(content_hash)),
+    -- A value, not rows: it is found once, and while it is empty, which it mostly is, the second half of `counted` is not run at all.
+    (
+        SELECT groupArray(event_hash)
+        FROM (SELECT event_hash FROM touch_rows WHERE is_touch GROUP BY event_hash HAVING min(content_hash) != max(content_hash))
+    ) AS copied,
     owned AS
     (
         SELECT
@@ -71,10 +75,10 @@ WITH
     ),
     counted AS
     (
-        SELECT * FROM subjects WHERE event_hash NOT IN copied
+        SELECT * FROM subjects WHERE empty(copied) OR event_hash NOT IN copied
         UNION ALL
         SELECT * FROM subjects
-        WHERE event_hash IN copied
+        WHERE notEmpty(copied) AND event_hash IN copied
         ORDER BY time, texts, content_hash
         LIMIT 1 BY level, subject_id, event_hash
     )

@@ -18,9 +18,8 @@ SELECT
     round(toFloat64(sum(credit)), 2) AS credit_of_conversions,
     round(100 * credit_of_conversions / nullIf(sum(credit_of_conversions) OVER (), 0), 1) AS percent,
     uniqExact(subject_id) AS subjects_with_credit
-FROM attribution_within(lookback_days = {lookback:UInt16})
-WHERE model = {model:String} AND conversion = {conversion:String} AND level = {level:String}
-    AND converted_at >= coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64(0, 3, 'UTC'))
+FROM attribution_within(lookback_days = {lookback:UInt16}, level = {level:String}, conversion = {conversion:String}, model = {model:String})
+WHERE converted_at >= coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64(0, 3, 'UTC'))
     AND converted_at < coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01', 3, 'UTC'))
 GROUP BY touch
 ORDER BY credit_of_conversions DESC, touch
