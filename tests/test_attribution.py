@@ -160,6 +160,25 @@ def test_only_touches_of_the_days_before_count_with_a_lookback(told):
     assert {row[0] for row in answer(client, "attribution", model="linear", lookback="10")} == {"c1", "c2"}
 
 
+def test_credit_is_told_by_any_field_of_a_touch_and_by_any_model(told):
+    client = told(*clicks(MONDAY, MONDAY + DAY, user_id="u"), signed_up(MONDAY + 2 * DAY, user_id="u"))
+    for field in ("campaign", "source", "medium", "term", "content", "referrer", "path", "name"):
+        for model in ("first", "last", "linear", "position"):
+            found = answer(client, "attribution", by=field, model=model)
+            assert sum(row[1] for row in found) == 1, (field, model, found)
+            # A query of one model says what the view of all says.
+            column = f"SELECT DISTINCT if({field} = '', '(none)', toString({field})) FROM attribution WHERE model = '{model}'"
+            assert {(row[0],) for row in found} == set(
+                rows(client, f"{column} AND conversion = 'signup' AND level = 'developer'")
+            )
+    assert answer(client, "attribution", model="none") == []
+
+
+def test_the_touches_of_a_visitor_who_signed_up_without_a_name_count(told):
+    client = told(*clicks(MONDAY, anonymous_id="browser"), signed_up(MONDAY + HOUR, anonymous_id="browser"))
+    assert answer(client, "attribution", model="first")[0][:3] == ("c1", 1, 100)
+
+
 def test_a_company_has_the_touches_of_all_its_developers(told):
     """
     ann   ad c1 ── sign-up

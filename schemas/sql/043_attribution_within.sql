@@ -16,6 +16,16 @@ WITH
         SELECT * FROM conversions
         WHERE ({level:String} = '' OR level = {level:String}) AND ({conversion:String} = '' OR conversion = {conversion:String})
     ),
+    -- The aliases that lead to developers who converted, by whatever they are known: other touches need no owner.
+    leading AS
+    (
+        SELECT alias_hash FROM alias_owners WHERE developer_id IN (SELECT subject_id FROM converting)
+        UNION ALL
+        SELECT arrayJoin([
+            cityHash64('user_id', subject_id),
+            cityHash64(substring(subject_id, 1, position(subject_id, ':') - 1), substring(subject_id, position(subject_id, ':') + 1))]) AS alias_hash
+        FROM converting
+    ),
     paths AS
     (
         SELECT
@@ -30,6 +40,7 @@ WITH
             groupArray(developer_id) AS developers, groupArray(message_id) AS messages
         FROM touches
         WHERE ({level:String} = '' OR level = {level:String}) AND subject_id IN (SELECT subject_id FROM converting)
+            AND ({level:String} != 'developer' OR alias_hash IN (SELECT alias_hash FROM leading))
         GROUP BY level, subject_id
     ),
     converted AS
