@@ -105,7 +105,7 @@ def _ask(client: Client, only: str) -> None:
         if only in title:
             _time(client, title, sql, {name: value for name, value in GIVEN.items() if f"{{{name}:" in sql})
     for query in named_queries().values():
-        for given in _variants(query):
+        for given in variants(query):
             title = " ".join([f"firstcall query {query.name}", *(f"{key}={value}" for key, value in given.items())])
             values = bind(query, given)
             assert isinstance(values, dict), values
@@ -113,7 +113,7 @@ def _ask(client: Client, only: str) -> None:
                 _time(client, title, query.sql, values)
 
 
-def _variants(query: Query) -> Iterator[dict[str, str]]:
+def variants(query: Query) -> Iterator[dict[str, str]]:
     """By its defaults, unless one parameter must be given; then as dashboards vary it."""
     known = {parameter.name for parameter in query.parameters}
     if not query.needs:

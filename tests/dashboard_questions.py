@@ -38,7 +38,8 @@ QUESTIONS: Final = {
     "one company's usage, 30 days": f"""
         SELECT day, sum(events) AS calls, uniqExact(developer_id) AS developers FROM api_usage
         WHERE {_CALLS} AND company_id = {{company:String}} AND day > '2026-03-01'
-            AND (event_company_id = {{company:String}} OR alias_hash IN (SELECT alias_hash FROM alias_owners WHERE company_id = {{company:String}})) GROUP BY day ORDER BY day""",
+            AND (event_company_id = {{company:String}} OR alias_hash IN (SELECT alias_hash FROM aliases_of(company = {{company:String}}, developer = '')
+            WHERE alias_kind IN ('user_id', 'api_key'))) GROUP BY day ORDER BY day""",
     "one developer's journey": "SELECT * FROM journey(developer = {developer:String}) ORDER BY time LIMIT 1000",
     "events of the last 7 days by company": """
         SELECT company_id, count(), quantile(0.95)(latency_ms) FROM events_resolved
