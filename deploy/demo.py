@@ -108,7 +108,7 @@ def run_demo(options: DemoOptions, console: Console, no_kafka_because: str) -> N
             f"[green]✓[/] {sent:,} messages in {worked:,.1f} s, {sent / worked:,.0f} a second, simulating them included",
             highlight=False,
         )
-        show_summary(settings, definitions, console)
+        show_summary(settings, console)
         console.print(
             f"\n[bold]{options.developers:,} developers, seed {options.seed}, {options.days} days:"
             f" all done in {time.monotonic() - began:,.0f} s[/]",
@@ -129,7 +129,7 @@ def _try_kafka(stack: Stack) -> str:
     return ""
 
 
-def show_summary(settings: Settings, definitions: Definitions, console: Console) -> None:
+def show_summary(settings: Settings, console: Console) -> None:
     """Ask the queries of the summary and print the answers."""
     client = connect(Address.parse(settings.clickhouse_address))
     try:
@@ -138,7 +138,7 @@ def show_summary(settings: Settings, definitions: Definitions, console: Console)
         for name, given, title in SUMMARY:
             query = queries.find_query(name)
             assert isinstance(query, queries.Query), f"the summary names {name}"
-            values = queries.bind(query, given, definitions)
+            values = queries.bind(query, given)
             assert not isinstance(values, queries.Unknown), f"the summary's parameters of {name}"
             console.print()
             queries.show(console, queries.ask(client, query.sql, values), title)

@@ -22,7 +22,6 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.charts import Chart
-from schemas.definitions import Definitions
 
 #: Of a query that names none.
 OTHER_TOPIC: Final = "other"
@@ -112,14 +111,13 @@ def find_query(name: str) -> Query | Unknown:
     return Unknown(f"no query named {name!r}{_meant(name, queries)}")
 
 
-def bind(query: Query, given: Mapping[str, str], definitions: Definitions) -> dict[str, str] | Unknown:
-    """Values for all parameters: the given ones, what the configuration says, the defaults of the file."""
+def bind(query: Query, given: Mapping[str, str]) -> dict[str, str] | Unknown:
+    """Values for all parameters: the given ones, else the defaults of the file."""
     known = {parameter.name: parameter.default for parameter in query.parameters}
     for name in given:
         if name not in known:
             return Unknown(f"query {query.name} has no parameter {name!r}{_meant(name, known)}")
-    configured = {name: value for name, value in _configured(definitions).items() if name in known}
-    return {**known, **configured, **given}
+    return {**known, **given}
 
 
 def missing(query: Query, values: Mapping[str, str]) -> Unknown | None:
@@ -127,16 +125,6 @@ def missing(query: Query, values: Mapping[str, str]) -> Unknown | None:
     if query.needs and not any(values[name] for name in query.needs):
         return Unknown(f"query {query.name} needs {' or '.join(query.needs)}, as in -p {query.needs[0]}=...")
     return None
-
-
-def _configured(definitions: Definitions) -> dict[str, str]:
-    """Parameters that follow the configured metrics instead of the shipped ones."""
-    reached = (
-        f"{level}:{name}:{definition.anchor}:{definition.span_days or 0}"
-        for name, definition in definitions.activations.items()
-        for level in definition.levels
-    )
-    return {"stages": ",".join(definitions.stages), "definitions": ",".join(reached)}
 
 
 def _meant(name: str, known: Mapping[str, Any]) -> str:

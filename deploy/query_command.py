@@ -72,7 +72,9 @@ def query(
         _describe(found) if about else sys.stdout.write(found.sql)
         return
     _refuse_options(found, given)
-    values = queries.bind(found, given | dict(_parameter(each) for each in param or ()), definitions_or_exit(settings))
+    # The views go by what the tables were made under; a configuration that is wrong is told wherever it is met.
+    definitions_or_exit(settings)
+    values = queries.bind(found, given | dict(_parameter(each) for each in param or ()))
     wrong = values if isinstance(values, queries.Unknown) else queries.missing(found, values)
     if isinstance(values, queries.Unknown) or wrong is not None:
         assert isinstance(wrong, queries.Unknown)

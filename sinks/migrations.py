@@ -2,7 +2,8 @@
 
 A file runs once for each database and is recorded with its checksum. It must not change after that: a change is a new
 file. Files are plain SQL for one server; two comments in them say where a cluster needs more words, and rendering for a
-cluster replaces just those.
+cluster replaces just those. A third stands where a view with parameters is read: ClickHouse keeps its name in another view as
+it is written, and would look for it in the database of whoever asks.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sinks.connection import Address, ClickHouseError, connected
 
 ON_CLUSTER: Final = "/* ON CLUSTER */"
 REPLICATED: Final = "/* Replicated */"
+DATABASE: Final = "/* database */"
 
 _FILE_NAME: Final = re.compile(r"(\d{3})_([a-z0-9_]+)\.sql")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -63,11 +65,14 @@ def load_migrations(directory: Traversable | None = None) -> list[Migration]:
     return found
 
 
-def render(sql: str, cluster: str | None = None) -> str:
+def render(sql: str, cluster: str | None = None, database: str | None = None) -> str:
     """A file's SQL for one server, or for a cluster: ON CLUSTER, and engines that replicate at their default path.
 
-    Raises ValueError for the name of a cluster that is none.
+    Views with parameters are those of the database, if one is named. Raises ValueError for the name of a cluster or database
+    that is none.
     """
+    if database is not None:
+        sql = sql.replace(DATABASE, f"`{_database(database)}`.")
     if cluster is None:
         return sql
     if not _IDENTIFIER.fullmatch(cluster):
@@ -89,7 +94,7 @@ def migrate(
         applied = _applied(client)
         pending = _pending(wanted, applied, address)
         for migration in pending:
-            client.command(render(migration.sql, cluster))
+            client.command(render(migration.sql, cluster, address.database))
             _record(client, migration)
     return pending
 
@@ -103,9 +108,14 @@ def pending_migrations(address: Address, migrations: Sequence[Migration] | None 
         return _pending(load_migrations() if migrations is None else list(migrations), _applied(client), address)
 
 
+def _database(name: str) -> str:
+    if not _IDENTIFIER.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be the name of a database")
+    return name
+
+
 def _create_database(address: Address, cluster: str | None) -> None:
-    if not _IDENTIFIER.fullmatch(address.database):
-        raise ValueError(f"{address.database!r} cannot be the name of a database")
+    _database(address.database)
     with connected(address, database="default") as client:
         if cluster is not None:
             _check_shards(client, cluster)

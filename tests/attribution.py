@@ -36,7 +36,7 @@ def attribution_differences(client: Client, published: Published, definitions: D
     )
     for lookback in (0, 1):
         lines += _credit_differences(client, touches, converted, lookback)
-    lines += _signup_differences(client, definitions, touches, converted)
+    lines += _signup_differences(client, touches, converted)
     for level in ("developer", "company"):
         lines += _outreach_differences(client, definitions, published, level)
     return lines
@@ -66,7 +66,7 @@ def _credit_differences(
     found: dict[reference.Credit, float] = {}
     query = f"""
         SELECT level, subject_id, conversion, converted_at, model, touched_at, {", ".join(FIELDS)}, sum(credit)
-        FROM attribution_within(lookback_days = {lookback}) GROUP BY ALL"""
+        FROM attribution_within(lookback_days = {lookback}, level = '', conversion = '', model = '') GROUP BY ALL"""
     for level, subject, name, at, model, touched, *texts, credit in rows(client, query):
         conversion = reference.Conversion(level, subject, name, ms(at))
         found[reference.Credit(conversion, model, optional_ms(touched), _words(texts))] = float(credit)
@@ -79,7 +79,7 @@ def _credit_differences(
             lines.append(f"credit, {lookback} days: {key}: expected {expected}, not {actual}")
     unequal = rows(
         client,
-        f"""SELECT level, subject_id, conversion, model, sum(credit) FROM attribution_within(lookback_days = {lookback})
+        f"""SELECT level, subject_id, conversion, model, sum(credit) FROM attribution_within(lookback_days = {lookback}, level = '', conversion = '', model = '')
         GROUP BY ALL HAVING sum(credit) != 1""",
     )
     return lines + [f"credits do not add up to 1: {row}" for row in unequal]
@@ -87,7 +87,6 @@ def _credit_differences(
 
 def _signup_differences(
     client: Client,
-    definitions: Definitions,
     touches: dict[tuple[str, str], list[reference.Touched]],
     converted: list[reference.Conversion],
 ) -> list[str]:
@@ -95,7 +94,7 @@ def _signup_differences(
         (level, reference_day(week), *counts)
         for (level, week), counts in reference.before_signup(touches, converted).items()
     }
-    found = {tuple(row[:5]) for row in answer(client, definitions, "content-before-signup")}
+    found = {tuple(row[:5]) for row in answer(client, "content-before-signup")}
     return _differing("content before sign-up", Counter(wanted), Counter(found))
 
 
@@ -104,13 +103,13 @@ def _outreach_differences(client: Client, definitions: Definitions, published: P
     for segment in ("technology", "country"):
         weeks = reference.outreach_weeks(published, definitions, level, segment)
         wanted = Counter((reference_day(week), value or "(none)", *counts) for (week, value), counts in weeks.items())
-        told = answer(client, definitions, "outreach", segment=segment, level=level)
+        told = answer(client, "outreach", segment=segment, level=level)
         found = Counter((str(week), *rest) for week, *rest in told)
         lines += _differing(f"outreach by {segment} and {level}", wanted, found)
         last = max((one["last_active"] or 0 for one in published.developers.values()), default=0)
         series = reference.lag_correlations(weeks, last)
         lagged = {(value, lag): (n, r) for value, lag, n, r in series}
-        told = answer(client, definitions, "outreach-lag", segment=segment, level=level)
+        told = answer(client, "outreach-lag", segment=segment, level=level)
         lags = {(value, lag): (n, r) for value, lag, n, r in told}
         for key in lagged.keys() | lags.keys():
             (pairs, r), (other_pairs, other_r) = lagged.get(key, (None, None)), lags.get(key, (None, None))
@@ -120,11 +119,11 @@ def _outreach_differences(client: Client, definitions: Definitions, published: P
     return lines
 
 
-def answer(client: Client, definitions: Definitions, name: str, **given: str) -> list[tuple[Any, ...]]:
+def answer(client: Client, name: str, **given: str) -> list[tuple[Any, ...]]:
     """The rows of a named query."""
     query = find_query(name)
     assert not isinstance(query, Unknown)
-    values = bind(query, given, definitions)
+    values = bind(query, given)
     assert not isinstance(values, Unknown), values
     return list(ask(client, query.sql, values).rows)
 

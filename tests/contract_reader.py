@@ -114,7 +114,7 @@ _USAGE_DIFFERENCES: Final = """
 WITH
     counted AS
     (
-        SELECT * EXCEPT (events, successes, client_errors, server_errors, latency_events, latency_ms, hours), toInt64(events) AS events,
+        SELECT * EXCEPT (alias_hash, events, successes, client_errors, server_errors, latency_events, latency_ms, hours), toInt64(events) AS events,
             toInt64(successes) AS successes, toInt64(client_errors) AS client_errors, toInt64(server_errors) AS server_errors,
             toInt64(latency_events) AS latency_events, toInt64(round(1000 * latency_ms)) AS latency_us,
             CAST(mapApply((hour, uses) -> (hour, toInt64(uses)), hours), 'Map(UInt8, Int64)') AS hours
@@ -142,9 +142,22 @@ HAVING more_events != 0 OR more_successes != 0 OR more_client_errors != 0 OR mor
 """
 
 
+#: Counts of use of the API whose numbers are not those of their texts, or that `usage_resolved` has otherwise.
+_API_USAGE_DIFFERENCES: Final = """
+SELECT day, alias_kind, alias, developer_id FROM api_usage
+WHERE developer_hash != cityHash64(developer_id) OR alias_hash != cityHash64(alias_kind, alias)
+    OR is_known = startsWith(developer_id, 'api_key:')
+    OR token_hash NOT IN (SELECT cityHash64('api_key', if(first_hash != '', first_hash, api_key)) FROM (SELECT DISTINCT api_key FROM usage) AS used
+        LEFT JOIN (SELECT alias, first_hash FROM identity_rows FINAL WHERE alias_kind = 'api_key') AS keys ON api_key = alias)
+"""
+
+
 def usage_differences(client: Client) -> list[tuple[Any, ...]]:
-    """Where the counts of `usage_resolved` are not those of the events themselves: each key, and how much more it says."""
-    return rows(client, _USAGE_DIFFERENCES)
+    """Where the counts of `usage_resolved` are not those of the events themselves: each key, and how much more it says.
+
+    Then the counts of `api_usage` whose numbers are not those of their texts.
+    """
+    return rows(client, _USAGE_DIFFERENCES) + rows(client, _API_USAGE_DIFFERENCES)
 
 
 def wire(one: Record) -> bytes:

@@ -37,7 +37,7 @@ def journeys_differences(
         return lines
     for name, expected in _questions(published, found, definitions).items():
         for asked, given in list(_ways(found, at))[:ways]:
-            lines += _answer_differences(client, name, asked, given, expected, definitions)
+            lines += _answer_differences(client, name, asked, given, expected)
     return lines
 
 
@@ -79,9 +79,7 @@ def _ways(found: list[Subject], at: int) -> Iterator[tuple[Asked, _Given]]:
     yield Asked(at), {"hours": "48.5"}
 
 
-def _answer_differences(
-    client: Client, name: str, asked: Asked, given: _Given, expected: _Expected, definitions: Definitions
-) -> list[str]:
+def _answer_differences(client: Client, name: str, asked: Asked, given: _Given, expected: _Expected) -> list[str]:
     query = queries.find_query(name)
     assert isinstance(query, queries.Query)
     known = {parameter.name for parameter in query.parameters}
@@ -90,7 +88,7 @@ def _answer_differences(
     lines = []
     for level in LEVELS if "level" in known else ("developer",):
         also = {key: value for key, value in (("level", level), ("limit", str(MANY))) if key in known}
-        values = queries.bind(query, {**given, **also}, definitions)
+        values = queries.bind(query, {**given, **also})
         assert not isinstance(values, queries.Unknown), values
         lines += _differing(f"query {name} {given | also}", expected(asked, values), rows_of(client, query.sql, values))
     return lines

@@ -229,7 +229,7 @@ def test_the_query_of_an_alert_shows_the_hours_it_is_about(dropped):
     assert isinstance(query, Query)
     given = dict(option.split("=", 1) for option in options if option != "-p")
     client = connect(dropped)
-    values = bind(query, given, DEFINITIONS)
+    values = bind(query, given)
     assert isinstance(values, dict)
     assert ask(client, query.sql, values).rows
     client.close()

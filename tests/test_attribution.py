@@ -151,13 +151,32 @@ def test_who_converted_without_a_touch_is_told_with_one_row_a_model(told):
     client = told(signed_up(MONDAY, user_id="u"), *clicks(MONDAY + 1, user_id="u"))
     found = rows(client, "SELECT model, touches, position, credit, touched_at, name FROM attribution ORDER BY model")
     assert found == [(model, 0, 0, 1, None, "") for model in ("first", "last", "linear", "position")]
-    assert answer(client, DEFINITIONS, "attribution")[0][:3] == ("(no touch)", 1, 100)
+    assert answer(client, "attribution")[0][:3] == ("(no touch)", 1, 100)
 
 
 def test_only_touches_of_the_days_before_count_with_a_lookback(told):
     client = told(*clicks(MONDAY, MONDAY + 9 * DAY, user_id="u"), signed_up(MONDAY + 10 * DAY, user_id="u"))
-    assert {row[0] for row in answer(client, DEFINITIONS, "attribution", model="linear", lookback="1")} == {"c2"}
-    assert {row[0] for row in answer(client, DEFINITIONS, "attribution", model="linear", lookback="10")} == {"c1", "c2"}
+    assert {row[0] for row in answer(client, "attribution", model="linear", lookback="1")} == {"c2"}
+    assert {row[0] for row in answer(client, "attribution", model="linear", lookback="10")} == {"c1", "c2"}
+
+
+def test_credit_is_told_by_any_field_of_a_touch_and_by_any_model(told):
+    client = told(*clicks(MONDAY, MONDAY + DAY, user_id="u"), signed_up(MONDAY + 2 * DAY, user_id="u"))
+    for field in ("campaign", "source", "medium", "term", "content", "referrer", "path", "name"):
+        for model in ("first", "last", "linear", "position"):
+            found = answer(client, "attribution", by=field, model=model)
+            assert sum(row[1] for row in found) == 1, (field, model, found)
+            # A query of one model says what the view of all says.
+            column = f"SELECT DISTINCT if({field} = '', '(none)', toString({field})) FROM attribution WHERE model = '{model}'"
+            assert {(row[0],) for row in found} == set(
+                rows(client, f"{column} AND conversion = 'signup' AND level = 'developer'")
+            )
+    assert answer(client, "attribution", model="none") == []
+
+
+def test_the_touches_of_a_visitor_who_signed_up_without_a_name_count(told):
+    client = told(*clicks(MONDAY, anonymous_id="browser"), signed_up(MONDAY + HOUR, anonymous_id="browser"))
+    assert answer(client, "attribution", model="first")[0][:3] == ("c1", 1, 100)
 
 
 def test_a_company_has_the_touches_of_all_its_developers(told):
@@ -194,11 +213,11 @@ def test_content_before_sign_up_is_a_touch_that_came_earlier_than_the_sign_up(to
         *(signed_up(MONDAY + HOUR, user_id=user) for user in ("content", "referred", "at once", "later")),
         signed_up(MONDAY + WEEK, user_id="untouched"),
     )
-    assert answer(client, DEFINITIONS, "content-before-signup") == [
+    assert answer(client, "content-before-signup") == [
         ("developer", "2026-01-05", 4, 2, 1, 50, 25),
         ("developer", "2026-01-12", 1, 0, 0, 0, 0),
     ]
-    assert answer(client, DEFINITIONS, "content-before-signup", per="all") == [("developer", "all", 5, 2, 1, 40, 20)]
+    assert answer(client, "content-before-signup", per="all") == [("developer", "all", 5, 2, 1, 40, 20)]
 
 
 # Outreach
@@ -222,7 +241,7 @@ def test_outreach_and_sign_ups_are_counted_by_technology_and_week(told):
         *signups(MONDAY + 2 * WEEK, "python", 3),
         ad_clicked(MONDAY, user_id="u", properties={"technology": "cobol"}),
     )
-    found = {(str(week), value): counts for week, value, *counts in answer(client, DEFINITIONS, "outreach")}
+    found = {(str(week), value): counts for week, value, *counts in answer(client, "outreach")}
     assert {key: counts for key, counts in found.items() if any(counts)} == {
         ("2026-01-05", "python"): [1, 0, 0],
         ("2026-01-05", "other"): [0, 1, 0],
@@ -244,7 +263,7 @@ def test_sign_ups_that_follow_outreach_two_weeks_later_correlate_at_that_lag(tol
         *(one for week, n in enumerate(talks) for one in signups(MONDAY + (week + 2) * WEEK, "go", n + 1)),
     )
     at = {"at": "2026-03-15"}
-    found = {(value, lag): (n, r) for value, lag, n, r in answer(client, DEFINITIONS, "outreach-lag", **at)}
+    found = {(value, lag): (n, r) for value, lag, n, r in answer(client, "outreach-lag", **at)}
     assert found["go", 2] == found["(all)", 2] == (8, 1)
     assert found["go", 0][0] == 10
     assert abs(found["go", 0][1]) < 0.9
@@ -253,7 +272,7 @@ def test_sign_ups_that_follow_outreach_two_weeks_later_correlate_at_that_lag(tol
 
 
 def answer_of(measure: str, client, at):
-    return [(n, r) for _, _, n, r in answer(client, DEFINITIONS, "outreach-lag", measure=measure, **at)]
+    return [(n, r) for _, _, n, r in answer(client, "outreach-lag", measure=measure, **at)]
 
 
 # Edges
@@ -263,16 +282,16 @@ def test_an_empty_database_has_no_rows_and_no_errors(client):
     for view in ("touches", "conversions", "attribution", "outreach"):
         assert rows(client, f"SELECT * FROM {view}") == []
     for name in ("attribution", "content-before-signup", "outreach", "outreach-lag", "campaigns"):
-        assert answer(client, DEFINITIONS, name) == []
+        assert answer(client, name) == []
 
 
 def test_one_event_is_a_touch_of_a_visitor_and_leads_to_nothing(told):
     client = told(ad_clicked(MONDAY, anonymous_id="a"))
     assert rows(client, "SELECT level, subject_id, company_id FROM touches") == [("developer", "anonymous_id:a", "")]
     assert rows(client, "SELECT * FROM attribution") == []
-    assert answer(client, DEFINITIONS, "attribution") == []
-    assert [row[1:] for row in answer(client, DEFINITIONS, "outreach")] == [("(none)", 0, 1, 0)]
-    assert all(r is None for *_, r in answer(client, DEFINITIONS, "outreach-lag"))
+    assert answer(client, "attribution") == []
+    assert [row[1:] for row in answer(client, "outreach")] == [("(none)", 0, 1, 0)]
+    assert all(r is None for *_, r in answer(client, "outreach-lag"))
 
 
 def test_a_company_of_twenty_thousand_developers_has_one_first_touch(client):

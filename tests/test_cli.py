@@ -93,13 +93,13 @@ def test_a_wrong_setting_stops_the_start_with_code_2(command, monkeypatch):
     assert "FIRSTCALL_PARTITIONS='many': Input should be a valid integer" in plain(result.output)
 
 
-@pytest.mark.parametrize("command", ["worker", "sink", "demo"])
+@pytest.mark.parametrize("command", [["worker"], ["sink"], ["demo"], ["query", "funnel"]])
 def test_a_wrong_definition_stops_the_start_with_code_2(command, monkeypatch, tmp_path):
     config = tmp_path / "firstcall.yaml"
     config.write_text("usage: calls\n")
     monkeypatch.setenv("FIRSTCALL_CONFIG", str(config))
     monkeypatch.setenv("FIRSTCALL_DATA_DIR", str(tmp_path))
-    result = firstcall(command)
+    result = firstcall(*command)
     assert result.exit_code == 2
     assert "no selector named 'calls'; did you mean 'call'?" in plain(result.output)
 

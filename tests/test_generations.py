@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from tests.contract_reader import rows
 
 BEFORE = build({})
 AFTER = build({"usage": "successful_call"})
+#: Parameters of views that take no empty text.
+GIVEN = {"lookback_days": "0", "segment": "'technology'", "level": "'developer'"}
 VIEWS = sorted(migration.name for migration in load_migrations() if " VIEW " in migration.sql)
 
 
@@ -62,8 +65,29 @@ def plan(**given: object) -> Plan:
     return Plan(**{**values, **given})
 
 
+def readings(database: str) -> list[str]:
+    """A query of each view, those with parameters included, by its full name."""
+    found = []
+    for migration in load_migrations():
+        if migration.name in VIEWS:
+            names = sorted(set(re.findall(r"\{(\w+):\w+\}", migration.sql)))
+            given = f"({', '.join(f'{name} = {GIVEN.get(name, repr(str()))}' for name in names)})" if names else ""
+            found.append(f"SELECT * FROM `{database}`.{migration.name}{given}")
+    return found
+
+
 def shown(client: Client) -> list[tuple[str]]:
     return rows(client, "SELECT detail FROM dead_letters")
+
+
+def test_every_view_can_be_read_by_who_is_in_another_database(deployed):
+    with connect(Address.parse(deployed.served_address), database="default") as elsewhere:
+        served = Address.parse(deployed.served_address).database
+        for live in (1, 2):
+            for reading in readings(served):
+                elsewhere.query(reading)
+            assert rows(elsewhere, f"SELECT detail FROM `{served}`.dead_letters") == [(f"u{live}",)]
+            generations.show(deployed, 2)
 
 
 def test_views_of_the_same_database_show_the_tables_of_another_generation(deployed):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deploy import queries
-from schemas.definitions import Definitions, build
+from schemas.definitions import build
 from sinks.definition_rows import write_definitions
 from tests.audited import load
 from tests.journey_numbers import moment, rows_of
@@ -33,11 +33,11 @@ OF_JOURNEYS = (
 WEEK = 7 * DAY
 
 
-def ask(client, name: str, definitions: Definitions = SHIPPED, **given: str) -> list[dict[str, Any]]:
+def ask(client, name: str, **given: str) -> list[dict[str, Any]]:
     """The rows of a named query, times in ms."""
     query = queries.find_query(name)
     assert isinstance(query, queries.Query)
-    values = queries.bind(query, given, definitions)
+    values = queries.bind(query, given)
     assert isinstance(values, dict), values
     return rows_of(client, query.sql, values)
 
@@ -194,8 +194,8 @@ def test_the_funnel_is_the_configured_one_and_a_stage_may_be_of_one_level_only(c
     }
     definitions = build({"stages": stages})
     write_definitions(client, definitions)
-    assert [row["stage"] for row in ask(client, "funnel", definitions)] == ["used", "regular", "signup"]
-    assert [row["stage"] for row in ask(client, "funnel", definitions, level="company")] == ["used", "signup"]
+    assert [row["stage"] for row in ask(client, "funnel")] == ["used", "regular", "signup"]
+    assert [row["stage"] for row in ask(client, "funnel", level="company")] == ["used", "signup"]
     (used,) = rows_of(client, "SELECT next_stage FROM funnel_stages WHERE level = 'company' AND stage = 'used'")
     assert used["next_stage"] == "signup"
 

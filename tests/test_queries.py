@@ -94,7 +94,7 @@ def client(settings: Settings) -> Iterator[Client]:
 def ask(client: Client, name: str, **given: str) -> list[dict[str, Any]]:
     query = queries.find_query(name)
     assert isinstance(query, queries.Query)
-    values = queries.bind(query, given, DEFINITIONS)
+    values = queries.bind(query, given)
     assert not isinstance(values, queries.Unknown)
     answer = queries.ask(client, query.sql, values)
     return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]

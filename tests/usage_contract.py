@@ -37,16 +37,16 @@ def usage_differences(client: Client, published: Published, definitions: Definit
         *_growth(client, published),
         *_churn(client, published, definitions, times),
         *_power(client, published, definitions, times),
-        *_by_day(client, published, definitions),
+        *_by_day(client, published),
         *_accounts(client, published, definitions),
     ]
 
 
-def answer(client: Client, definitions: Definitions, name: str, **given: str) -> list[dict[str, Any]]:
+def answer(client: Client, name: str, **given: str) -> list[dict[str, Any]]:
     """The rows of a named query."""
     query = find_query(name)
     assert isinstance(query, Query), query
-    values = bind(query, given, definitions)
+    values = bind(query, given)
     assert isinstance(values, dict), values
     found = ask(client, query.sql, values)
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
@@ -150,7 +150,7 @@ def _largest(published: Published, place: str) -> list[str]:
     return sorted({ranked[0], ranked[len(ranked) // 2], ranked[-1]}) if ranked else []
 
 
-def _by_day(client: Client, published: Published, definitions: Definitions) -> Iterator[str]:
+def _by_day(client: Client, published: Published) -> Iterator[str]:
     if not published.calls:
         return
     days = [call.time // DAY for call in published.calls]
@@ -165,7 +165,7 @@ def _by_day(client: Client, published: Published, definitions: Definitions) -> I
                 published, **given
             ).items()
         }
-        said = answer(client, definitions, "usage", **given, **period)
+        said = answer(client, "usage", **given, **period)
         found = {
             (row["day"] - EPOCH.date()).days: tuple(
                 row[name] for name in ("calls", "client_errors", "server_errors", "developers", "tokens", "sdks")
@@ -181,7 +181,7 @@ def _accounts(client: Client, published: Published, definitions: Definitions) ->
     risks, power = usage.churn_risks(published, definitions), usage.power_users(published, definitions)
     for level, profiles in (("company", published.companies), ("developer", published.developers)):
         for subject in _largest(published, level):
-            said = answer(client, definitions, "account", **{level: subject})
+            said = answer(client, "account", **{level: subject})
             if subject not in profiles or len(said) != 1:
                 yield f"account {level} {subject}: {len(said)} rows"
                 continue

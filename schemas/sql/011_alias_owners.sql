@@ -11,7 +11,8 @@ CREATE OR REPLACE VIEW alias_owners /* ON CLUSTER */
     to_ms Int64 COMMENT 'Until when, this moment left out; of the last part for ever',
     is_shared Bool COMMENT 'The alias has several parts',
     developer_id String COMMENT 'Canonical user id, empty if only a company is known',
-    company_id String COMMENT 'Of an api_key its own company, else that of the developer; empty if none'
+    company_id String COMMENT 'Of an api_key its own company, else that of the developer; empty if none',
+    token_hash UInt64 COMMENT 'Of an api_key the alias_hash of its keyed hash under the oldest secret, by which it is one token; else 0'
 )
 COMMENT 'Alias to developer and company, with the time in which it holds'
 AS
@@ -22,11 +23,12 @@ WITH
     (
         SELECT
             alias_kind, alias, if(alias_kind = 'api_key', company_id, '') AS own_company_id,
-            if(alias_kind = 'user_id', alias, developer_ids[1]) AS user, ever AS from_ms, forever AS to_ms, false AS is_shared
+            if(alias_kind = 'user_id', alias, developer_ids[1]) AS user, ever AS from_ms, forever AS to_ms, false AS is_shared,
+            if(alias_kind = 'api_key', cityHash64(alias_kind, if(first_hash != '', first_hash, alias)), 0) AS token_hash
         FROM identity_rows FINAL
         WHERE alias_kind IN ('user_id', 'api_key') OR length(developer_ids) < 2
         UNION ALL
-        SELECT alias_kind, alias, '' AS own_company_id, user, from_ms, to_ms, true AS is_shared
+        SELECT alias_kind, alias, '' AS own_company_id, user, from_ms, to_ms, true AS is_shared, 0 AS token_hash
         FROM
         (
             SELECT alias_kind, alias, developer_ids, arrayMap(time -> toUnixTimestamp64Milli(time), arraySlice(developer_from, 2)) AS later
@@ -41,6 +43,7 @@ WITH
 SELECT
     alias_kind, alias, cityHash64(alias_kind, alias) AS alias_hash, from_ms, to_ms, is_shared,
     if(users.developer_id != '', users.developer_id, user) AS developer_id,
-    if(own_company_id != '', own_company_id, users.company_id) AS company_id
+    if(own_company_id != '', own_company_id, users.company_id) AS company_id,
+    token_hash
 FROM parts
 ANY LEFT JOIN canonical_users AS users ON parts.user = users.user_id;

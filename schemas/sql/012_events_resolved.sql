@@ -3,7 +3,7 @@
 -- Engine: a view; the joins are with the current owners of the aliases, so the whole history follows every late link. The
 --   right sides hold only aliases that lead elsewhere, and are small beside the events.
 --   Ask for one developer with the view `journey`, which reads only the events of that developer's aliases; for counts by
---   day with `usage_resolved`, which is counted already; else for a period, by `time`.
+--   day with `usage_resolved` or `api_usage`, which are counted already; else for a period, by `time`.
 CREATE OR REPLACE VIEW events_resolved /* ON CLUSTER */
 (
     message_id String COMMENT 'The producer''s id of the event, or one made from its content',

@@ -1,7 +1,8 @@
 -- Grain: one row an event of one developer, as in `events_resolved`: SELECT * FROM journey(developer = 'u1') ORDER BY time.
 -- Key: as of `events`.
 -- Engine: a view with a parameter. It first finds the aliases that lead, or once led, to the developer, so that only their
---   events are read; which of these are the developer's own is then decided as always.
+--   events are read; which of these are the developer's own is then decided as always. The alias is part of the key, so it may
+--   be compared before copies are merged: then the texts of other events are not read (the setting).
 CREATE OR REPLACE VIEW journey /* ON CLUSTER */
 AS
 WITH
@@ -13,7 +14,7 @@ WITH
     ),
     aliases AS
     (
-        SELECT 'user_id' AS alias_kind, user AS alias FROM members
+        SELECT 'user_id' AS alias_kind, user AS alias FROM members WHERE user != ''
         UNION ALL
         SELECT alias_kind, alias FROM identity_rows FINAL
         WHERE alias_kind != 'user_id' AND hasAny(developer_ids, (SELECT groupArray(user) FROM members))
@@ -23,4 +24,5 @@ WITH
             substring({developer:String}, position({developer:String}, ':') + 1) AS alias
     )
 SELECT * FROM events_resolved
-WHERE (alias_kind, alias) IN (SELECT alias_kind, alias FROM aliases) AND developer_id = {developer:String};
+WHERE (alias_kind, alias) IN (SELECT alias_kind, alias FROM aliases) AND developer_id = {developer:String}
+SETTINGS optimize_move_to_prewhere_if_final = 1;

@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS usage_rows /* ON CLUSTER */
     moments Array(Tuple(time Int64, status_class UInt16, latency_us Int64)) CODEC(ZSTD(1))
         COMMENT 'Of a session token or anonymous id, each event: when, first digit of its status or 0, latency or -1; by these a shared device is split exactly',
     alias_hash UInt64 MATERIALIZED cityHash64(alias_kind, alias) CODEC(ZSTD(1)) COMMENT 'As in alias_owners, to join with',
+    own_developer_hash UInt64 MATERIALIZED cityHash64(if(alias_kind = 'user_id', alias, concat(alias_kind, ':', alias))) CODEC(ZSTD(1))
+        COMMENT 'Of the id of the developer that the alias itself is, while no one else is known behind it',
     has_other_key Bool MATERIALIZED alias_kind = 'user_id' AND api_key != ''
         COMMENT 'The events carry an API key besides their alias, whose company they are of',
     version UInt64 COMMENT 'When it was counted, milliseconds since 1970 UTC',
@@ -40,4 +42,4 @@ ORDER BY
 (
     day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot
 )
-COMMENT 'Events counted by day and alias, with outdated states; read the views usage and usage_resolved';
+COMMENT 'Events counted by day and alias, with outdated states; read the views usage, api_usage and usage_resolved';

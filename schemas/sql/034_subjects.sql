@@ -22,10 +22,6 @@ AS SELECT
     level, id AS subject_id, kind,
     if(level = 'company', id, profile_rows.company_id) AS company_id,
     first_seen, last_active, stages, activations, first_touch_at,
-    mapUpdate(
-        mapUpdate(
-            first_touch,
-            CAST(if(company_id = '', map(), map('company', company_id)), 'Map(LowCardinality(String), String)')),
-        profile_rows.segments) AS segments
+    told_apart_by AS segments
 FROM profile_rows FINAL
 WHERE NOT is_internal AND NOT is_bot;

@@ -27,13 +27,18 @@ CREATE OR REPLACE VIEW touches /* ON CLUSTER */
     company_id String COMMENT 'Company of the event, empty if none; at level company the subject',
     alias_kind LowCardinality(String) COMMENT 'Which identifier is the alias: user_id, api_key, session_token or anonymous_id',
     alias String COMMENT 'The strongest identifier the event carries; with message_id it finds the event',
-    message_id String COMMENT 'The producer''s id of the event, or one made from its content'
+    message_id String COMMENT 'The producer''s id of the event, or one made from its content',
+    alias_hash UInt64 COMMENT 'Of alias_kind and alias, as in alias_owners: whoever names it in a condition spares reading the touches of other aliases'
 )
 COMMENT 'What brought developers and companies here, each touch once, by all that is known now'
 AS
 WITH
     automated AS (SELECT cityHash64(alias_kind, alias) FROM identity_rows FINAL WHERE is_bot),
-    copied AS (SELECT event_hash FROM touch_rows WHERE is_touch GROUP BY event_hash HAVING min(content_hash) != max(content_hash)),
+    -- A value, not rows: it is found once, and while it is empty, which it mostly is, the second half of `counted` is not run at all.
+    (
+        SELECT groupArray(event_hash)
+        FROM (SELECT event_hash FROM touch_rows WHERE is_touch GROUP BY event_hash HAVING min(content_hash) != max(content_hash))
+    ) AS copied,
     owned AS
     (
         SELECT
@@ -51,7 +56,7 @@ WITH
             multiIf(owner != '', owner, alias_kind = 'user_id', alias, concat(alias_kind, ':', alias)) AS developer_id,
             multiIf(owned.company_id != '', owned.company_id, key_company_id != '', key_company_id, owner_company_id) AS company_id,
             time, texts, event_hash, content_hash, name, campaign, source, medium, term, content, referrer, path, segments, is_content,
-            alias_kind, alias, message_id
+            alias_kind, alias, message_id, alias_hash
         FROM owned
         ANY LEFT JOIN
         (
@@ -71,14 +76,14 @@ WITH
     ),
     counted AS
     (
-        SELECT * FROM subjects WHERE event_hash NOT IN copied
+        SELECT * FROM subjects WHERE empty(copied) OR event_hash NOT IN copied
         UNION ALL
         SELECT * FROM subjects
-        WHERE event_hash IN copied
+        WHERE notEmpty(copied) AND event_hash IN copied
         ORDER BY time, texts, content_hash
         LIMIT 1 BY level, subject_id, event_hash
     )
 SELECT
     level, subject_id, fromUnixTimestamp64Milli(time, 'UTC') AS touched_at, texts, event_hash, name, campaign, source, medium, term, content, referrer,
-    path, segments, is_content, developer_id, company_id, alias_kind, alias, message_id
+    path, segments, is_content, developer_id, company_id, alias_kind, alias, message_id, alias_hash
 FROM counted;

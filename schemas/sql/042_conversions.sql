@@ -9,11 +9,11 @@ CREATE OR REPLACE VIEW conversions /* ON CLUSTER */
     converted_at DateTime64(3, 'UTC') COMMENT 'When: the stage signup was entered (of a company, the first sign-up), the definition was reached'
 )
 COMMENT 'Sign-ups and activations: what touches lead to'
-AS SELECT level, id AS subject_id, conversion, converted_at
+AS SELECT level, id AS subject_id, 'signup' AS conversion, stages['signup'] AS converted_at
 FROM profile_rows FINAL
-ARRAY JOIN
-    arrayConcat(
-        arrayMap(stage -> 'signup', arrayFilter(stage -> stage = 'signup', mapKeys(stages))),
-        arrayMap(definition -> concat('activated:', definition), mapKeys(activations))) AS conversion,
-    arrayConcat(if(mapContains(stages, 'signup'), [stages['signup']], []), mapValues(activations)) AS converted_at
+WHERE NOT is_internal AND NOT is_bot AND mapContains(stages, 'signup')
+UNION ALL
+SELECT level, id AS subject_id, concat('activated:', definition) AS conversion, converted_at
+FROM profile_rows FINAL
+ARRAY JOIN mapKeys(activations) AS definition, mapValues(activations) AS converted_at
 WHERE NOT is_internal AND NOT is_bot;

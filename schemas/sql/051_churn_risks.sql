@@ -14,4 +14,4 @@ CREATE OR REPLACE VIEW churn_risks /* ON CLUSTER */
 )
 COMMENT 'Who may be lost, by the configured definitions'
 AS SELECT level, definition, subject_id, company_id, at_risk_since, entered_at, last_use_hour, days_silent
-FROM churn_risks_at(at = '');
+FROM /* database */churn_risks_at(at = '');

@@ -13,4 +13,4 @@ CREATE OR REPLACE VIEW power_users /* ON CLUSTER */
 )
 COMMENT 'Who uses the API all the time, by the configured definitions'
 AS SELECT level, definition, subject_id, company_id, active_days, of_days, last_day
-FROM power_users_at(at = '');
+FROM /* database */power_users_at(at = '');

@@ -1,5 +1,5 @@
 -- Events of a synthetic population, as the sink would write them: rows `first` to `first + rows` of `total`, in the order of
--- their times over 90 days. 84 % are calls on 80,000 keys, 14 % pages of 200,000 browsers that come and go, 2 % of users.
+-- their times over 90 days. 84 % are calls on 80,000 keys, 14 % pages of 600,000 browsers that come and go, 2 % of users.
 -- Keys and companies are used by a power law; one event in 500 comes twice, most of these at another time.
 INSERT INTO event_rows
     (message_id, time, received_at, source, type, name, anonymous_id, session_token, api_key, user_id, company_id, previous_id,
@@ -13,8 +13,8 @@ WITH
     -- A key is followed by another one after a month; 20,000 are in use at a time.
     toUInt32(20000 * pow(luck, 4)) AS place,
     place + 20000 * toUInt32(3 * elapsed + (sipHash64(place) % 1000) / 1000) AS key,
-    toUInt32(180000 * elapsed + 20000 * luck * luck) AS browser,
-    if(kind = 'api', key, toUInt32(sipHash64(event, 3))) % 50000 AS user,
+    toUInt32(540000 * elapsed + 60000 * luck * luck) AS browser,
+    if(kind = 'api', key, toUInt32(sipHash64(event, 3))) % 100000 AS user,
     toString(dice % 200) AS page,
     ['python', 'node', 'ruby', 'go', 'java'][1 + key % 5] AS sdk,
     toInt64(1767225600000 + 90 * 86400000 * elapsed) + toInt64(sipHash64(event, 4) % 3600000) AS happened
@@ -29,7 +29,7 @@ SELECT
     '' AS session_token,
     if(kind = 'api', lower(hex(sipHash128('key', key))), '') AS api_key,
     if(kind = 'user', concat('usr_', toString(user)), '') AS user_id,
-    if(kind = 'api' AND key % 10 = 0, concat('company-', toString(toUInt32(5000 * pow((sipHash64(user, 5) % 1000003) / 1000003, 2)))), '') AS company_id,
+    if(kind = 'api' AND key % 10 = 0, concat('company-', toString(toUInt32(10000 * pow((sipHash64(user, 5) % 1000003) / 1000003, 2)))), '') AS company_id,
     '' AS previous_id,
     if(kind = 'api' AND key % 4 = 0, 'test', 'production') AS environment,
     multiIf(

@@ -10,7 +10,7 @@ WITH
     toDate(ifNull(as_of, toDateTime64(0, 3, 'UTC'))) AS last_day,
     if({developer:String} != '', 'developer', 'company') AS asked_level,
     if({developer:String} != '', {developer:String}, {company:String}) AS asked,
-    renamed AS (SELECT alias, first_hash FROM identity_rows FINAL WHERE alias_kind = 'api_key' AND first_hash != ''),
+    aliases AS (SELECT alias_hash FROM aliases_of(company = if({developer:String} != '', '', {company:String}), developer = {developer:String}) WHERE alias_kind IN ('user_id', 'api_key')),
     used AS
     (
         SELECT
@@ -19,15 +19,16 @@ WITH
             sumIf(client_errors, is_recent) AS client_errors,
             sumIf(server_errors, is_recent) AS server_errors,
             sumIf(latency_ms, is_recent) / nullIf(sumIf(latency_events, is_recent), 0) AS mean_latency_ms,
-            uniqExactIf(developer_id, is_recent AND NOT startsWith(developer_id, 'api_key:')) AS developers,
-            uniqExactIf(if(renamed.first_hash != '', renamed.first_hash, api_key), is_recent) AS tokens,
+            uniqExactIf(developer_hash, is_recent AND is_known) AS developers,
+            uniqExactIf(token_hash, is_recent) AS tokens,
             arraySort(groupUniqArrayIf(toString(sdk), is_recent AND sdk != '')) AS sdks
-        FROM (SELECT *, day > last_day - 28 AS is_recent FROM usage_resolved) AS counts
-        ANY LEFT JOIN renamed ON api_key = renamed.alias
-        WHERE source = 'api' AND type = 'event' AND api_key != '' AND environment = 'production' AND NOT is_bot
+        FROM (SELECT *, day > last_day - 28 AS is_recent FROM api_usage) AS counts
+        WHERE source = 'api' AND type = 'event' AND environment = 'production' AND NOT is_bot
             AND day <= last_day AND day > last_day - 56
+            AND ((event_company_id != '' AND event_company_id = {company:String}) OR alias_hash IN (SELECT alias_hash FROM aliases)
+                OR (alias_kind = 'user_id' AND cityHash64('api_key', api_key) IN (SELECT alias_hash FROM aliases)))
             AND if(asked_level = 'company', company_id, developer_id) = asked
-            AND developer_id NOT IN (SELECT id FROM developers WHERE is_internal)
+            AND developer_hash NOT IN (SELECT cityHash64(id) FROM developers WHERE is_internal)
     )
 SELECT
     level, id, if(level = 'company', id, company_id) AS company,

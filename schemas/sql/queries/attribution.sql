@@ -9,19 +9,24 @@
 -- lookback = 0: only touches of so many days before the conversion; 0 for all
 -- limit = 20: how many rows
 WITH
-    multiIf(
-        {by:String} = 'campaign', toString(campaign), {by:String} = 'source', toString(source), {by:String} = 'medium', toString(medium),
-        {by:String} = 'term', toString(term), {by:String} = 'content', toString(content), {by:String} = 'referrer', toString(referrer),
-        {by:String} = 'path', path, toString(name)) AS text
+    credited AS
+    (
+        SELECT
+            subject_id, position, credit,
+            -- One within the other: all but the one that is asked for are left out before anything is read.
+            if({by:String} = 'campaign', campaign, if({by:String} = 'source', source, if({by:String} = 'medium', medium,
+                if({by:String} = 'term', term, if({by:String} = 'content', content, if({by:String} = 'referrer', referrer,
+                if({by:String} = 'path', path, name))))))) AS text
+        FROM attribution_within(lookback_days = {lookback:UInt16}, level = {level:String}, conversion = {conversion:String}, model = {model:String})
+        WHERE converted_at >= coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64(0, 3, 'UTC'))
+            AND converted_at < coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01', 3, 'UTC'))
+    )
 SELECT
-    multiIf(position = 0, '(no touch)', text = '', '(none)', text) AS touch,
+    multiIf(position = 0, '(no touch)', text = '', '(none)', toString(text)) AS touch,
     round(toFloat64(sum(credit)), 2) AS credit_of_conversions,
     round(100 * credit_of_conversions / nullIf(sum(credit_of_conversions) OVER (), 0), 1) AS percent,
     uniqExact(subject_id) AS subjects_with_credit
-FROM attribution_within(lookback_days = {lookback:UInt16})
-WHERE model = {model:String} AND conversion = {conversion:String} AND level = {level:String}
-    AND converted_at >= coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64(0, 3, 'UTC'))
-    AND converted_at < coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01', 3, 'UTC'))
+FROM credited
 GROUP BY touch
 ORDER BY credit_of_conversions DESC, touch
 LIMIT {limit:UInt32}

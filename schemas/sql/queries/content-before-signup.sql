@@ -15,7 +15,7 @@ WITH
     (
         SELECT level, subject_id, minOrNull(touched_at) AS first_touch_at, minOrNullIf(touched_at, is_content) AS first_content_at
         FROM touches
-        WHERE (level, subject_id) IN (SELECT level, subject_id FROM signups)
+        WHERE subject_id IN (SELECT subject_id FROM signups)
         GROUP BY level, subject_id
     )
 SELECT

@@ -13,13 +13,13 @@ SELECT
     sum(events) AS calls,
     round(100 * calls / sum(calls) OVER (), 1) AS calls_percent,
     round(100 * (sum(client_errors) + sum(server_errors)) / calls, 2) AS errors_percent,
-    uniqExactIf(developer_id, NOT startsWith(developer_id, 'api_key:')) AS developers,
-    uniqExact(api_key) AS tokens,
+    uniqExactIf(developer_hash, is_known) AS developers,
+    uniqExact(token_hash) AS tokens,
     arraySort(groupUniqArrayIf(toString(sdk), sdk != '')) AS sdks
-FROM usage_resolved
-WHERE source = 'api' AND type = 'event' AND api_key != '' AND environment = 'production' AND company_id != '' AND NOT is_bot
+FROM api_usage
+WHERE source = 'api' AND type = 'event' AND environment = 'production' AND company_id != '' AND NOT is_bot
     AND day >= toDate(greatest(0, first)) AND day <= toDate(last)
-    AND developer_id NOT IN (SELECT id FROM developers WHERE is_internal)
+    AND developer_hash NOT IN (SELECT cityHash64(id) FROM developers WHERE is_internal)
     AND company_id NOT IN (SELECT id FROM companies WHERE is_internal)
 GROUP BY company
 ORDER BY calls DESC, company

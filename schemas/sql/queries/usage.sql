@@ -11,22 +11,25 @@ WITH
     ifNull(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC') - toIntervalMillisecond(1), (SELECT max(last_active) FROM developers)) AS until,
     toInt32(toUInt16(toDate(ifNull(until, toDateTime64(0, 3, 'UTC'))))) AS last,
     ifNull(intDiv(toUnixTimestamp64Milli(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC')) + 86399999, 86400000), last - 29) AS first,
-    renamed AS (SELECT alias, first_hash FROM identity_rows FINAL WHERE alias_kind = 'api_key' AND first_hash != ''),
+    {company:String} = '' AND {developer:String} = '' AS is_of_all,
+    -- The aliases that may lead to whom is asked for, so that only their counts are joined with their owners.
+    aliases AS (SELECT alias_hash FROM aliases_of(company = {company:String}, developer = {developer:String}) WHERE alias_kind IN ('user_id', 'api_key')),
     counted AS
     (
         SELECT
             day, sum(events) AS calls, sum(client_errors) AS client_errors, sum(server_errors) AS server_errors,
             sum(latency_ms) / nullIf(sum(latency_events), 0) AS mean_latency_ms,
-            uniqExactIf(developer_id, NOT startsWith(developer_id, 'api_key:')) AS developers,
-            uniqExact(if(renamed.first_hash != '', renamed.first_hash, api_key)) AS tokens,
+            uniqExactIf(developer_hash, is_known) AS developers,
+            uniqExact(token_hash) AS tokens,
             arraySort(groupUniqArrayIf(toString(sdk), sdk != '')) AS sdks
-        FROM usage_resolved
-        ANY LEFT JOIN renamed ON usage_resolved.api_key = renamed.alias
-        WHERE source = 'api' AND type = 'event' AND api_key != '' AND environment = {environment:String} AND NOT is_bot
+        FROM api_usage
+        WHERE source = 'api' AND type = 'event' AND environment = {environment:String} AND NOT is_bot
             AND day >= toDate(greatest(0, first)) AND day <= toDate(last)
+            AND (is_of_all OR (event_company_id != '' AND event_company_id = {company:String}) OR alias_hash IN (SELECT alias_hash FROM aliases)
+                OR (alias_kind = 'user_id' AND cityHash64('api_key', api_key) IN (SELECT alias_hash FROM aliases)))
             AND ({company:String} = '' OR company_id = {company:String})
             AND ({developer:String} = '' OR developer_id = {developer:String})
-            AND developer_id NOT IN (SELECT id FROM developers WHERE is_internal)
+            AND developer_hash NOT IN (SELECT cityHash64(id) FROM developers WHERE is_internal)
             AND {company:String} NOT IN (SELECT id FROM companies WHERE is_internal)
         GROUP BY day
     )

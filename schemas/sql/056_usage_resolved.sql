@@ -1,7 +1,8 @@
 -- Grain: as `usage`, but a shared device's events of one day are a row for each of its owners.
 -- Key: as of `usage`, and developer_id.
 -- Engine: a view; the join is with the current owners, so all counts follow every late link. A shared device's events are
---   told apart one by one. Ask for a period by `day`: it is the order of the rows.
+--   told apart one by one. Ask for a period by `day`: it is the order of the rows. About use of the API alone ask `api_usage`, which is a
+--   part of this one and costs half.
 CREATE OR REPLACE VIEW usage_resolved /* ON CLUSTER */
 (
     day Date COMMENT 'UTC day',
@@ -9,6 +10,7 @@ CREATE OR REPLACE VIEW usage_resolved /* ON CLUSTER */
     company_id String COMMENT 'Company as the producer knew it, else of the API key, else of the developer; empty if none',
     alias_kind LowCardinality(String) COMMENT 'Which identifier is the alias: user_id, api_key, session_token or anonymous_id',
     alias String COMMENT 'The strongest identifier the events carry',
+    alias_hash UInt64 COMMENT 'Of alias_kind and alias, as in alias_owners',
     api_key String COMMENT 'Keyed hash of the API key in hex, empty if not given',
     event_company_id String COMMENT 'Company as the producer knew it, empty if not given',
     environment LowCardinality(String) COMMENT 'production, test or development',
@@ -29,30 +31,26 @@ CREATE OR REPLACE VIEW usage_resolved /* ON CLUSTER */
 COMMENT 'Events counted by day, with the developer and company they belong to by all that is known now'
 AS
 WITH
-    owners AS (SELECT alias_kind, alias_hash, is_shared, developer_id AS owner, company_id AS owner_company_id, from_ms, to_ms FROM alias_owners),
+    owners AS
+    (
+        SELECT alias_kind, alias_hash, is_shared, developer_id AS owner, company_id AS owner_company_id, from_ms, to_ms
+        FROM alias_owners
+        WHERE alias_kind != 'api_key'
+    ),
     shared AS (SELECT * FROM owners WHERE is_shared AND alias_kind IN ('session_token', 'anonymous_id')),
-    keys AS (SELECT alias AS key_alias, company_id AS key_company_id FROM identity_rows FINAL WHERE alias_kind = 'api_key'),
-    counts AS (SELECT *, alias_hash, has_other_key FROM usage_rows FINAL),
-    -- Three kinds of counts, apart because the first one is nearly all of them and needs the least.
+    counts AS (SELECT *, alias_hash, has_other_key FROM usage_rows FINAL WHERE alias_kind != 'api_key'),
+    -- Counts without a key. Those of shared devices are apart because they are few and need the most.
     owned AS
     (
         SELECT
-            day, counts.alias_kind AS alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
-            events, successes, client_errors, server_errors, latency_events, latency_us, hours, owner, owner_company_id
+            day, counts.alias_kind AS alias_kind, alias, counts.alias_hash AS alias_hash, company_id, environment, source, type, name, sdk,
+            is_internal, is_bot, events, successes, client_errors, server_errors, latency_events, latency_us, hours, owner, owner_company_id
         FROM counts
         ANY LEFT JOIN owners ON counts.alias_hash = owners.alias_hash
         WHERE NOT has_other_key AND NOT is_shared
         UNION ALL
         SELECT
-            day, counts.alias_kind AS alias_kind, alias, api_key, counts.company_id AS company_id, environment, source, type, name, sdk,
-            is_internal, is_bot, events, successes, client_errors, server_errors, latency_events, latency_us, hours, users.developer_id AS owner,
-            if(key_company_id != '', key_company_id, users.company_id) AS owner_company_id
-        FROM (SELECT * FROM counts WHERE alias_kind = 'user_id' AND has_other_key) AS counts
-        ANY LEFT JOIN canonical_users AS users ON counts.alias = users.user_id
-        ANY LEFT JOIN keys ON counts.api_key = keys.key_alias
-        UNION ALL
-        SELECT
-            day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
+            day, alias_kind, alias, alias_hash, company_id, environment, source, type, name, sdk, is_internal, is_bot,
             toUInt64(length(own)) AS events,
             toUInt64(arrayCount(moment -> moment.2 = 2, own)) AS successes,
             toUInt64(arrayCount(moment -> moment.2 = 4, own)) AS client_errors,
@@ -65,7 +63,7 @@ WITH
         FROM
         (
             SELECT
-                day, counts.alias_kind AS alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
+                day, counts.alias_kind AS alias_kind, alias, counts.alias_hash AS alias_hash, company_id, environment, source, type, name, sdk, is_internal, is_bot,
                 arrayFilter(moment -> moment.1 >= from_ms AND moment.1 < to_ms, moments) AS own, owner, owner_company_id
             FROM
             (
@@ -80,10 +78,12 @@ WITH
         )
         WHERE notEmpty(own)
     )
+SELECT * EXCEPT (developer_hash, is_known, token_hash) FROM api_usage
+UNION ALL
 SELECT
     day,
     multiIf(owner != '', owner, alias_kind = 'user_id', alias, concat(alias_kind, ':', alias)) AS developer_id,
     if(owned.company_id != '', owned.company_id, owner_company_id) AS company_id,
-    alias_kind, alias, api_key, owned.company_id AS event_company_id, environment, source, type, name, sdk, is_internal, is_bot,
+    alias_kind, alias, alias_hash, '' AS api_key, owned.company_id AS event_company_id, environment, source, type, name, sdk, is_internal, is_bot,
     events, successes, client_errors, server_errors, latency_events, latency_us / 1000 AS latency_ms, hours
 FROM owned;
