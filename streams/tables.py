@@ -37,13 +37,21 @@ _OVERWRITTEN: Final = b"__firstcall\0overwritten__"
 #: be deleted ones. Half of it leaves room for clocks that differ.
 LOOKED_AFTER_SECONDS: Final = 43_200.0
 
-#: Options of every partition's database; the defaults of Faust set aside 2 GiB of cache for each of them.
-_OPTIONS = {
-    "block_cache_size": 64 * 1024**2,
-    "write_buffer_size": 32 * 1024**2,
-    "max_write_buffer_number": 2,
-    "bloom_filter_size": 10,
-}
+#: What all databases of the process may hold in memory together, however many partitions they are: blocks, indexes and filters of
+#: files, and write buffers, which may take so much of it. Without one limit for all, each partition had its own.
+MEMORY_BYTES: Final = 512 * 1024**2
+WRITE_BUFFERS_BYTES: Final = 192 * 1024**2
+
+_CACHE: Final = rocksdict.Cache(MEMORY_BYTES)
+_WRITE_BUFFERS: Final = rocksdict.WriteBufferManager.new_write_buffer_manager_with_cache(
+    WRITE_BUFFERS_BYTES,
+    False,  # writers need not wait: what is being flushed is little, and soon gone
+    _CACHE,
+)
+#: Of one database: a write buffer, of which it may have two, and the bits of a filter for each row.
+_WRITE_BUFFER_BYTES: Final = 32 * 1024**2
+_BLOOM_BITS: Final = 10
+
 #: Properties of a database: its rows, then what makes up its size.
 _SIZES = ("estimate-num-keys", "total-sst-files-size", "cur-size-all-mem-tables")
 
@@ -151,8 +159,28 @@ class PartitionRows:
         return StateDamagedError(f"{self._path}: {error}")
 
 
+class _Options(rocksdb.RocksDBOptions):
+    """Options of every partition's database: all share the process' memory for state."""
+
+    def as_options(self) -> Any:
+        options = super().as_options()
+        options.set_write_buffer_manager(_WRITE_BUFFERS)
+        files = rocksdict.BlockBasedOptions()
+        files.set_block_cache(_CACHE)
+        # They would else grow with the state, beside the cache.
+        files.set_cache_index_and_filter_blocks(True)
+        files.set_pin_l0_filter_and_index_blocks_in_cache(True)
+        files.set_bloom_filter(_BLOOM_BITS, False)  # of whole files, not of blocks
+        options.set_block_based_table_factory(files)
+        return options
+
+
 class RowStore(rocksdb.Store):
     """Faust's RocksDB store, giving out partitions, and applying changelogs that arrive in batches."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.rocksdb_options = _Options(write_buffer_size=_WRITE_BUFFER_BYTES, max_write_buffer_number=2)
 
     def partition(self, number: int) -> PartitionRows:
         """The rows of one partition that this worker has."""
@@ -229,7 +257,6 @@ class RowTable(faust.Table):  # type: ignore[type-arg]
             key_serializer=self.key_serializer,
             value_serializer=self.value_serializer,
             value_type=self.value_type,
-            options=dict(_OPTIONS),
         )
 
     def partition(self, number: int) -> PartitionRows:
