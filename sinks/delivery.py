@@ -25,8 +25,9 @@ from streams.beats import Beats
 from streams.erasure_feed import RETRY_SECONDS, ErasureFeed
 from streams.watchdog import Report, Standing
 
-#: Messages and time of one call that reads; bounds how long a signal waits.
-CHUNK_MESSAGES: Final = 5_000
+#: Messages and time of one call that reads: bounds how long a signal waits, and what is in hand beyond a full batch: so many messages
+#: of any size, or what comes in that time.
+CHUNK_MESSAGES: Final = 200
 IDLE_SECONDS: Final = 0.5
 #: How often a full batch looks whether it is to stop.
 WAIT_SECONDS: Final = 0.1

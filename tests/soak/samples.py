@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean, median
 from typing import Final, NamedTuple
@@ -52,11 +54,10 @@ def resident_mb(process: int) -> float:
 def size_mb(directory: Path) -> float:
     """What the files of a directory take on the disk. Files that go away meanwhile count for nothing."""
     taken = 0
-    for path in directory.rglob("*"):
-        try:
-            taken += path.lstat().st_blocks * 512
-        except OSError:
-            continue
+    for folder, _, files in os.walk(directory):
+        for file in files:
+            with suppress(OSError):
+                taken += Path(folder, file).lstat().st_blocks * 512
     return taken / 1024**2
 
 
