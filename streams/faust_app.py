@@ -20,10 +20,15 @@ from schemas.settings import Settings
 from streams import metrics
 from streams.beats import Beats
 from streams.tables import RowTable
+from streams.topology import INPUTS, UPDATES
 from streams.transport import BatchConsumer, BatchTransport
 
 #: Batches that may wait in front of an agent before its partition is not fetched any more.
 BATCHES_BUFFERED: Final = 4
+#: What may be fetched and not taken, of all partitions together if one worker has them all, as it comes from the brokers; and of one
+#: partition at most. A message that is larger comes by itself.
+FETCHED_BYTES: Final = 64 * 1024**2
+PARTITION_FETCHED_BYTES: Final = 4 * 1024**2
 #: For so long a worker that fails, or is told to end, may take to do it in order.
 ENDED_WITHIN_SECONDS: Final = 9.0
 #: The event loop turns at least so often, if nothing on it hangs.
@@ -108,11 +113,17 @@ def make_app(settings: Settings) -> StreamsApp:
         broker_commit_interval=1.0,
         broker_session_timeout=settings.session_seconds,
         broker_heartbeat_interval=settings.session_seconds / 4,
-        consumer_max_fetch_size=4 * 1024**2,
+        consumer_max_fetch_size=_fetched_bytes(settings.partitions),
         consumer_auto_offset_reset="earliest",
         table_standby_replicas=0,
         Table=RowTable,
     )
+
+
+def _fetched_bytes(partitions: int) -> int:
+    """What may be fetched of each partition at once, where topics have so many."""
+    all_partitions = sum(1 if topic.single else partitions for topic in (*INPUTS, *UPDATES))
+    return min(PARTITION_FETCHED_BYTES, FETCHED_BYTES // all_partitions)
 
 
 def _credentials(options: KafkaOptions) -> CredentialsT | None:
