@@ -6,7 +6,7 @@ import os
 import ssl
 import threading
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import faust
 import structlog
@@ -23,8 +23,6 @@ from streams.tables import RowTable
 from streams.topology import INPUTS, UPDATES
 from streams.transport import BatchConsumer, BatchTransport
 
-#: Batches that may wait in front of an agent before its partition is not fetched any more.
-BATCHES_BUFFERED: Final = 4
 #: What may be fetched and not taken, of all partitions together if one worker has them all, as it comes from the brokers; and of one
 #: partition at most. A message that is larger comes by itself.
 FETCHED_BYTES: Final = 64 * 1024**2
@@ -43,6 +41,8 @@ class StreamsApp(faust.App):
     """A Faust app that consumes in batches, and shows that its event loop turns."""
 
     beats: Beats
+    #: Where batches wait in front of each agent.
+    queues: dict[str, Any]
     #: Its consumer, once there is one.
     reader: BatchConsumer | None = None
 
@@ -108,7 +108,9 @@ def make_app(settings: Settings) -> StreamsApp:
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication_factor,
         topic_disable_leader=True,
-        stream_buffer_maxsize=BATCHES_BUFFERED,
+        # A batch of each partition, so that none waits for room that another one takes.
+        stream_buffer_maxsize=len(INPUTS) * settings.partitions,
+        broker_max_poll_records=settings.batch_size,
         stream_wait_empty=True,
         broker_commit_interval=1.0,
         broker_session_timeout=settings.session_seconds,

@@ -5,6 +5,9 @@ partition travel as one Faust message whose value is the list of them. Faust ack
 rebalance, which would commit events nobody has seen; here an offset is committed only when the stage says `done`, and
 only without a hole before it. And what Faust drops on the way is found, by comparing where a partition is read, delivered
 and worked on, and read again.
+
+Of each partition one batch waits for its stage, and no more is asked for until that is taken. So a stage that has much to do
+holds up its own partitions only, and what waits in memory is bounded, however much was fetched.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from faust.types.tuples import ConsumerMessage
 #: How often reading is compared with what the stages have got, and how long a delivered batch may wait to be taken.
 REALIGN_SECONDS = 1.0
 LOST_SECONDS = 5.0
+#: How soon it is looked whether there is room again for the partitions that were left out.
+ROOM_SECONDS = 0.05
 
 
 log = structlog.get_logger("firstcall.streams")
@@ -58,6 +63,11 @@ class _Place(msgspec.Struct):
     ahead: tuple[int, int] | None = None
     #: What was delivered and is not worked on: the end of each batch, and the timestamp of its first record.
     delivered: deque[tuple[int, int]] = msgspec.field(default_factory=deque)
+
+    @property
+    def waits(self) -> bool:
+        """Whether something that was delivered is not taken yet."""
+        return bool(self.delivered) and self.following is not None and self.delivered[-1][0] > self.following
 
 
 class UnreadDeletedError(RuntimeError):
@@ -176,6 +186,22 @@ class BatchConsumer(aiokafka.Consumer):
             elif position < earliest:
                 await self.app.crash(UnreadDeletedError(tp, position, earliest))
 
+    async def wait_empty(self) -> None:
+        """Wait for the batches that stages have taken. The others are read again, by whoever has the partition then."""
+        for queue in self._queues():
+            while not queue.empty():
+                queue.get_nowait().ack()
+        await super().wait_empty()
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's name
+        """Take what was fetched, of the partitions that have no batch waiting."""
+        active = active_partitions or set()
+        free = {tp for tp in active if self._is_changelog_tp(tp) or not self._places[tp].waits}
+        if not free:
+            await self.sleep(ROOM_SECONDS)
+            return {}
+        return await super()._getmany(free, timeout if len(free) == len(active) else ROOM_SECONDS)
+
     async def _drain_messages(self, fetcher: Any) -> None:
         """Fetch and deliver until the consumer stops."""
         try:
@@ -257,8 +283,8 @@ class BatchConsumer(aiokafka.Consumer):
     async def _realign(self) -> None:
         """See that reading, delivering and working go on from the same places, and go back where they do not.
 
-        Faust clears an agent's queue when it resumes its flow, whatever lies in it by then. So what was delivered and has
-        not been taken for `LOST_SECONDS` counts as lost; if the agent was only busy, it will see the batch twice.
+        Faust clears an agent's queue when it resumes its flow, whatever lies in it by then. So what was delivered, has
+        not been taken for `LOST_SECONDS` and lies in no queue counts as lost.
         """
         now = self._realigned_at = monotonic()
         for tp in list(self._get_active_partitions()):
@@ -267,7 +293,7 @@ class BatchConsumer(aiokafka.Consumer):
                 continue
             place = self._places[tp]
             following = position if place.following is None else place.following
-            if following >= position:
+            if following >= position or self._is_queued(tp):
                 place.waiting = None
             elif place.waiting is None or place.waiting[0] != following:
                 place.waiting = (following, now)
@@ -281,6 +307,14 @@ class BatchConsumer(aiokafka.Consumer):
                 if place.dropped is None:
                     place.dropped = position
 
+    def _is_queued(self, tp: TP) -> bool:
+        """Whether a batch of the partition waits in front of its stage, which is busy."""
+        return any(event.message.tp == tp for queue in self._queues() for event in queue._queue)  # noqa: SLF001
+
+    def _queues(self) -> list[Any]:
+        """Where batches wait in front of the agents."""
+        return list(cast("Any", self.app).queues.values())
+
     async def _read_dropped_again(self) -> None:
         for tp, place in list(self._places.items()):
             if place.dropped is not None and self.flow_active:
@@ -291,7 +325,11 @@ class BatchConsumer(aiokafka.Consumer):
     async def seek(self, partition: TP, offset: int) -> None:
         """Read from `offset` on. Faust takes 0 for an unknown position; here it is one."""
         await super().seek(partition, offset)
-        self._read_offset[TP(partition.topic, partition.partition)] = offset
+        tp = TP(partition.topic, partition.partition)
+        self._read_offset[tp] = offset
+        delivered = self._places[tp].delivered
+        while delivered and delivered[-1][0] > offset:
+            delivered.pop()
 
     async def _is_torn(self, tp: TP, position: int | None, fetched: Sequence[Any]) -> bool:
         """Whether records are missing before those that were fetched; then they are fetched again.

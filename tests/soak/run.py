@@ -7,6 +7,7 @@ producer stays ahead of the workers until the minutes are over. In the end `firs
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -121,8 +122,10 @@ class Soak:
         """End all processes."""
         self._over.set()
         self._feed.stop()
-        for process in self._running.values():
-            stop(process)
+        for name, process in self._running.items():
+            if process.poll() is None:
+                stop(process)
+            shutil.copy(self._directory / name / "log", SAMPLES.with_name(f"soak-{name}.log"))
 
     def judge(self) -> int:
         """Print what came of it, and ask the audit."""
@@ -153,8 +156,7 @@ class Soak:
         """Take a sample. True if nothing is left to do."""
         for name, process in self._running.items():
             if process.poll() is not None:
-                log = (self._directory / name / "log").read_text("utf-8", "replace")
-                sys.exit(f"{name} has ended:\n{log[-3000:]}")
+                sys.exit(f"{name} has ended; its log is kept beside {SAMPLES}")
         try:
             lags = topics.lags(self._client, self._consumed)
         except KafkaError as error:
