@@ -188,9 +188,9 @@ class BatchConsumer(aiokafka.Consumer):
 
     async def wait_empty(self) -> None:
         """Wait for the batches that stages have taken. The others are read again, by whoever has the partition then."""
-        for queue in self._queues():
-            while not queue.empty():
-                queue.get_nowait().ack()
+        for queued in self._queues():
+            while queued:
+                queued.popleft().ack()
         await super().wait_empty()
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's name
@@ -309,11 +309,11 @@ class BatchConsumer(aiokafka.Consumer):
 
     def _is_queued(self, tp: TP) -> bool:
         """Whether a batch of the partition waits in front of its stage, which is busy."""
-        return any(event.message.tp == tp for queue in self._queues() for event in queue._queue)  # noqa: SLF001
+        return any(event.message.tp == tp for queued in self._queues() for event in queued)
 
-    def _queues(self) -> list[Any]:
-        """Where batches wait in front of the agents."""
-        return list(cast("Any", self.app).queues.values())
+    def _queues(self) -> list[deque[Any]]:
+        """What waits in front of each agent. The queues themselves also hold errors, and end the reading of whoever asks."""
+        return [queue._queue for queue in cast("Any", self.app).queues.values()]  # noqa: SLF001
 
     async def _read_dropped_again(self) -> None:
         for tp, place in list(self._places.items()):
