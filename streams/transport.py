@@ -286,14 +286,15 @@ class BatchConsumer(aiokafka.Consumer):
         Faust clears an agent's queue when it resumes its flow, whatever lies in it by then. So what was delivered, has
         not been taken for `LOST_SECONDS` and lies in no queue counts as lost.
         """
-        now = self._realigned_at = monotonic()
+        now, queued = monotonic(), self.queued()
+        self._realigned_at = now
         for tp in list(self._get_active_partitions()):
             position = self._read_offset.get(tp)
             if position is None or self._is_changelog_tp(tp):
                 continue
             place = self._places[tp]
             following = position if place.following is None else place.following
-            if following >= position or self._is_queued(tp):
+            if following >= position or tp in queued:
                 place.waiting = None
             elif place.waiting is None or place.waiting[0] != following:
                 place.waiting = (following, now)
@@ -307,9 +308,10 @@ class BatchConsumer(aiokafka.Consumer):
                 if place.dropped is None:
                     place.dropped = position
 
-    def _is_queued(self, tp: TP) -> bool:
-        """Whether a batch of the partition waits in front of its stage, which is busy."""
-        return any(event.message.tp == tp for queued in self._queues() for event in queued)
+    def queued(self) -> set[TP]:
+        """The partitions of which a batch waits in front of its stage, which is busy with others. For any thread."""
+        # A copy: the queues go on meanwhile.
+        return {event.message.tp for queued in self._queues() for event in list(queued)}
 
     def _queues(self) -> list[deque[Any]]:
         """What waits in front of each agent. The queues themselves also hold errors, and end the reading of whoever asks."""
