@@ -1,10 +1,10 @@
-"""What a parent keeps of its children: their latest word, and the join of it all, rebuilt only when something shrank."""
+"""What a parent keeps of its children: the latest word of each. The join of it all is rebuilt only when something shrank."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from streams.facts import NOTHING, Facts, grew, join
+from streams.facts import NOTHING, grew
 from streams.rows import row_key
 from streams.step import Step
 from streams.updates import Child
@@ -31,44 +31,23 @@ def tidy(step: Step, parent: str) -> bool:
     return left
 
 
-def absorb(
-    step: Step,
-    parent: str,
-    pooled: dict[str, Facts],
-    words: Iterable[Child],
-    own: Callable[[], dict[str, Facts]],
-) -> tuple[dict[str, Facts], list[Child]]:
-    """Take in what children say; returns the facts by company, and the words that were new.
+def absorb(step: Step, parent: str, words: Iterable[Child]) -> tuple[list[Child], bool]:
+    """Take in what children say; returns the words that were new, and whether anything shrank.
 
-    An older version than the known one is an old truth and is dropped. `pooled`: the facts by company so far (returned
-    as is where nothing changed). `own`: the parent's own facts by company, read only when facts shrank.
+    If nothing did, the parent's facts are joined with those of the words; else they are to be built anew from those of all
+    `children_of` it. An older version than the known one is an old truth and is dropped.
     """
-    shrunk: set[str] = set()
     taken: list[Child] = []
-    joined = pooled
+    shrunk = False
     for word in words:
         key = child_key(parent, word.child)
         known = step.rows.get(key, Child)
         if known is not None and known.version >= word.version:
-            if known.version == word.version:
-                # Written by a batch that was interrupted: the pooled facts may not have it yet.
-                shrunk.add(word.company)
+            # That very word was written by a batch that was interrupted: the parent's facts may not have it yet.
+            shrunk = shrunk or known.version == word.version
             continue
         step.rows.put(key, word)
         taken.append(word)
-        before = known.facts if known else NOTHING
-        if known and known.company != word.company and before != NOTHING:
-            shrunk.add(known.company)
-        elif not grew(before, word.facts, step.plan.cuts):
-            shrunk.add(word.company)
-        if word.facts != NOTHING:
-            facts = join(joined.get(word.company, NOTHING), word.facts, step.plan.cuts)
-            if facts is not joined.get(word.company):
-                joined = {**joined, word.company: facts}
-    if shrunk:
-        rebuilt = own()
-        for child in children_of(step, parent):
-            if child.facts != NOTHING:
-                rebuilt[child.company] = join(rebuilt.get(child.company, NOTHING), child.facts, step.plan.cuts)
-        joined = rebuilt
-    return joined, taken
+        if known is not None and known.facts != NOTHING:
+            shrunk = shrunk or known.company != word.company or not grew(known.facts, word.facts, step.plan.cuts)
+    return taken, shrunk

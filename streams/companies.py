@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from streams import children
-from streams.children import absorb
-from streams.facts import NOTHING, Facts
+from streams.children import absorb, children_of
+from streams.facts import NOTHING, Facts, join_all
 from streams.plan import Plan
 from streams.published import Subject
 from streams.rows import row_key
@@ -29,8 +29,9 @@ def fold(step: Step, company: str, updates: list[CompanyUpdate]) -> None:
     key = row_key(b"m", company)
     before = step.rows.get(key, Company) or UNKNOWN
     words = [child for update in updates for child in update.children]
-    pooled, _ = absorb(step, company, {"": before.facts}, words, dict)
-    after = Company(pooled.get("", NOTHING))
+    taken, shrunk = absorb(step, company, words)
+    known, parts = (NOTHING, children_of(step, company)) if shrunk else (before.facts, taken)
+    after = Company(join_all([known, *(child.facts for child in parts)], step.plan.cuts))
     if after != before:
         step.rows.put(key, after)
         publish_change(step, _subject(step.plan, company, before), _subject(step.plan, company, after))

@@ -19,12 +19,11 @@ from streams.updates import (
     CompanyUpdate,
     DeveloperUpdate,
     FirstHash,
-    InternalUser,
+    InternalWord,
     Link,
     Member,
     Pointer,
     Root,
-    RootInternal,
     SameKey,
     encode,
 )
@@ -54,7 +53,7 @@ class _Alias(msgspec.Struct):
     companies: set[Link] = msgspec.field(default_factory=set)
     events: list[tuple[str, Observation]] = []
     buckets: dict[tuple[str, str], Facts] = {}
-    internal_users: list[InternalUser] = []
+    internal_words: list[InternalWord] = []
     same_key: set[SameKey] = msgspec.field(default_factory=set)
     first_hashes: list[FirstHash] = []
 
@@ -65,7 +64,7 @@ class _Developer(msgspec.Struct):
     children: list[Child] = []
     members: list[Member] = []
     roots: list[Root] = []
-    root_internal: list[RootInternal] = []
+    internal_words: list[InternalWord] = []
 
 
 class Outbox:
@@ -115,12 +114,12 @@ class Outbox:
         for (kind, alias), told in self._aliases.items():
             buckets = [Bucket(user, company, facts) for (user, company), facts in told.buckets.items()]
             links, same = (sorted(told.users), sorted(told.companies)), sorted(told.same_key)
-            for pieces in _pieces(*links, told.events, buckets, told.internal_users, same, told.first_hashes):
+            for pieces in _pieces(*links, told.events, buckets, told.internal_words, same, told.first_hashes):
                 yield Message(ALIAS_UPDATES, f"{kind}:{alias}".encode(), encode(AliasUpdate(kind, alias, *pieces)))
         for user, to_user in self._developers.items():
             own, companies = list(to_user.own.items()), sorted(to_user.companies)
             for pieces in _pieces(
-                own, companies, to_user.children, to_user.members, to_user.roots, to_user.root_internal
+                own, companies, to_user.children, to_user.members, to_user.roots, to_user.internal_words
             ):
                 yield Message(DEVELOPER_UPDATES, user.encode(), encode(DeveloperUpdate(user, *pieces)))
         for company, words in self._companies.items():

@@ -34,8 +34,8 @@ class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
     facts: Facts
 
 
-class InternalUser(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A developer tells a key of his whether he is internal, so that its use does or does not count."""
+class InternalWord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A developer tells a key of his, or a user who is merged into him, whether he is internal: so its use counts or does not."""
 
     user: str
     internal: bool
@@ -62,7 +62,7 @@ class AliasUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     companies: list[Link] = []
     events: list[tuple[str, Observation]] = []
     buckets: list[Bucket] = []
-    internal_users: list[InternalUser] = []
+    internal_words: list[InternalWord] = []
     same_key: list[SameKey] = []
     first_hashes: list[FirstHash] = []
     order: Order = ""
@@ -110,14 +110,6 @@ class Root(msgspec.Struct, frozen=True, array_like=True, gc=False):
     version: int
 
 
-class RootInternal(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A canonical developer tells a merged user whether he is internal."""
-
-    root: str
-    internal: bool
-    version: int
-
-
 class DeveloperUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """To the owner of a user id. `own`: (explicit company, facts) of events that named the user and no key."""
 
@@ -127,7 +119,7 @@ class DeveloperUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     children: list[Child] = []
     members: list[Member] = []
     roots: list[Root] = []
-    root_internal: list[RootInternal] = []
+    internal_words: list[InternalWord] = []
     order: Order = ""
 
     @property

@@ -16,6 +16,7 @@ import msgspec
 from schemas.definitions import Limits
 from schemas.event import visitor_id
 from streams.facts import NOTHING, Facts, join, join_all
+from streams.facts_by_company import tell_companies
 from streams.hours import day_of
 from streams.plan import Observation, Plan
 from streams.published import Subject, identity_row
@@ -88,13 +89,6 @@ def _tell(
     was, now = _visitor(step.plan, name, before), _visitor(step.plan, name, after)
     publish_change(step, was, now)
     tell_companies(step, name, _company_shares(was, before), _company_shares(now, after))
-
-
-def tell_companies(step: Step, name: str, before: dict[str, Facts], after: dict[str, Facts]) -> None:
-    """Tell each company whose facts by a subject changed; no facts where there were some withdraws them."""
-    for company in before.keys() | after.keys():
-        if before.get(company, NOTHING) != after.get(company, NOTHING):
-            step.outbox.company(company, Child(name, "", after.get(company, NOTHING), step.version))
 
 
 def _visitor(plan: Plan, name: str, state: WebAlias) -> Subject | None:

@@ -109,9 +109,24 @@ def test_a_key_of_three_thousand_users_and_their_companies_has_a_row_for_each(st
     assert streams.rows["key"] <= 200
 
 
-def test_a_key_without_a_developer_takes_a_hundred_bytes_for_each_company_named_with_it(streams):
-    streams.take(call(MONDAY + i * SECOND, i, api_key=KEY, company_id=f"company-{i:05}") for i in range(3_000))
-    assert streams.rows["key"] <= 1 * KB + 3_000 * 150
+def test_a_key_without_a_developer_has_a_row_for_each_company_named_with_it(streams):
+    companies = [long_id(i, WIDE) for i in range(3_000)]
+    streams.take(touching(MONDAY + i * SECOND, i, api_key=KEY, company_id=one) for i, one in enumerate(companies))
+    assert streams.held("key by user and company") == streams.held("facts by company") == 3_000
+    assert streams.rows["facts by company"] <= FACTS + 2 * LONG_ID
+    assert streams.rows["key"] <= FACTS
+
+
+def test_a_key_of_three_thousand_internal_users_has_a_row_for_each_word(streams):
+    users = [long_id(i, PLAIN) for i in range(3_000)]
+    streams.take(call(MONDAY + i * SECOND, i, api_key=KEY, user_id=user) for i, user in enumerate(users))
+    streams.take(
+        happened("Page Viewed", MONDAY + i * SECOND, f"{i}", user_id=user, is_internal=True)
+        for i, user in enumerate(users)
+    )
+    assert streams.held("internal word") == 3_000
+    assert streams.rows["internal word"] <= 3 * LONG_ID
+    assert streams.rows["key"] <= LONG_ID + 300
 
 
 # Session tokens and anonymous ids
@@ -192,17 +207,25 @@ def test_a_developer_of_five_thousand_devices_has_a_row_for_each(streams):
     assert streams.rows["developer"] <= 300
 
 
-def test_a_developer_takes_a_hundred_bytes_for_each_company_named_on_his_events(streams):
-    streams.take(call(MONDAY + i * SECOND, i, user_id="agency", company_id=f"company-{i:05}") for i in range(3_000))
-    assert streams.rows["developer"] <= 1 * KB + 3_000 * 100
-
-
-def test_a_developer_takes_an_entry_for_each_user_merged_into_him(streams):
+def test_a_developer_has_a_row_for_each_company_named_on_his_events(streams):
+    """More companies than one message could tell of, with five of the heaviest touches each."""
+    companies = [long_id(i, PLAIN) for i in range(5_000)]
     streams.take(
-        happened("Alias", MONDAY + i * SECOND, f"{i}", type="merge", previous_id=f"user-{i:05}", user_id="ada")
+        touching(MONDAY + i * SECOND, i, user_id="agency", company_id=companies[i // 5]) for i in range(25_000)
+    )
+    assert streams.held("developer's own events") == streams.held("facts by company") == 5_000
+    assert streams.rows["facts by company"] <= FACTS + 2 * LONG_ID
+    assert streams.rows["developer"] <= FACTS
+
+
+def test_a_developer_has_a_row_for_each_user_merged_into_him(streams):
+    streams.take(
+        happened("Alias", MONDAY + i * SECOND, f"{i}", type="merge", previous_id=long_id(i, PLAIN), user_id="ada")
         for i in range(5_000)
     )
-    assert streams.rows["developer"] <= 1 * KB + 5_000 * 30
+    assert streams.held("merged user") == 5_000
+    assert streams.rows["merged user"] <= 3 * LONG_ID
+    assert streams.rows["developer"] <= LONG_ID + 300
 
 
 def test_a_company_of_twenty_thousand_developers_has_a_row_for_each(streams):

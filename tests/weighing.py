@@ -25,6 +25,9 @@ TABLES: Final = {
     b"u": "developer",
     b"o": "developer's own events",
     b"c": "child",
+    b"f": "facts by company",
+    b"g": "merged user",
+    b"i": "internal word",
     b"m": "company",
 }
 OTHER: Final = "other"

@@ -1,0 +1,41 @@
+"""What users say of whether they are internal, to their API keys and to the users merged into them: a row for each who said so.
+
+One that owns them no more may come to own them again, and a word of it may come late: so the latest word of each is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from streams.rows import row_key
+from streams.step import Step
+from streams.updates import InternalWord
+
+
+def heard(step: Step, owner: str, words: Iterable[InternalWord]) -> bool:
+    """Take in what an owner is told; returns whether something may be new.
+
+    An older version than the known one is an old truth and is dropped. The known one itself was written by a batch that was
+    interrupted: what follows from it may not have been.
+    """
+    new = False
+    for word in words:
+        key = row_key(b"i", owner, word.user)
+        known = step.rows.get(key, InternalWord)
+        if known is None or word.version > known.version:
+            step.rows.put(key, word)
+        new = new or known is None or word.version >= known.version
+    return new
+
+
+def is_internal(step: Step, owner: str, user: str) -> bool:
+    """Whether the user has told the owner that he is internal."""
+    word = step.rows.get(row_key(b"i", owner, user), InternalWord)
+    return word is not None and word.internal
+
+
+def forget(step: Step, owner: str, *, but: str = "") -> None:
+    """Drop what the owner was told by all but one."""
+    for key, word in list(step.rows.scan(row_key(b"i", owner), InternalWord)):
+        if word.user != but:
+            step.rows.delete(key)
