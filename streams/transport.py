@@ -24,6 +24,8 @@ from faust.transport.drivers import aiokafka
 from faust.types import TP, Message
 from faust.types.tuples import ConsumerMessage
 
+from streams.places import Place
+
 #: How often reading is compared with what the stages have got, and how long a delivered batch may wait to be taken.
 REALIGN_SECONDS = 1.0
 LOST_SECONDS = 5.0
@@ -46,30 +48,6 @@ class Batch(msgspec.Struct, frozen=True):
     records: Sequence[Any]
 
 
-class _Place(msgspec.Struct):
-    """Where a partition stands, in offsets. It is forgotten with every seek to the committed offsets."""
-
-    #: Up to where its records are worked on and may be committed.
-    done: int | None = None
-    #: From where the stage must go on.
-    following: int | None = None
-    #: Where it was read again because records seemed to be missing.
-    sought: int | None = None
-    #: From where it must be read again because a batch was dropped on its way to the stage.
-    dropped: int | None = None
-    #: From where the stage has not gone on though there is more, and since when.
-    waiting: tuple[int, float] | None = None
-    #: Where the client was found ahead of what was delivered: (delivered to, the client's position).
-    ahead: tuple[int, int] | None = None
-    #: What was delivered and is not worked on: the end of each batch, and the timestamp of its first record.
-    delivered: deque[tuple[int, int]] = msgspec.field(default_factory=deque)
-
-    @property
-    def waits(self) -> bool:
-        """Whether something that was delivered is not taken yet."""
-        return bool(self.delivered) and self.following is not None and self.delivered[-1][0] > self.following
-
-
 class UnreadDeletedError(RuntimeError):
     """Kafka has deleted records that this group has not worked on: the numbers would lack them, silently."""
 
@@ -88,7 +66,7 @@ class BatchConsumer(aiokafka.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         cast("Any", self.app).reader = self
-        self._places: dict[TP, _Place] = defaultdict(_Place)
+        self._places: dict[TP, Place] = defaultdict(Place)
         self._realigned_at = monotonic()
         #: Messages (by id) that a stage has taken and that are not released yet.
         self._taken: set[int] = set()
@@ -117,14 +95,12 @@ class BatchConsumer(aiokafka.Consumer):
         """
         if message.generation_id == self.app.consumer_generation_id:
             place = self._places[batch.tp]
-            place.done = max(place.done or 0, batch.end)
-            while place.delivered and place.delivered[0][0] <= place.done:
-                place.delivered.popleft()
+            place.finish(batch.end)
 
     def oldest(self, tp: TP) -> int | None:
         """The timestamp, in ms, of the oldest record in hand that is not worked on; None if there is none. For any thread."""
         place = self._places.get(tp)
-        return min((timestamp for _, timestamp in list(place.delivered)), default=None) if place is not None else None
+        return place.oldest if place is not None else None
 
     def ack(self, message: Message) -> bool:
         """Release a message. It says nothing about commits: `done` does. One that no stage has taken is read again."""
@@ -329,9 +305,7 @@ class BatchConsumer(aiokafka.Consumer):
         await super().seek(partition, offset)
         tp = TP(partition.topic, partition.partition)
         self._read_offset[tp] = offset
-        delivered = self._places[tp].delivered
-        while delivered and delivered[-1][0] > offset:
-            delivered.pop()
+        self._places[tp].undeliver(offset)
 
     async def _is_torn(self, tp: TP, position: int | None, fetched: Sequence[Any]) -> bool:
         """Whether records are missing before those that were fetched; then they are fetched again.

@@ -11,8 +11,9 @@ from typing import Any
 from faust.types import TP
 
 from schemas.definitions import load
+from streams.places import Place
 from streams.standing import report
-from streams.transport import BatchConsumer, _Place
+from streams.transport import BatchConsumer
 from tests.faults.recovery import signups
 from tests.pipeline import running
 from tests.scraped import metrics_of
@@ -67,7 +68,7 @@ def test_a_partition_whose_batch_waits_goes_on_as_its_stage_does():
 def reader() -> Any:
     """A consumer whose client gives nothing, and notes what it is asked for."""
     consumer: Any = BatchConsumer.__new__(BatchConsumer)
-    consumer._places = defaultdict(_Place)
+    consumer._places = defaultdict(Place)
     consumer.app = SimpleNamespace(tables=SimpleNamespace(changelog_topics={CHANGELOG.topic}), queues={})
     consumer._thread = Client()
     return consumer
