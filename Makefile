@@ -1,7 +1,7 @@
 # make demo    everything, from nothing to numbers, on this machine
 # make test    everything the tests need, and the tests
 .DEFAULT_GOAL := help
-.PHONY: help install lint format types test docs laws worlds prove views long faults recovery alerts-score bench bench-queries demo lock audit-dependencies clean
+.PHONY: help install lint format types test docs laws worlds prove views long faults recovery soak alerts-score bench bench-queries demo lock audit-dependencies clean
 .DELETE_ON_ERROR:
 
 # The first interpreter that Firstcall runs on, unless one is named: make PYTHON=python3.12 test
@@ -33,6 +33,7 @@ help:
 	@echo 'make long                  every long proof: worlds, the population, retroactivity and bounds of state in full'
 	@echo 'make faults [FAULT=sink_killed] [EVENTS=100000] [SEED=$(SEED)]   faults under load: nothing lost, nothing doubled'
 	@echo 'make recovery [ALIASES=$(ALIASES)]   how long a worker takes to come back'
+	@echo 'make soak [MINUTES=$(MINUTES)] [EVENTS=10000000]   full load: is memory flat?'
 	@echo 'make bench [EVENTS=$(EVENTS)]       events a second, and CPU, of the whole job'
 	@echo 'make bench-queries [ROWS=50000000]   what dashboards ask, on so many rows'
 	@echo 'make alerts-score [WORLDS=20]    drops found, delays and false alarms of the alerts, on simulated incidents'
@@ -91,8 +92,7 @@ views: install
 long: install
 	$(BIN)/python -m pytest -m long --timeout=0 $(PYTEST_ARGS)
 
-# Faults on real Kafka and ClickHouse, all or one, and the table of what came of them. Kept between runs: a fault tried alone
-# replaces its own line.
+# Faults on real Kafka and ClickHouse, all or one, and the table of what came of them: each replaces its own line.
 faults: EVENTS = 100000
 faults: install
 	FIRSTCALL_TEST_EVENTS=$(EVENTS) FIRSTCALL_TEST_SEED=$(SEED) $(BIN)/python -m pytest -m long --timeout=0 -s -k '$(FAULT)' tests/test_faults.py
@@ -102,6 +102,12 @@ faults: install
 ALIASES ?= 1000000
 recovery: install
 	$(BIN)/python -m tests.faults.recovery --aliases $(ALIASES)
+
+# Full load for so many minutes and so many events at least, without state at first, and what the processes hold in memory.
+MINUTES ?= 30
+soak: EVENTS = 10000000
+soak: install
+	$(BIN)/python -m tests.soak.run --minutes $(MINUTES) --events $(EVENTS)
 
 # How many drops the alerts find, how soon, and how often they are wrong, on worlds with known incidents.
 alerts-score: WORLDS ?= 20

@@ -24,6 +24,8 @@ from schemas.settings import Settings
 
 #: Of one connection: a scraper that says nothing must not hold a thread for ever.
 REQUEST_SECONDS: Final = 10.0
+#: At the same time; each takes a thread. Others are turned away.
+MOST_CONNECTIONS: Final = 32
 
 _BUILD: Final = Info(
     "firstcall_build",
@@ -51,6 +53,19 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, host: str, port: int) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Answers)
+        self._free = threading.Semaphore(MOST_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
 
 class _Answers(BaseHTTPRequestHandler):

@@ -25,8 +25,9 @@ from streams.beats import Beats
 from streams.erasure_feed import RETRY_SECONDS, ErasureFeed
 from streams.watchdog import Report, Standing
 
-#: Messages and time of one call that reads; bounds how long a signal waits.
-CHUNK_MESSAGES: Final = 5_000
+#: Messages and time of one call that reads: bounds how long a signal waits, and what is in hand beyond a full batch: so many messages
+#: of any size, or what comes in that time.
+CHUNK_MESSAGES: Final = 200
 IDLE_SECONDS: Final = 0.5
 #: How often a full batch looks whether it is to stop.
 WAIT_SECONDS: Final = 0.1
@@ -89,7 +90,8 @@ class Delivery:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write-rows")
         #: Read, and not collected: a message of a few kilobytes may hold rows of a hundred megabytes.
         self._read: deque[Message] = deque()
-        #: Of the messages collected for the next batch.
+        #: Of the messages collected for the next batch. They count as well as their rows: not every message has one.
+        self._collected = 0
         self._positions: Positions = {}
         self._received: dict[str, array[int]] = {}
         self._oldest: dict[tuple[str, int], int] = {}
@@ -143,7 +145,7 @@ class Delivery:
         while self._positions and not self._stop.is_set():
             if not self._has_room():
                 return
-            room = self._limits.rows - self._sink.waiting_rows
+            room = self._limits.rows - max(self._sink.waiting_rows, self._collected)
             left = end - time.monotonic()
             if left <= 0:
                 if self._flight is None or self._flight.done.done():
@@ -173,12 +175,14 @@ class Delivery:
             offset: Any = message.offset()
             timestamp = message.timestamp()[1]
             add(topic, message.value(), timestamp, partition, offset)
+            self._collected += 1
             positions[topic, partition] = offset + 1
             self._received.setdefault(topic, array("q")).append(timestamp)
             self._oldest.setdefault((topic, partition), timestamp)
 
     def _has_room(self) -> bool:
-        return self._sink.waiting_rows < self._limits.rows and self._sink.waiting_bytes < self._limits.bytes
+        fullest = max(self._sink.waiting_rows, self._collected)
+        return fullest < self._limits.rows and self._sink.waiting_bytes < self._limits.bytes
 
     def _hear_of_erasures(self) -> bool:
         """Wait until it is known who was erased. False if `stop` was set before."""
@@ -198,7 +202,7 @@ class Delivery:
         if self._flight is None and (self._positions or self._sink.waiting_rows):
             done = self._thread.submit(self._scribe.write, self._sink.take())
             self._flight = _Flight(done, self._positions, self._received, self._oldest)
-            self._positions, self._received, self._oldest = {}, {}, {}
+            self._positions, self._received, self._oldest, self._collected = {}, {}, {}, 0
 
     def _await_flight(self) -> None:
         """Wait until the batch before is written, however long ClickHouse is away, as a member of the group."""

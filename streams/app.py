@@ -72,6 +72,7 @@ class Worker:
         self.normaliser = Normaliser(meaning, secrets, self.erasures.marks)
         self.app = make_app(settings)
         self.app.beats = Beats()
+        self.app.queues = {}
         #: The stage that works on a topic, and the tables that are kept.
         self._stages: dict[str, str] = {}
         self._tables: dict[str, RowTable] = {}
@@ -233,6 +234,7 @@ class Worker:
         async def agent(stream: Any) -> AsyncIterator[None]:
             event: EventT[Any]
             kept: dict[TP, list[tuple[Batch, Message]]] = defaultdict(list)
+            self.app.queues[name] = stream.channel.queue
             async for event in stream.noack().events():
                 began = perf_counter()
                 batch, message = cast("Batch", event.value), event.message

@@ -6,7 +6,7 @@ import os
 import ssl
 import threading
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import faust
 import structlog
@@ -21,10 +21,13 @@ from schemas.settings import Settings
 from streams import metrics
 from streams.beats import Beats
 from streams.tables import RowTable
+from streams.topology import INPUTS, UPDATES
 from streams.transport import BatchConsumer, BatchTransport
 
-#: Batches that may wait in front of an agent before its partition is not fetched any more.
-BATCHES_BUFFERED: Final = 4
+#: What may be fetched and not taken, of all partitions together if one worker has them all, as it comes from the brokers; and of one
+#: partition at most. A message that is larger comes by itself.
+FETCHED_BYTES: Final = 64 * 1024**2
+PARTITION_FETCHED_BYTES: Final = 4 * 1024**2
 #: For so long a worker that fails, or is told to end, may take to do it in order.
 ENDED_WITHIN_SECONDS: Final = 9.0
 #: The event loop turns at least so often, if nothing on it hangs.
@@ -39,6 +42,8 @@ class StreamsApp(faust.App):
     """A Faust app that consumes in batches, and shows that its event loop turns."""
 
     beats: Beats
+    #: Where batches wait in front of each agent.
+    queues: dict[str, Any]
     #: Its consumer, once there is one.
     reader: BatchConsumer | None = None
 
@@ -104,12 +109,14 @@ def make_app(settings: Settings) -> StreamsApp:
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication_factor,
         topic_disable_leader=True,
-        stream_buffer_maxsize=BATCHES_BUFFERED,
+        # A batch of each partition, so that none waits for room that another one takes.
+        stream_buffer_maxsize=len(INPUTS) * settings.partitions,
+        broker_max_poll_records=settings.batch_size,
         stream_wait_empty=True,
         broker_commit_interval=1.0,
         broker_session_timeout=settings.session_seconds,
         broker_heartbeat_interval=settings.session_seconds / 4,
-        consumer_max_fetch_size=4 * 1024**2,
+        consumer_max_fetch_size=_fetched_bytes(settings.partitions),
         consumer_auto_offset_reset="earliest",
         table_standby_replicas=0,
         Table=RowTable,
@@ -124,6 +131,12 @@ class _TokenInFile(AbstractTokenProvider):  # type: ignore[misc]  # published wi
 
     async def token(self) -> str:
         return self._options.token()
+
+
+def _fetched_bytes(partitions: int) -> int:
+    """What may be fetched of each partition at once, where topics have so many."""
+    all_partitions = sum(1 if topic.single else partitions for topic in (*INPUTS, *UPDATES))
+    return min(PARTITION_FETCHED_BYTES, FETCHED_BYTES // all_partitions)
 
 
 def _credentials(options: KafkaOptions) -> CredentialsT | None:

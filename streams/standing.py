@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,14 +16,22 @@ RUNNING: Final = "running"
 
 
 def report(app: Any, consumer: BatchConsumer | None, stages: Mapping[str, str]) -> Report:
-    """Where a Faust app stands. `stages`: the stage that works on a topic, by the topic's name in Kafka."""
+    """Where a Faust app stands. `stages`: the stage that works on a topic, by the topic's name in Kafka.
+
+    A partition whose batch waits for its stage goes on as the stage does, with whichever partition: its turn comes. On a machine
+    that is too busy that may take long, and ending the worker would only make it longer.
+    """
     if consumer is None or consumer.held is None:
         return Report(JOINING, 0, {})
-    standings = {
-        (tp.topic, tp.partition): Standing(stages[tp.topic], consumer.steps[tp], consumer.oldest(tp))
-        for tp in consumer.held
-        if tp.topic in stages
-    }
+    held, queued = [tp for tp in consumer.held if tp.topic in stages], consumer.queued()
+    done = Counter[str]()
+    for tp in held:
+        done[stages[tp.topic]] += consumer.steps[tp]
+    standings = {}
+    for tp in held:
+        stage = stages[tp.topic]
+        steps = done[stage] if tp in queued else consumer.steps[tp]
+        standings[tp.topic, tp.partition] = Standing(stage, steps, consumer.oldest(tp))
     if app.rebalancing:
         return Report(JOINING, app.rebalancing_count, standings)
     if app.in_recovery:

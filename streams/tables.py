@@ -37,13 +37,24 @@ _OVERWRITTEN: Final = b"__firstcall\0overwritten__"
 #: be deleted ones. Half of it leaves room for clocks that differ.
 LOOKED_AFTER_SECONDS: Final = 43_200.0
 
-#: Options of every partition's database; the defaults of Faust set aside 2 GiB of cache for each of them.
-_OPTIONS = {
-    "block_cache_size": 64 * 1024**2,
-    "write_buffer_size": 32 * 1024**2,
-    "max_write_buffer_number": 2,
-    "bloom_filter_size": 10,
-}
+#: What all databases of the process may hold in memory together, however many partitions they are: blocks, indexes and filters of
+#: files, and write buffers, which may take so much of it. Without one limit for all, each partition had its own.
+_MEMORY_BYTES: Final = 512 * 1024**2
+_WRITE_BUFFERS_BYTES: Final = 192 * 1024**2
+
+_CACHE: Final = rocksdict.Cache(_MEMORY_BYTES)
+WRITE_BUFFERS: Final = rocksdict.WriteBufferManager.new_write_buffer_manager_with_cache(
+    _WRITE_BUFFERS_BYTES,
+    False,  # writers need not wait: what is being flushed is little, and soon gone
+    _CACHE,
+)
+#: Of one database: a write buffer, of which it may have two, and the bits of a filter for each row.
+_WRITE_BUFFER_BYTES: Final = 32 * 1024**2
+_BLOOM_BITS: Final = 10
+#: Of one database: what RocksDB tells of itself in files, which it would write on and on, figures of itself every ten minutes.
+_LOG_BYTES: Final = 1024**2
+_LOG_FILES: Final = 2
+
 #: Properties of a database: its rows, then what makes up its size.
 _SIZES = ("estimate-num-keys", "total-sst-files-size", "cur-size-all-mem-tables")
 
@@ -151,8 +162,34 @@ class PartitionRows:
         return StateDamagedError(f"{self._path}: {error}")
 
 
+class StateOptions(rocksdb.RocksDBOptions):
+    """Options of every partition's database: all share the process' memory for state."""
+
+    write_buffer_size = _WRITE_BUFFER_BYTES
+    max_write_buffer_number = 2
+
+    def as_options(self) -> Any:
+        options = super().as_options()
+        options.set_write_buffer_manager(WRITE_BUFFERS)
+        options.set_max_log_file_size(_LOG_BYTES)
+        options.set_keep_log_file_num(_LOG_FILES)
+        options.set_stats_dump_period_sec(0)
+        files = rocksdict.BlockBasedOptions()
+        files.set_block_cache(_CACHE)
+        # They would else grow with the state, beside the cache.
+        files.set_cache_index_and_filter_blocks(True)
+        files.set_pin_l0_filter_and_index_blocks_in_cache(True)
+        files.set_bloom_filter(_BLOOM_BITS, False)  # of whole files, not of blocks
+        options.set_block_based_table_factory(files)
+        return options
+
+
 class RowStore(rocksdb.Store):
     """Faust's RocksDB store, giving out partitions, and applying changelogs that arrive in batches."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.rocksdb_options = StateOptions()
 
     def partition(self, number: int) -> PartitionRows:
         """The rows of one partition that this worker has."""
@@ -229,7 +266,6 @@ class RowTable(faust.Table):  # type: ignore[type-arg]
             key_serializer=self.key_serializer,
             value_serializer=self.value_serializer,
             value_type=self.value_type,
-            options=dict(_OPTIONS),
         )
 
     def partition(self, number: int) -> PartitionRows:

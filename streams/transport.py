@@ -5,6 +5,9 @@ partition travel as one Faust message whose value is the list of them. Faust ack
 rebalance, which would commit events nobody has seen; here an offset is committed only when the stage says `done`, and
 only without a hole before it. And what Faust drops on the way is found, by comparing where a partition is read, delivered
 and worked on, and read again.
+
+Of each partition one batch waits for its stage, and no more is asked for until that is taken. So a stage that has much to do
+holds up its own partitions only, and what waits in memory is bounded, however much was fetched.
 """
 
 from __future__ import annotations
@@ -21,9 +24,13 @@ from faust.transport.drivers import aiokafka
 from faust.types import TP, Message
 from faust.types.tuples import ConsumerMessage
 
+from streams.places import Place
+
 #: How often reading is compared with what the stages have got, and how long a delivered batch may wait to be taken.
 REALIGN_SECONDS = 1.0
 LOST_SECONDS = 5.0
+#: How soon it is looked whether there is room again for the partitions that were left out.
+ROOM_SECONDS = 0.05
 
 
 log = structlog.get_logger("firstcall.streams")
@@ -39,25 +46,6 @@ class Batch(msgspec.Struct, frozen=True):
     start: int
     end: int
     records: Sequence[Any]
-
-
-class _Place(msgspec.Struct):
-    """Where a partition stands, in offsets. It is forgotten with every seek to the committed offsets."""
-
-    #: Up to where its records are worked on and may be committed.
-    done: int | None = None
-    #: From where the stage must go on.
-    following: int | None = None
-    #: Where it was read again because records seemed to be missing.
-    sought: int | None = None
-    #: From where it must be read again because a batch was dropped on its way to the stage.
-    dropped: int | None = None
-    #: From where the stage has not gone on though there is more, and since when.
-    waiting: tuple[int, float] | None = None
-    #: Where the client was found ahead of what was delivered: (delivered to, the client's position).
-    ahead: tuple[int, int] | None = None
-    #: What was delivered and is not worked on: the end of each batch, and the timestamp of its first record.
-    delivered: deque[tuple[int, int]] = msgspec.field(default_factory=deque)
 
 
 class UnreadDeletedError(RuntimeError):
@@ -78,7 +66,7 @@ class BatchConsumer(aiokafka.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         cast("Any", self.app).reader = self
-        self._places: dict[TP, _Place] = defaultdict(_Place)
+        self._places: dict[TP, Place] = defaultdict(Place)
         self._realigned_at = monotonic()
         #: Messages (by id) that a stage has taken and that are not released yet.
         self._taken: set[int] = set()
@@ -107,14 +95,12 @@ class BatchConsumer(aiokafka.Consumer):
         """
         if message.generation_id == self.app.consumer_generation_id:
             place = self._places[batch.tp]
-            place.done = max(place.done or 0, batch.end)
-            while place.delivered and place.delivered[0][0] <= place.done:
-                place.delivered.popleft()
+            place.finish(batch.end)
 
     def oldest(self, tp: TP) -> int | None:
         """The timestamp, in ms, of the oldest record in hand that is not worked on; None if there is none. For any thread."""
         place = self._places.get(tp)
-        return min((timestamp for _, timestamp in list(place.delivered)), default=None) if place is not None else None
+        return place.oldest if place is not None else None
 
     def ack(self, message: Message) -> bool:
         """Release a message. It says nothing about commits: `done` does. One that no stage has taken is read again."""
@@ -175,6 +161,22 @@ class BatchConsumer(aiokafka.Consumer):
                 await self.seek(tp, earliest)
             elif position < earliest:
                 await self.app.crash(UnreadDeletedError(tp, position, earliest))
+
+    async def wait_empty(self) -> None:
+        """Wait for the batches that stages have taken. The others are read again, by whoever has the partition then."""
+        for queued in self._queues():
+            while queued:
+                queued.popleft().ack()
+        await super().wait_empty()
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's name
+        """Take what was fetched, of the partitions that have no batch waiting."""
+        active = active_partitions or set()
+        free = {tp for tp in active if self._is_changelog_tp(tp) or not self._places[tp].waits}
+        if not free:
+            await self.sleep(ROOM_SECONDS)
+            return {}
+        return await super()._getmany(free, timeout if len(free) == len(active) else ROOM_SECONDS)
 
     async def _drain_messages(self, fetcher: Any) -> None:
         """Fetch and deliver until the consumer stops."""
@@ -257,17 +259,18 @@ class BatchConsumer(aiokafka.Consumer):
     async def _realign(self) -> None:
         """See that reading, delivering and working go on from the same places, and go back where they do not.
 
-        Faust clears an agent's queue when it resumes its flow, whatever lies in it by then. So what was delivered and has
-        not been taken for `LOST_SECONDS` counts as lost; if the agent was only busy, it will see the batch twice.
+        Faust clears an agent's queue when it resumes its flow, whatever lies in it by then. So what was delivered, has
+        not been taken for `LOST_SECONDS` and lies in no queue counts as lost.
         """
-        now = self._realigned_at = monotonic()
+        now, queued = monotonic(), self.queued()
+        self._realigned_at = now
         for tp in list(self._get_active_partitions()):
             position = self._read_offset.get(tp)
             if position is None or self._is_changelog_tp(tp):
                 continue
             place = self._places[tp]
             following = position if place.following is None else place.following
-            if following >= position:
+            if following >= position or tp in queued:
                 place.waiting = None
             elif place.waiting is None or place.waiting[0] != following:
                 place.waiting = (following, now)
@@ -281,6 +284,15 @@ class BatchConsumer(aiokafka.Consumer):
                 if place.dropped is None:
                     place.dropped = position
 
+    def queued(self) -> set[TP]:
+        """The partitions of which a batch waits in front of its stage, which is busy with others. For any thread."""
+        # A copy: the queues go on meanwhile.
+        return {event.message.tp for queued in self._queues() for event in list(queued)}
+
+    def _queues(self) -> list[deque[Any]]:
+        """What waits in front of each agent. The queues themselves also hold errors, and end the reading of whoever asks."""
+        return [queue._queue for queue in cast("Any", self.app).queues.values()]  # noqa: SLF001
+
     async def _read_dropped_again(self) -> None:
         for tp, place in list(self._places.items()):
             if place.dropped is not None and self.flow_active:
@@ -291,7 +303,9 @@ class BatchConsumer(aiokafka.Consumer):
     async def seek(self, partition: TP, offset: int) -> None:
         """Read from `offset` on. Faust takes 0 for an unknown position; here it is one."""
         await super().seek(partition, offset)
-        self._read_offset[TP(partition.topic, partition.partition)] = offset
+        tp = TP(partition.topic, partition.partition)
+        self._read_offset[tp] = offset
+        self._places[tp].undeliver(offset)
 
     async def _is_torn(self, tp: TP, position: int | None, fetched: Sequence[Any]) -> bool:
         """Whether records are missing before those that were fetched; then they are fetched again.

@@ -51,7 +51,7 @@ def _measure(directory: Path, kafka: str, clickhouse: str, events: int, workers:
         _feed(settings, events)
         began = time.perf_counter()
         roles = [*(("worker", number) for number in range(workers)), ("sink", 0)]
-        running = {f"{role}-{number}": _start(role, directory / f"{role}-{number}", settings) for role, number in roles}
+        running = {f"{role}-{number}": start(role, directory / f"{role}-{number}", settings) for role, number in roles}
         streams_done = None
         while True:
             lags = topics.lags(client, consumed_topics(settings))
@@ -64,7 +64,7 @@ def _measure(directory: Path, kafka: str, clickhouse: str, events: int, workers:
                 sys.exit(f"{ended[0]} has ended; see {directory}")
             time.sleep(0.5)
     seconds = time.perf_counter() - began
-    cpu = {name: _stop(process) for name, process in running.items()}
+    cpu = {name: stop(process) for name, process in running.items()}
     rows = connect(Address.parse(clickhouse)).query("SELECT count() FROM events").result_rows[0][0]
     streams = sum(spent for name, spent in cpu.items() if name.startswith("worker"))
     print(f"events                      {events:>10,}   ({rows:,} distinct rows in ClickHouse)")
@@ -88,25 +88,31 @@ def _feed(settings: Settings, events: int) -> None:
     producer.flush()
 
 
-def _start(role: str, data_dir: Path, settings: Settings) -> subprocess.Popen[bytes]:
+def start(role: str, data_dir: Path, settings: Settings) -> subprocess.Popen[bytes]:
+    """Start a worker or sink with the defaults of Firstcall, and its own directory for state and log."""
     data_dir.mkdir()
-    variables = {
-        "FIRSTCALL_KAFKA": settings.brokers,
-        "FIRSTCALL_CLICKHOUSE": settings.clickhouse_address,
-        "FIRSTCALL_DATA_DIR": str(data_dir),
-        "FIRSTCALL_SECRETS": "only for the benchmark",
-    }
     with (data_dir / "log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "deploy.cli", role],
             cwd=ROOT,
-            env={**os.environ, **variables},
+            env=variables(data_dir, settings),
             stdout=log,
             stderr=log,
         )
 
 
-def _stop(process: subprocess.Popen[bytes]) -> float:
+def variables(data_dir: Path, settings: Settings) -> dict[str, str]:
+    """The environment of a process of the benchmark."""
+    return {
+        **os.environ,
+        "FIRSTCALL_KAFKA": settings.brokers,
+        "FIRSTCALL_CLICKHOUSE": settings.clickhouse_address,
+        "FIRSTCALL_DATA_DIR": str(data_dir),
+        "FIRSTCALL_SECRETS": "only for the benchmark",
+    }
+
+
+def stop(process: subprocess.Popen[bytes]) -> float:
     """End the process and give the CPU seconds that it took, its threads included."""
     process.terminate()
     _, _, usage = os.wait4(process.pid, 0)

@@ -198,3 +198,12 @@ def test_after_a_drop_its_hours_are_not_learned_either():
     changes, state = run(counts, rules)
     assert [type(change) for _, change in changes] == [Opened, Closed]
     assert expected_rate(state, counts, rules)[20:110].mean() == pytest.approx(20, rel=0.07)
+
+
+def test_habits_of_values_that_are_gone_are_forgotten():
+    memory = Memory()
+    series = {ALL: Series(PAST, steady(8)), ADS: Series(PAST, steady(8)), DOCS: Series(PAST, steady(8))}
+    step(MonitorState(), RULES, series, memory)
+    assert memory.scopes == {ALL, ADS, DOCS}
+    memory.keep_only({ALL, ADS})
+    assert memory.scopes == {ALL, ADS}

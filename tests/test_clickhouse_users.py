@@ -148,7 +148,7 @@ def work_of_dashboards(url: str) -> None:
         recorded(client)
         assert pending_migrations(Address.parse(url)) == []
         for query in queries.named_queries().values():
-            values = queries.bind(query, {}, DEFINITIONS)
+            values = queries.bind(query, {})
             assert not isinstance(values, queries.Unknown)
             queries.ask(client, query.sql, values)
 

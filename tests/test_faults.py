@@ -221,7 +221,7 @@ def test_suspended(attempt: Try) -> None:
 
 def test_late_writes(attempt: Try) -> None:
     """The oldest records of all changelogs come once more, behind the newest: the worst that a worker given up could do."""
-    trial = attempt("late_writes", 6, "records of a worker that was given up reach the changelogs late")
+    trial = attempt("late_writes", 7, "records of a worker that was given up reach the changelogs late")
     trial.load(per_second=EVENTS / 60)
     trial.working()
     for _ in range(4):
@@ -236,7 +236,7 @@ def test_late_writes(attempt: Try) -> None:
 
 def test_broker_restarted(attempt: Try, kafka_service: LocalBroker) -> None:
     trial = attempt(
-        "broker_restarted", 7, "broker stopped or killed, and restarted", kafka=kafka_service.bootstrap, workers=2
+        "broker_restarted", 8, "broker stopped or killed, and restarted", kafka=kafka_service.bootstrap, workers=2
     )
     trial.load(per_second=EVENTS / 120)
     trial.working()
@@ -251,7 +251,7 @@ def test_broker_restarted(attempt: Try, kafka_service: LocalBroker) -> None:
 
 def test_broker_suspended(attempt: Try, kafka_service: LocalBroker) -> None:
     trial = attempt(
-        "broker_suspended", 8, "broker suspended (SIGSTOP) for 60 s", kafka=kafka_service.bootstrap, workers=2
+        "broker_suspended", 9, "broker suspended (SIGSTOP) for 60 s", kafka=kafka_service.bootstrap, workers=2
     )
     trial.load(per_second=EVENTS / 100)
     trial.working()
@@ -266,7 +266,7 @@ def test_broker_connections_reset(attempt: Try, kafka_behind_line: tuple[LocalBr
     _, line = kafka_behind_line
     kafka = f"127.0.0.1:{line.port}"
     trial = attempt(
-        "broker_reset", 9, "connections to the broker reset in the middle of requests", kafka=kafka, workers=2
+        "broker_reset", 10, "connections to the broker reset in the middle of requests", kafka=kafka, workers=2
     )
     trial.load(per_second=EVENTS / 60)
     trial.working()
@@ -286,7 +286,7 @@ def test_worker_cut_off(attempt: Try, kafka_behind_line: tuple[LocalBroker, Line
     _, line = kafka_behind_line
     kafka = f"127.0.0.1:{line.port}"
     trial = attempt(
-        "cut_off", 10, "network that loses every packet for 20 s, then delivers them", kafka=kafka, workers=2
+        "cut_off", 11, "network that loses every packet for 20 s, then delivers them", kafka=kafka, workers=2
     )
     trial.load(per_second=EVENTS / 60)
     trial.working()
@@ -303,7 +303,7 @@ def test_worker_cut_off(attempt: Try, kafka_behind_line: tuple[LocalBroker, Line
 def test_clickhouse_killed(attempt: Try, clickhouse_service: LocalClickHouse) -> None:
     """Each time while rows are on their way to it, so that it fails half way through a batch."""
     with line_to(clickhouse_service.port) as line:
-        trial = attempt("clickhouse_killed", 11, "`kill -9` of ClickHouse half way through a batch", port=line.port)
+        trial = attempt("clickhouse_killed", 12, "`kill -9` of ClickHouse half way through a batch", port=line.port)
         trial.load(per_second=EVENTS / 100)
         trial.working()
         for _ in range(10):
@@ -316,7 +316,7 @@ def test_clickhouse_killed(attempt: Try, clickhouse_service: LocalClickHouse) ->
 
 
 def test_clickhouse_away(attempt: Try, clickhouse_service: LocalClickHouse) -> None:
-    trial = attempt("clickhouse_away", 12, f"ClickHouse gone for {AWAY_SECONDS:.0f} s")
+    trial = attempt("clickhouse_away", 13, f"ClickHouse gone for {AWAY_SECONDS:.0f} s")
     trial.load(per_second=EVENTS / AWAY_SECONDS)
     trial.working()
     with trial.strike("sink"):
@@ -332,7 +332,7 @@ def test_clickhouse_away(attempt: Try, clickhouse_service: LocalClickHouse) -> N
 
 
 def test_clickhouse_slow(attempt: Try, clickhouse_service: LocalClickHouse) -> None:
-    trial = attempt("clickhouse_slow", 13, "ClickHouse slow: suspended for 4 s of 5, and once for 20 s")
+    trial = attempt("clickhouse_slow", 14, "ClickHouse slow: suspended for 4 s of 5, and once for 20 s")
     trial.load(per_second=EVENTS / 60)
     trial.working()
     for number in range(12):
@@ -344,7 +344,7 @@ def test_clickhouse_slow(attempt: Try, clickhouse_service: LocalClickHouse) -> N
 
 def test_clickhouse_refusing(attempt: Try) -> None:
     """Too many parts, as when inserts come faster than they are merged; and an insert that runs into a limit of memory."""
-    trial = attempt("clickhouse_refusing", 14, "ClickHouse refusing inserts: too many parts")
+    trial = attempt("clickhouse_refusing", 15, "ClickHouse refusing inserts: too many parts")
     trial.load(per_second=EVENTS / 60)
     trial.working()
     with connect(trial.address) as client:
@@ -361,7 +361,7 @@ def test_clickhouse_refusing(attempt: Try) -> None:
 
 
 def test_clickhouse_disk_full(attempt: Try, disk: Path) -> None:
-    trial = attempt("disk_full", 15, "ClickHouse's disk full")
+    trial = attempt("disk_full", 16, "ClickHouse's disk full")
     trial.load(per_second=EVENTS / 60)
     trial.working()
     for _ in range(4):
@@ -375,7 +375,7 @@ def test_clickhouse_disk_full(attempt: Try, disk: Path) -> None:
 def test_clickhouse_connections_reset(attempt: Try, clickhouse_service: LocalClickHouse) -> None:
     with line_to(clickhouse_service.port) as line:
         trial = attempt(
-            "clickhouse_reset", 16, "connections to ClickHouse reset in the middle of requests", port=line.port
+            "clickhouse_reset", 17, "connections to ClickHouse reset in the middle of requests", port=line.port
         )
         trial.load(per_second=EVENTS / 60)
         trial.working()
@@ -388,7 +388,7 @@ def test_clickhouse_connections_reset(attempt: Try, clickhouse_service: LocalCli
 
 
 def test_state_deleted(attempt: Try) -> None:
-    trial = attempt("state_deleted", 17, "local state deleted")
+    trial = attempt("state_deleted", 18, "local state deleted")
     trial.load(per_second=EVENTS / 80)
     trial.working()
     for _ in range(4):
@@ -400,7 +400,7 @@ def test_state_deleted(attempt: Try) -> None:
 
 def test_state_corrupted(attempt: Try) -> None:
     """Bytes flipped in all files of a kind, rows, indexes or manifests: found, said, and rebuilt from the changelog."""
-    trial = attempt("state_corrupted", 18, "local state corrupted: bytes flipped in every file of a kind")
+    trial = attempt("state_corrupted", 19, "local state corrupted: bytes flipped in every file of a kind")
     trial.load(per_second=EVENTS / 80)
     trial.working()
     for what in ("rows", "index", "manifest", "rows", "index", "manifest"):
@@ -418,7 +418,7 @@ def test_clock_jumps(attempt: Try, tmp_path: Path) -> None:
     """The wall clocks of workers and sink jump by hours and weeks, forward and back, while they work."""
     faketime = faked_clock(tmp_path / "clock")
     trial = attempt(
-        "clock_jumps", 19, "wall clock of worker and sink jumps, from 30 days back to 30 days ahead", clock=faketime
+        "clock_jumps", 20, "wall clock of worker and sink jumps, from 30 days back to 30 days ahead", clock=faketime
     )
     trial.load(per_second=EVENTS / 80)
     trial.working()
@@ -435,7 +435,7 @@ def test_deployed_with_another_schema(attempt: Try, tmp_path: Path) -> None:
     sink      ════╳═══════╳══   each restarted after it
     worker    ═════╳═══════╳═
     """
-    trial = attempt("schema_changed", 20, "deploy with a changed schema while events flow")
+    trial = attempt("schema_changed", 21, "deploy with a changed schema while events flow")
     trial.load(per_second=EVENTS / 60)
     trial.working()
     changes = [
@@ -466,7 +466,7 @@ def test_deployed_with_another_schema(attempt: Try, tmp_path: Path) -> None:
 
 def test_three_workers_one_killed_every_twenty_seconds(attempt: Try) -> None:
     trial = attempt(
-        "three_workers", 21, "three workers on three partitions, one killed every 20 s for five minutes", workers=3
+        "three_workers", 22, "three workers on three partitions, one killed every 20 s for five minutes", workers=3
     )
     watch = Stopwatch()
     trial.load(per_second=EVENTS / 240)

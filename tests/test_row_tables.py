@@ -14,7 +14,7 @@ import rocksdict
 from faust.types import TP
 
 from streams.succession import OvertakenError, Succession, Written, header
-from streams.tables import LOOKED_AFTER_SECONDS, PartitionRows, RowStore, StateDamagedError
+from streams.tables import LOOKED_AFTER_SECONDS, WRITE_BUFFERS, PartitionRows, RowStore, StateDamagedError, StateOptions
 from streams.transport import Batch
 from tests.faults.damage import flip
 
@@ -171,3 +171,13 @@ def test_state_that_cannot_be_trusted_is_begun_anew(tmp_path: Path, damage: str)
     assert not (tmp_path / "rows-0.db.damaged").exists()
     store.partition(0).write([(b"k", b"v")], 5, version=1)
     assert store.persisted_offset(TP("c", 0)) == 5
+
+
+def test_all_partitions_share_one_limit_of_memory_and_keep_no_endless_logs(tmp_path: Path) -> None:
+    before = WRITE_BUFFERS.get_usage()
+    partitions = [PartitionRows(StateOptions().open(path), path) for path in (tmp_path / "0.db", tmp_path / "1.db")]
+    for rows in partitions:
+        rows.write([(b"%d" % number, bytes(1_000)) for number in range(3_000)], 1, 1)
+    assert WRITE_BUFFERS.get_usage() - before > 6_000_000, "the buffers of both count"
+    said = "".join(file.read_text() for file in (tmp_path / "0.db").glob("OPTIONS-*"))
+    assert {"keep_log_file_num=2", "stats_dump_period_sec=0", "cache_index_and_filter_blocks=true"} <= set(said.split())

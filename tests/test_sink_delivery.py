@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from structlog.testing import capture_logs
 
+from schemas.event import Event, Rejected
 from sinks.connection import Address, connect
 from sinks.process import run_sink
 from sinks.sink import TABLE_BY_TOPIC
@@ -102,7 +103,7 @@ class Pipe:
 
 
 def _run(options: dict[str, Any]) -> None:
-    run_sink(normaliser=Normaliser(small_definitions(), SECRETS), **options)
+    run_sink(**{"normaliser": Normaliser(small_definitions(), SECRETS)} | options)
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -279,6 +280,29 @@ def test_a_sink_stopped_while_clickhouse_is_away_commits_nothing_and_ends(pipe, 
     with pipe.sink():
         pipe.await_commit("web-events")
     assert pipe.count("events") == 100
+
+
+def test_while_clickhouse_is_away_messages_without_rows_wait_in_kafka_too(pipe, line):
+    pipe.send("web-events", *events(30), *[b"no event"] * 500)
+    reader = Counting(small_definitions(), SECRETS)
+    with pipe.sink(clickhouse_url=through(pipe, line), batch_rows=30, normaliser=reader):
+        until(lambda: reader.messages >= 60)
+        # Long enough for the rest, if it were read.
+        time.sleep(1)
+        assert reader.messages == 60, "a batch that is written, and one that waits"
+        line.mend()
+        pipe.await_commit("web-events")
+    assert pipe.count("events") == 30
+
+
+class Counting(Normaliser):
+    """Counts what it is given."""
+
+    messages = 0
+
+    def __call__(self, *message: Any, **told: Any) -> list[Event | Rejected]:
+        self.messages += 1
+        return super().__call__(*message, **told)
 
 
 def test_a_sink_waits_for_its_tables(pipe):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from deploy.doctor import examine
 from deploy.processes import StartError
-from deploy.status import reached_at, show, url_of
+from deploy.status import MOST_CONNECTIONS, reached_at, show, url_of
 from schemas.configuration import load_settings
 from tests.conftest import free_port
 from tests.scraped import asked, metrics_of
@@ -75,6 +79,26 @@ def test_other_paths_and_methods_are_refused(patient):
         urllib.request.urlopen(f"{url}/")
     with pytest.raises(urllib.error.HTTPError, match="501"):
         urllib.request.urlopen(f"{url}/metrics", data=b"{}")
+
+
+def test_who_holds_many_connections_takes_no_more_threads(patient):
+    _, url = patient
+    place = (urlsplit(url).hostname, urlsplit(url).port)
+    with ExitStack() as held:
+        for _ in range(MOST_CONNECTIONS):
+            held.enter_context(socket.create_connection(place, 10))
+        with socket.create_connection(place, 10) as beyond:
+            assert beyond.recv(1) == b"", "it is turned away"
+    assert any(answers(url) for _ in range(100)), "it answers when they are gone"
+
+
+def answers(url: str) -> bool:
+    """Whether it answers; the threads of connections that are gone end one by one."""
+    try:
+        return asked(url, "/healthz")[0] == 200
+    except OSError:
+        time.sleep(0.1)
+        return False
 
 
 def test_a_port_that_is_taken_is_explained(patient):

@@ -99,6 +99,7 @@ class Judge:
         if incident is not None:
             kept.add(incident.scope)
         series = {scope: each for scope, each in series.items() if scope in kept}
+        self._memory[name].keep_only(series)
         evaluated = carried.state.evaluated
         first = max(evaluated + 1, closed_hour - CAUGHT_UP_HOURS) if evaluated else closed_hour
         standing = Standing("learning", 0.0)

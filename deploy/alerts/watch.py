@@ -103,6 +103,9 @@ class Watch:
                 self.waits("ClickHouse", str(error))
                 metrics.UNJUDGED.inc()
         metrics.LOOKED.set_to_current_time()
+        # Of all others nothing is said any more.
+        alive = judge.alerts() | self.dispatch.alerts()
+        self._posted = {told for told in self._posted if told[0] in alive}
         self.note()
         return found
 

@@ -290,6 +290,8 @@ def _write_configuration(directory: Path, grants: Sequence[str]) -> Path:
 {paths}  <timezone>UTC</timezone>
   <max_server_memory_usage>{memory}</max_server_memory_usage>
   <mark_cache_size>{256 * 1024**2}</mark_cache_size>
+  <index_mark_cache_size>{64 * 1024**2}</index_mark_cache_size>
+  <primary_index_cache_size>{256 * 1024**2}</primary_index_cache_size>
   <background_pool_size>{QUERY_THREADS}</background_pool_size>
   <background_merges_mutations_concurrency_ratio>2</background_merges_mutations_concurrency_ratio>
   <background_schedule_pool_size>8</background_schedule_pool_size>

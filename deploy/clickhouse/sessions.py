@@ -13,6 +13,8 @@ from typing import Any, Final
 
 DEFAULT_TIMEOUT_SECONDS: Final = 60.0
 LONGEST_TIMEOUT_SECONDS: Final = 3600.0
+#: Beyond it the session that would expire first is closed: each holds a connection.
+MOST_SESSIONS: Final = 500
 
 
 @dataclass
@@ -50,10 +52,20 @@ class Sessions:
         timeout_seconds = min(timeout_seconds, LONGEST_TIMEOUT_SECONDS)
         with self._lock:
             before = self._sessions.pop(name, None)
+            if len(self._sessions) >= MOST_SESSIONS:
+                self._close_one()
             self._sessions[name] = Session(connection, timeout_seconds, time.monotonic() + timeout_seconds)
         if before is not None:
             with before.in_use:
                 before.connection.close()
+
+    def _close_one(self) -> None:
+        """Close the session that would expire first, of those that nobody uses now."""
+        for name, session in sorted(self._sessions.items(), key=lambda item: item[1].expires_at):
+            if session.in_use.acquire(blocking=False):
+                del self._sessions[name]
+                session.connection.close()
+                return
 
     def close(self) -> None:
         """Close all."""

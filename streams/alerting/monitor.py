@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -117,6 +117,15 @@ class Memory:
 
     def __init__(self) -> None:
         self._kept: dict[Scope, tuple[object, Habits]] = {}
+
+    @property
+    def scopes(self) -> set[Scope]:
+        """Whose habits it has."""
+        return set(self._kept)
+
+    def keep_only(self, scopes: Collection[Scope]) -> None:
+        """Forget the habits of all other scopes: values come and go."""
+        self._kept = {scope: kept for scope, kept in self._kept.items() if scope in scopes}
 
     def habits(self, scope: Scope, series: Series, state: MonitorState, rules: Rules, usable: Array) -> Habits:
         """What `learn` says."""

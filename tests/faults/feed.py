@@ -16,14 +16,24 @@ _CHUNK_SECONDS: Final = 0.1
 
 
 class Feed(threading.Thread):
-    """Writes messages, so many a second (0: as fast as it can), whatever becomes of the brokers in between."""
+    """Writes messages, so many a second (0: as fast as it can), whatever becomes of the brokers in between.
 
-    def __init__(self, settings: Settings, messages: Iterable[tuple[str, bytes]], per_second: float) -> None:
+    `timestamp`: when Kafka is told that they came, in ms; 0: when they do.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        messages: Iterable[tuple[str, bytes]],
+        per_second: float = 0,
+        timestamp: int = NOW_MS,
+    ) -> None:
         super().__init__(name="feed", daemon=True)
         self.fed = 0
         self.refused: list[str] = []
         self._settings = settings
         self._messages = messages
+        self._timestamp = timestamp
         self._chunk = max(1, round(per_second * _CHUNK_SECONDS)) if per_second else 0
         self._hurry = threading.Event()
         self._quit = threading.Event()
@@ -35,7 +45,9 @@ class Feed(threading.Thread):
         for topic, value in self._messages:
             while not self._quit.is_set():
                 try:
-                    producer.produce(self._settings.topic(topic), value, timestamp=NOW_MS, on_delivery=self._delivered)
+                    producer.produce(
+                        self._settings.topic(topic), value, timestamp=self._timestamp, on_delivery=self._delivered
+                    )
                     break
                 except BufferError:
                     producer.poll(0.1)

@@ -1,4 +1,4 @@
-"""What a fault did, as a row of the table in FAULTS.md: `python -m tests.faults.report` writes it from the last runs."""
+"""What a fault did, as a row of the table in FAULTS.md: `python -m tests.faults.report` writes the last runs into it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from typing import Final
 from schemas.configuration import TEST_PREFIX
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-#: A file for each fault that was tried, of its last run.
+#: A file for each fault that was tried and is not in the table yet.
 RUNS: Final = Path(os.environ.get(f"{TEST_PREFIX}FAULTS", ROOT / ".firstcall" / "faults"))
 PAGE: Final = ROOT / "tests" / "FAULTS.md"
 
-_TABLE: Final = re.compile(r"(<!-- faults: begin -->\n).*?(<!-- faults: end -->)", re.DOTALL)
+_TABLE: Final = re.compile(r"(<!-- faults: begin -->\n)(.*?)(<!-- faults: end -->)", re.DOTALL)
+_LINE: Final = re.compile(r"^\| (\d+) \|.*$", re.MULTILINE)
 _HEAD: Final = (
-    "| fault | times | events | in flight | lost | doubled | other differences | audit | goes on after | settled after | restarts |\n"
-    "|---|--:|--:|--:|--:|--:|--:|---|--:|--:|--:|\n"
+    "| | fault | times | events | in flight | lost | doubled | other differences | audit | goes on after | settled after | restarts |\n"
+    "|--:|---|--:|--:|--:|--:|--:|--:|---|--:|--:|--:|\n"
 )
 
 
 @dataclass
 class Row:
-    """What was injected, and what came of it.
+    """What was injected, and what came of it. `order`: its number in the table.
 
     `in_flight`: the most messages that were in Kafka and not acknowledged when the fault struck. `goes_on_seconds`: after
     each strike, until something more was acknowledged. `settled_seconds`: after the last one, until nothing was left.
@@ -63,22 +64,25 @@ class Row:
             goes_on = f"{middle:.0f} s, at most {max(self.goes_on_seconds):.0f} s"
         counts = f"{self.events:,} | {self.in_flight:,} | {self.lost} | {self.doubled} | {self.differences}"
         fault = self.fault + (f" ({self.note})" if self.note else "")
-        return f"| {fault} | {self.times} | {counts} | {self.audit} | {goes_on} | {self.settled_seconds:.0f} s | {self.restarts} |"
+        return f"| {self.order} | {fault} | {self.times} | {counts} | {self.audit} | {goes_on} | {self.settled_seconds:.0f} s | {self.restarts} |"
 
 
-def rows() -> list[Row]:
-    """Those of the last runs, in the order of the page."""
-    found = [Row(**json.loads(file.read_text())) for file in RUNS.glob("*.json")]
-    return sorted(found, key=lambda row: (row.order, row.name))
+def written(page: str) -> str:
+    """The page with the lines of the last runs in the places of those of earlier ones. A run is done with then."""
+    found = _TABLE.search(page)
+    assert found, "the page has a place for the table"
+    lines = {int(line[1]): line[0] for line in _LINE.finditer(found[2])}
+    for file in RUNS.glob("*.json"):
+        row = Row(**json.loads(file.read_text()))
+        lines[row.order] = row.line()
+        file.unlink()
+    table = _HEAD + "".join(f"{lines[order]}\n" for order in sorted(lines))
+    return page[: found.start()] + found[1] + table + found[3] + page[found.end() :]
 
 
 def main() -> None:
-    """Print the table, and write it into the page."""
-    table = _HEAD + "".join(f"{row.line()}\n" for row in rows())
-    print(table)
-    page = PAGE.read_text()
-    assert _TABLE.search(page), "the page has a place for the table"
-    PAGE.write_text(_TABLE.sub(lambda found: found[1] + table + found[2], page))
+    """Write the table into the page."""
+    PAGE.write_text(written(PAGE.read_text()))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Full load for a long time, and what the processes hold meanwhile: `make soak`."""
