@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -81,6 +82,12 @@ def cleaned(value: Any, secrets: list[str], prefixes: list[str], depth: int = 0)
 
 def cleaned_text(text: str, secrets: list[str], prefixes: list[str]) -> str:
     """The text without the given secrets, and without what has the form of a key."""
+    return _cleaned_text(text, tuple(secrets), tuple(prefixes))
+
+
+# Names of fields and most texts come again and again.
+@lru_cache(100_000)
+def _cleaned_text(text: str, secrets: tuple[str, ...], prefixes: tuple[str, ...]) -> str:
     spelled = {form for secret in secrets for form in (secret, quote(secret, safe=""), _lower_hex(secret))}
     for secret in sorted(spelled, key=len, reverse=True):
         text = text.replace(secret, MASK)
@@ -91,7 +98,8 @@ def cleaned_text(text: str, secrets: list[str], prefixes: list[str]) -> str:
     return USER_OF_ADDRESS.sub(f"://{MASK}@", text)
 
 
-def _forms(prefixes: list[str]) -> list[re.Pattern[str]]:
+@cache
+def _forms(prefixes: tuple[str, ...]) -> list[re.Pattern[str]]:
     own = [
         re.compile(rf"(?<![A-Za-z0-9]){re.escape(prefix)}(?=[A-Za-z_-]{{0,200}}\d)[A-Za-z0-9_-]{{8,}}")
         for prefix in sorted(prefixes, key=len, reverse=True)
