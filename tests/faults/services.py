@@ -65,15 +65,18 @@ def small_disk(directory: Path, megabytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
+#: A disk is filled with so much at once.
+_PIECE_BYTES = 1 << 20
+
+
 @contextmanager
 def full_disk(directory: Path, leaving: int = 0) -> Iterator[None]:
     """Leave so many bytes of a disk free, filling it at up to a gigabyte a second, and then give it all back."""
     filler = directory / "filler"
     with filler.open("wb", buffering=0) as growing, suppress(OSError):
-        for size in (1 << 20,) if leaving else (1 << 20, 1):
-            with suppress(OSError):
-                while free_bytes(directory) >= leaving + size and growing.write(bytes(size)) == size:
-                    time.sleep(size / 10**9)
+        # The last write is cut short where the disk ends.
+        while free_bytes(directory) > leaving and growing.write(bytes(_PIECE_BYTES)) == _PIECE_BYTES:
+            time.sleep(_PIECE_BYTES / 10**9)
     try:
         yield
     finally:
