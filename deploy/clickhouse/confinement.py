@@ -45,6 +45,8 @@ _OF_THE_SYSTEM: Final = (
     *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/localtime"),
     *("/etc/ld.so.cache", "/dev/null", "/dev/urandom", "/sys/devices/system/cpu", "/sys/fs/cgroup"),
     *("/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/proc/loadavg", "/proc/uptime", "/proc/sys/vm"),
+    # Without it the engine takes for it what lies behind the environment, which Python has moved, and crashes as it is loaded.
+    "/proc/self/auxv",
     *("/proc/self/maps", "/proc/self/status", "/proc/self/statm", "/proc/self/limits", "/proc/self/mounts"),
 )
 
