@@ -62,8 +62,9 @@ def fold(step: Step, alias: str, updates: list[AliasUpdate]) -> None:
     before = step.rows.get(key, ApiKey) or UNKNOWN
     by_company = FactsByCompany(step, alias)
     hashes = key_hashes.heard(before.hashes, updates)
+    is_told = internal_words.heard(step, alias, (word for update in updates for word in update.internal_words))
     if hashes.first(alias) == alias:
-        after = _joined(step, alias, before, by_company, updates)
+        after = _joined(step, alias, before, by_company, updates, is_told=is_told)
     else:
         after = _handed_over(step, alias, before, by_company, hashes.first(alias), updates)
     if hashes is not before.hashes:
@@ -91,15 +92,15 @@ def forget(step: Step, alias: str) -> None:
     _tell(step, alias, before, after, by_company)
 
 
-def _joined(step: Step, alias: str, before: ApiKey, by_company: FactsByCompany, updates: list[AliasUpdate]) -> ApiKey:
-    """The state with the updates joined in; tells developers what changed."""
-    touched = _join_buckets(step, alias, updates)
+def _joined(
+    step: Step, alias: str, before: ApiKey, by_company: FactsByCompany, updates: list[AliasUpdate], *, is_told: bool
+) -> ApiKey:
+    """The state with the updates joined in; tells developers what changed. `is_told`: a developer said whether he is internal."""
+    changed = _join_buckets(step, alias, updates)
     links = _joined_links(before, updates)
-    words = [word for update in updates for word in update.internal_words]
-    moved = internal_words.heard(step, alias, words) or links is not before
-    if not moved and not touched:
+    moved = is_told or links is not before
+    if not moved and not changed:
         return before
-    changed = {bucket_key: (old, new) for bucket_key, (old, new) in touched.items()}
     if moved:
         changed = {(b.user, b.company): (b, b) for b in _buckets(step, alias)} | changed
     for old, new in changed.values():
@@ -121,7 +122,6 @@ def _handed_over(
             buckets=_drop_buckets(step, alias, before, by_company),
         )
         key_hashes.forward(step, first, [links])
-    internal_words.heard(step, alias, [word for update in updates for word in update.internal_words])
     return ApiKey(hashes=before.hashes)
 
 

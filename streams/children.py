@@ -8,6 +8,7 @@ from streams.facts import NOTHING, grew
 from streams.rows import row_key
 from streams.step import Step
 from streams.updates import Child
+from streams.words import Heard, take
 
 
 def child_key(parent: str, child: str) -> bytes:
@@ -35,19 +36,17 @@ def absorb(step: Step, parent: str, words: Iterable[Child]) -> tuple[list[Child]
     """Take in what children say; returns the words that were new, and whether anything shrank.
 
     If nothing did, the parent's facts are joined with those of the words; else they are to be built anew from those of all
-    `children_of` it. An older version than the known one is an old truth and is dropped.
+    `children_of` it.
     """
     taken: list[Child] = []
     shrunk = False
     for word in words:
-        key = child_key(parent, word.child)
-        known = step.rows.get(key, Child)
-        if known is not None and known.version >= word.version:
-            # That very word was written by a batch that was interrupted: the parent's facts may not have it yet.
-            shrunk = shrunk or known.version == word.version
-            continue
-        step.rows.put(key, word)
-        taken.append(word)
-        if known is not None and known.facts != NOTHING:
-            shrunk = shrunk or known.company != word.company or not grew(known.facts, word.facts, step.plan.cuts)
+        heard, known = take(step.rows, child_key(parent, word.child), word)
+        if heard is Heard.NEW:
+            taken.append(word)
+            if known is not None and known.facts != NOTHING:
+                shrunk = shrunk or known.company != word.company or not grew(known.facts, word.facts, step.plan.cuts)
+        elif heard is Heard.AGAIN:
+            # The parent's facts may not have it yet.
+            shrunk = True
     return taken, shrunk

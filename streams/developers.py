@@ -7,7 +7,7 @@ and what canonical developers so far have said of themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -17,10 +17,11 @@ from streams.children import absorb, children_of
 from streams.facts import NOTHING, Facts, join, join_all
 from streams.facts_by_company import FactsByCompany
 from streams.published import ALWAYS, Subject, identity_row
-from streams.rows import row_key
+from streams.rows import last_part, row_key
 from streams.step import Step
 from streams.subjects import publish_change
 from streams.updates import Child, DeveloperUpdate, InternalWord, Link, Member, child_name
+from streams.words import Heard, take
 
 
 class Developer(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -58,11 +59,10 @@ def fold(step: Step, user: str, updates: list[DeveloperUpdate]) -> None:
     before = step.rows.get(key, Developer) or UNKNOWN
     by_company = FactsByCompany(step, user)
     taken, facts = _join_facts(step, user, before.facts, by_company, updates)
-    members = [member for update in updates for member in update.members]
-    new_members, left = _take_members(step, user, members)
-    after = _joined(step, user, before, facts, updates)
-    links = _links_of(members_of(step, user) if left else new_members)
-    after = msgspec.structs.replace(after, latest=_latest(None if left else before.latest, after.link, *links))
+    new_members, left = _take_members(step, user, [member for update in updates for member in update.members])
+    # The latest of all companies may have gone with a member; else it is one of those known, or a new one.
+    companies = [before.latest, *_links_of(new_members)] if not left else _links_of(members_of(step, user))
+    after = _joined(step, user, before, facts, companies, updates)
     if after != before:
         step.rows.put(key, after)
     _tell(step, user, before, after, by_company)
@@ -128,7 +128,7 @@ def _parts(step: Step, user: str) -> Iterable[tuple[str, Facts]]:
     """All that the user's facts are made of, by company."""
     prefix = row_key(b"o", user)
     for key, facts in step.rows.scan(prefix, Facts):
-        yield key[len(prefix) + 2 :].decode(), facts
+        yield last_part(prefix, key), facts
     for child in children_of(step, user):
         yield child.company, child.facts
 
@@ -138,15 +138,13 @@ def _take_members(step: Step, user: str, words: list[Member]) -> tuple[list[Memb
     taken: list[Member] = []
     left = False
     for word in words:
-        key = row_key(b"g", user, word.user)
-        known = step.rows.get(key, Member)
-        if known is not None and known.version >= word.version:
-            # That very word was written by a batch that was interrupted: the latest company may not go by it yet.
-            left = left or known.version == word.version
-            continue
-        step.rows.put(key, word)
-        taken.append(word)
-        left = left or (known is not None and known.link is not None and known.link != word.link)
+        heard, known = take(step.rows, row_key(b"g", user, word.user), word)
+        if heard is Heard.NEW:
+            taken.append(word)
+            left = left or (known is not None and known.link is not None and known.link != word.link)
+        elif heard is Heard.AGAIN:
+            # The latest company may not go by it yet.
+            left = True
     return taken, left
 
 
@@ -158,7 +156,15 @@ def _latest(*links: Link | None) -> Link | None:
     return max((link for link in links if link is not None), default=None)
 
 
-def _joined(step: Step, user: str, state: Developer, facts: Facts, updates: list[DeveloperUpdate]) -> Developer:
+def _joined(
+    step: Step,
+    user: str,
+    state: Developer,
+    facts: Facts,
+    companies: Sequence[Link | None],
+    updates: list[DeveloperUpdate],
+) -> Developer:
+    """The state with the updates joined in, all its `facts` and the `companies` of merged users."""
     root, root_version, link = state.root, state.root_version, state.link
     for update in updates:
         link = _latest(link, *update.companies)
@@ -167,7 +173,7 @@ def _joined(step: Step, user: str, state: Developer, facts: Facts, updates: list
                 root, root_version = ("" if told.root == user else told.root), told.version
         internal_words.heard(step, user, update.internal_words)
     internal = internal_words.is_internal(step, user, root) if root else facts.internal
-    return Developer(root, root_version, link, state.latest, facts, internal)
+    return Developer(root, root_version, link, _latest(link, *companies), facts, internal)
 
 
 def _tell(step: Step, user: str, before: Developer, after: Developer, by_company: FactsByCompany) -> None:

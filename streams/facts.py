@@ -142,7 +142,8 @@ def join_all(parts: Iterable[Facts], cuts: Cuts) -> Facts:
 
 def grew(before: Facts, after: Facts, cuts: Cuts) -> bool:
     """Whether `after` holds all that `before` held: then whoever joined `before` may simply join `after`."""
-    return join(after, before, cuts) is after or join(after, before, cuts) == after
+    both = join(after, before, cuts)
+    return both is after or both == after
 
 
 def _smallest(mine: list[Moment], theirs: list[Moment], keep: int) -> list[Moment]:

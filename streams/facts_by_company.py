@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from streams.facts import NOTHING, Facts, join, join_all
-from streams.rows import row_key
+from streams.rows import last_part, row_key
 from streams.step import Step
 from streams.updates import Child
 
@@ -32,7 +32,7 @@ class FactsByCompany:
     def companies(self) -> set[str]:
         """Every company with facts, now or before."""
         prefix = row_key(b"f", self._owner)
-        stored = {key[len(prefix) + 2 :].decode() for key, _ in self._step.rows.scan(prefix, Facts)}
+        stored = {last_part(prefix, key) for key, _ in self._step.rows.scan(prefix, Facts)}
         return stored | self._replaced.keys()
 
     def join(self, company: str, facts: Facts) -> None:

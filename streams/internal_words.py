@@ -10,22 +10,13 @@ from collections.abc import Iterable
 from streams.rows import row_key
 from streams.step import Step
 from streams.updates import InternalWord
+from streams.words import Heard, take
 
 
 def heard(step: Step, owner: str, words: Iterable[InternalWord]) -> bool:
-    """Take in what an owner is told; returns whether something may be new.
-
-    An older version than the known one is an old truth and is dropped. The known one itself was written by a batch that was
-    interrupted: what follows from it may not have been.
-    """
-    new = False
-    for word in words:
-        key = row_key(b"i", owner, word.user)
-        known = step.rows.get(key, InternalWord)
-        if known is None or word.version > known.version:
-            step.rows.put(key, word)
-        new = new or known is None or word.version >= known.version
-    return new
+    """Take in what an owner is told; returns whether something follows from it, maybe once more."""
+    heard = [take(step.rows, row_key(b"i", owner, word.user), word)[0] for word in words]
+    return any(each is not Heard.OLD for each in heard)
 
 
 def is_internal(step: Step, owner: str, user: str) -> bool:

@@ -33,6 +33,11 @@ def row_key(tag: bytes, *parts: str) -> bytes:
     return b"".join(pieces)
 
 
+def last_part(prefix: bytes, key: bytes) -> str:
+    """The id that a key has behind a prefix."""
+    return key[len(prefix) + 2 :].decode()
+
+
 class Rows:
     """Reads through to the store, keeps writes until the batch is done, decodes a row once."""
 
