@@ -36,7 +36,7 @@ from schemas.configuration import hmac_secrets, load_settings
 from schemas.definitions import Definitions
 from schemas.definitions import load as load_definitions
 from schemas.settings import Settings
-from sinks.connection import Address, connect
+from sinks.connection import Address, connected
 from sinks.settling import settle
 from streams.normalise import Normaliser
 
@@ -131,8 +131,7 @@ def _try_kafka(stack: Stack) -> str:
 
 def show_summary(settings: Settings, console: Console) -> None:
     """Ask the queries of the summary and print the answers."""
-    client = connect(Address.parse(settings.clickhouse_address))
-    try:
+    with connected(Address.parse(settings.clickhouse_address)) as client:
         # The sink does so every few seconds; the summary is of everything.
         settle(client)
         for name, given, title in SUMMARY:
@@ -142,8 +141,6 @@ def show_summary(settings: Settings, console: Console) -> None:
             assert not isinstance(values, queries.Unknown), f"the summary's parameters of {name}"
             console.print()
             queries.show(console, queries.ask(client, query.sql, values), title)
-    finally:
-        client.close()
 
 
 def _apart(settings: Settings) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from schemas.configuration import SettingsError, hmac_secrets
 from schemas.definitions import DefinitionsError
 from schemas.definitions import load as load_definitions
 from schemas.settings import Settings
-from sinks.connection import Address, ClickHouseError, connect
+from sinks.connection import Address, ClickHouseError, connected
 from sinks.migrations import pending_migrations
 from streams import topology
 
@@ -235,11 +235,8 @@ def check_clickhouse(settings: Settings) -> Iterator[Finding]:
     address = Address.parse(settings.clickhouse_address)
     try:
         require_clickhouse(settings)
-        client = connect(address, database="default")
-        try:
+        with connected(address, database="default") as client:
             version = client.server_version
-        finally:
-            client.close()
     except (ClickHouseError, StartError) as error:
         advice = (
             "check FIRSTCALL_CLICKHOUSE"

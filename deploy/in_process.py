@@ -13,7 +13,7 @@ from typing import Final
 from deploy.replay import Lost
 from schemas.definitions import Definitions
 from schemas.settings import Settings
-from sinks.connection import Address, connect
+from sinks.connection import Address, connected
 from sinks.definition_rows import write_definitions
 from sinks.row_writer import RowWriter
 from sinks.settling import settle
@@ -59,10 +59,9 @@ class InProcess:
             self._work_on(topic)
         self._sink.write()
         self._sink.close()
-        client = connect(self._address)
-        write_definitions(client, self._definitions)
-        settle(client)
-        client.close()
+        with connected(self._address) as client:
+            write_definitions(client, self._definitions)
+            settle(client)
         return Lost(0, "")
 
     def _work_on(self, topic: str) -> None:
@@ -81,10 +80,7 @@ class InProcess:
 
 
 def _check_empty(address: Address) -> None:
-    client = connect(address)
-    try:
+    with connected(address) as client:
         found = client.query("SELECT count() FROM profile_rows").result_rows[0][0]
-    finally:
-        client.close()
     if found:
         raise NotEmptyError(f"{address} holds {found:,} profile rows already; give an empty database")

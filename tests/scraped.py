@@ -51,9 +51,9 @@ def asked(url: str, path: str) -> tuple[int, dict[str, Any]]:
         return 0, {}
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = WITHIN_SECONDS) -> None:
+def until(condition: Callable[[], bool], what: str = "it did not come about", seconds: float = WITHIN_SECONDS) -> None:
     """Wait for something. Fails when it does not come about."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, what
-        time.sleep(0.2)
+        time.sleep(0.05)

@@ -6,7 +6,6 @@ wait for the brokers in `streams/app.py` or says `done` before it finds this red
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from schemas.definitions import load
 from streams.topology import MAX_MESSAGE_BYTES
 from tests.pipeline import Pipeline, running
 from tests.reference import Record, compute, differences
-from tests.worlds import SECRETS
+from tests.worlds import MONDAY, SECRETS, as_bytes, identify, record
 
 
 def allowed(client: KafkaAdminClient, topic: str) -> int:
@@ -58,19 +57,7 @@ def newcomers(place: int, records: int) -> list[Record]:
     message, has something to wait for. Of a device that is known, nothing may follow.
     """
     return [
-        Record(
-            "web",
-            json.dumps(
-                {
-                    "type": "identify",
-                    "messageId": f"newcomer-{place}-{number}",
-                    "anonymousId": f"device-{place}-{number}",
-                    "userId": f"newcomer-{place}-{number}",
-                    "timestamp": "2026-05-01T10:00:00Z",
-                }
-            ).encode(),
-            1790000000000 + number,
-        )
+        as_bytes(record(identify(MONDAY, f"newcomer-{place}-{number}", anonymous_id=f"device-{place}-{number}")))
         for number in range(records)
     ]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import clickhouse_connect
@@ -13,6 +12,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from deploy.clickhouse.service import LocalClickHouse
 from tests.faults.services import full_disk, small_disk
+from tests.scraped import until
 
 
 @pytest.fixture
@@ -29,13 +29,6 @@ def service(disk: Path) -> Iterator[LocalClickHouse]:
 
 def client_of(service: LocalClickHouse) -> Client:
     return clickhouse_connect.get_client(host="127.0.0.1", port=service.port)
-
-
-def until(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < end, "it does not come"
-        time.sleep(0.05)
 
 
 def is_refused(client: Client, statement: str) -> bool:

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from operator import add
@@ -29,6 +29,7 @@ from sinks.sink import TABLE_BY_TOPIC
 from streams import topology
 from streams.normalise import Normaliser
 from tests.contract_reader import rows
+from tests.scraped import until
 from tests.tables import empty_tables
 from tests.worlds import MONDAY, SECRETS, page_viewed, small_definitions
 
@@ -104,13 +105,6 @@ class Pipe:
 
 def _run(options: dict[str, Any]) -> None:
     run_sink(**{"normaliser": Normaliser(small_definitions(), SECRETS)} | options)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
 
 
 @pytest.fixture
