@@ -64,9 +64,10 @@ QUESTIONS: Final = {
         UNION ALL SELECT 'alias_owners' AS view, alias_kind AS kind, count() FROM alias_owners GROUP BY kind""",
     "view touches, by week and campaign": """
         SELECT toMonday(touched_at) AS week, campaign, count(), uniqExact(subject_id) FROM touches WHERE level = 'developer' GROUP BY ALL""",
-    "view touches, of one developer": """
-        SELECT touched_at, name, campaign, referrer FROM touches
-        WHERE level = 'developer' AND subject_id = {developer:String} ORDER BY touched_at""",
+    "view touches_of, of one developer": """
+        SELECT touched_at, name, campaign, referrer FROM touches_of(level = 'developer')
+        WHERE subject_id = {developer:String}
+            AND alias_hash IN (SELECT alias_hash FROM aliases_of(company = '', developer = {developer:String})) ORDER BY touched_at""",
     "view conversions": "SELECT level, conversion, toMonday(converted_at) AS week, count() FROM conversions GROUP BY ALL",
     "view attribution, one model": """
         SELECT campaign, sum(credit) FROM attribution
@@ -85,7 +86,8 @@ QUESTIONS: Final = {
     "views power_users, power_users_at": """
         SELECT level, definition, count() FROM power_users GROUP BY ALL
         UNION ALL SELECT level, definition, count() FROM power_users_at(at = '2026-03-13 10:00:00') GROUP BY ALL""",
-    "view company_journey": "SELECT * FROM company_journey(company = {company:String}) ORDER BY time LIMIT 1000",
+    "view company_journey, 7 days": """
+        SELECT * FROM company_journey(company = {company:String}) WHERE time >= '2026-03-25' ORDER BY time LIMIT 1000""",
     "view dead_letters": "SELECT toDate(recorded_at) AS day, reason, count(), count(replayed_at) FROM dead_letters GROUP BY ALL",
     "views alerts, monitors, definitions, funnel_stages, erasures": """
         SELECT 'alerts', count() FROM alerts UNION ALL SELECT 'monitors', count() FROM monitors

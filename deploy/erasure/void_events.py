@@ -16,8 +16,6 @@ NamedPeriod = tuple[MarkKind, str, int, int]
 
 #: As `delete_void.sql` says.
 _RANKS: Final = 3
-#: Rows of one week lie together, and copies of an event in them are one row in the end.
-_WEEK_MS: Final = 604_800_000
 
 
 def named_periods(request: Request, erasure: Erasure, marks: ErasureMarks) -> list[NamedPeriod]:
@@ -71,10 +69,10 @@ def delete_displaced(statements: Statements, aliases: Iterable[tuple[AliasKind, 
     """Delete the rows that displace copies of events, but for those that an earlier copy still needs."""
     for some in parcels(aliases):
         doomed = []
-        for kind, alias, content, weeks, times in statements.rows("displaced", {"aliases": some}):
+        for kind, alias, content, weeks, displaced in statements.rows("displaced", {"aliases": some}):
             earliest = min(weeks, default=None)
             needed = set() if earliest is None else set(weeks) - {earliest}
-            doomed += [(kind, alias, content, time) for time in times if time // _WEEK_MS not in needed]
+            doomed += [(kind, alias, content, time) for time, week in displaced if week not in needed]
         for rows in parcels(doomed):
             statements.run("delete_displaced", {"rows": rows})
 

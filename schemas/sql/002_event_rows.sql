@@ -1,14 +1,15 @@
 -- Grain: one row for each copy of an event that is not merged away yet. The view `events` shows one row an event.
--- Key: (week, alias_kind, alias, content_hash). The week, counted since 1970, is first: rows that come now lie in the last
---   weeks, so that reading with FINAL has nothing to merge in the others, and a condition on time reads only its weeks. An
---   alias lies together within each week. Copies of an event agree in all but their times, so they agree in the key if they
+-- Key: (week, alias_kind, alias, content_hash). The week is first: rows that come now lie in the last weeks, so that reading
+--   with FINAL has nothing to merge in the others. It is made of the time as the views show it, so that a condition on
+--   that reads only its weeks; an index beside the key would not do, because FINAL must then read all that lies between the
+--   keys of the rows found, and one late event lies between all of them. An alias lies together within each week; its hash is last
+--   in the key, where it changes nothing, because what is in the key may be compared before copies are merged. Copies of an event agree in all but their times, so they agree in the key if they
 --   are of one week; those of other weeks are displaced (`settle/copies.sql`). Copies that disagree in more stay apart. The
 --   hash takes the place of message_id because FINAL compares the whole key: eight bytes are faster than a text. Two
 --   events meet in it only if they share alias and all 64 bits; of a million events of an alias the chance is one in 37 million.
 -- Engine: ReplacingMergeTree, where the highest version stays. The version falls as the time rises, so the earliest copy
 --   stays, whatever the order of arrival. A displaced copy is a row with is_deleted and the highest version of all.
--- Times are the numbers that the events hold, so that writing needs no conversion; the view shows them as times, and the
---   index is of that form because conditions are.
+-- Times are the numbers that the events hold, so that writing needs no conversion; the views show them as times.
 -- No partitions: an insert that replays years would fall into hundreds.
 CREATE TABLE IF NOT EXISTS event_rows /* ON CLUSTER */
 (
@@ -37,6 +38,7 @@ CREATE TABLE IF NOT EXISTS event_rows /* ON CLUSTER */
     alias String MATERIALIZED multiIf(
         user_id != '', user_id, api_key != '', api_key, session_token != '', session_token, anonymous_id)
         CODEC(ZSTD(1)) COMMENT 'The strongest identifier the event carries',
+    alias_hash UInt64 MATERIALIZED cityHash64(alias_kind, alias) CODEC(ZSTD(1)) COMMENT 'Of both, as in alias_owners, to find and join with',
     content_hash UInt64 MATERIALIZED sipHash64(
         message_id, source, type, name, anonymous_id, session_token, api_key, user_id, company_id, previous_id, environment,
         properties, context, traits)
@@ -45,6 +47,7 @@ CREATE TABLE IF NOT EXISTS event_rows /* ON CLUSTER */
         + toUInt64(4194303 - positiveModulo(received_at, 4194304))
         CODEC(ZSTD(1)) COMMENT 'Milliseconds from time to the year 2109 (42 bits), then a tie-break by received_at (22 bits)',
     is_deleted UInt8 MATERIALIZED 0 COMMENT '1: a copy of it is of an earlier week, and takes its place',
+    week Date ALIAS toMonday(fromUnixTimestamp64Milli(time, 'UTC')) COMMENT 'Monday of its week',
     inserted_at DateTime MATERIALIZED now() CODEC(ZSTD(1)) COMMENT 'When it was written; which rows `settle` has to look at',
     path String MATERIALIZED JSONExtractString(properties, 'path') CODEC(ZSTD(1)) COMMENT 'properties.path: page or API route',
     status Nullable(UInt16) MATERIALIZED JSONExtract(properties, 'status', 'Nullable(UInt16)') CODEC(ZSTD(1))
@@ -53,9 +56,9 @@ CREATE TABLE IF NOT EXISTS event_rows /* ON CLUSTER */
         COMMENT 'properties.latency_ms: how long an API call took',
     sdk LowCardinality(String) MATERIALIZED if(source = 'api', JSONExtractString(context, 'sdk'), '')
         COMMENT 'Of an API event, context.sdk: the client library',
-    INDEX times fromUnixTimestamp64Milli(time, 'UTC') TYPE minmax GRANULARITY 1,
     INDEX insertions inserted_at TYPE minmax GRANULARITY 1
 )
 ENGINE = /* Replicated */ReplacingMergeTree(version, is_deleted)
-ORDER BY (intDiv(time, 604800000), alias_kind, alias, content_hash)
+PRIMARY KEY (toMonday(fromUnixTimestamp64Milli(time, 'UTC')), alias_kind, alias, content_hash)
+ORDER BY (toMonday(fromUnixTimestamp64Milli(time, 'UTC')), alias_kind, alias, content_hash, alias_hash)
 COMMENT 'Every event received, with its copies; read the view events';

@@ -14,6 +14,7 @@ CREATE OR REPLACE VIEW events_resolved /* ON CLUSTER */
     name LowCardinality(String) COMMENT 'What happened: Page Viewed, Signed Up, API Call, ...',
     alias_kind LowCardinality(String) COMMENT 'Which identifier is the alias: user_id, api_key, session_token or anonymous_id',
     alias String COMMENT 'The strongest identifier the event carries',
+    alias_hash UInt64 COMMENT 'Of alias_kind and alias, as in alias_owners',
     developer_id String COMMENT 'Canonical user id, or <alias kind>:<alias> while no one is known behind the alias',
     company_id String COMMENT 'Company as the producer knew it, else of the API key, else of the developer; empty if none',
     user_id String COMMENT 'User as the producer knew him, empty if not given',
@@ -51,11 +52,11 @@ WITH
             if(events.alias_kind = 'user_id', events.api_key, '') AS other_key
         FROM events
         LEFT JOIN (SELECT alias_hash, from_ms, to_ms, is_shared, developer_id, company_id FROM alias_owners) AS owners
-            ON cityHash64(events.alias_kind, events.alias) = owners.alias_hash
+            ON events.alias_hash = owners.alias_hash
         WHERE NOT is_shared OR (toUnixTimestamp64Milli(events.time) >= from_ms AND toUnixTimestamp64Milli(events.time) < to_ms)
     )
 SELECT
-    message_id, time, received_at, source, type, name, alias_kind, alias,
+    message_id, time, received_at, source, type, name, alias_kind, alias, owned.alias_hash AS alias_hash,
     multiIf(owner != '', owner, alias_kind = 'user_id', alias, concat(alias_kind, ':', alias)) AS developer_id,
     multiIf(owned.company_id != '', owned.company_id, key_company_id != '', key_company_id, owner_company_id) AS company_id,
     user_id, api_key, session_token, anonymous_id, owned.company_id AS event_company_id, previous_id,

@@ -1,8 +1,9 @@
 -- Grain: one row an event of one developer, as in `events_resolved`: SELECT * FROM journey(developer = 'u1') ORDER BY time.
 -- Key: as of `events`.
 -- Engine: a view with a parameter. It first finds the aliases that lead, or once led, to the developer, so that only their
---   events are read; which of these are the developer's own is then decided as always. The alias is part of the key, so it may
---   be compared before copies are merged: then the texts of other events are not read (the setting).
+--   events are read; which of these are the developer's own is then decided as always. Where they lie is found by the alias, which
+--   they are by its hash, a number; that is part of the key, so it may be compared before copies are merged: then the texts of
+--   other events are not read (the setting).
 CREATE OR REPLACE VIEW journey /* ON CLUSTER */
 AS
 WITH
@@ -24,5 +25,6 @@ WITH
             substring({developer:String}, position({developer:String}, ':') + 1) AS alias
     )
 SELECT * FROM events_resolved
-WHERE (alias_kind, alias) IN (SELECT alias_kind, alias FROM aliases) AND developer_id = {developer:String}
+WHERE indexHint((alias_kind, alias) IN (SELECT alias_kind, alias FROM aliases)) AND alias_hash IN (SELECT cityHash64(alias_kind, alias) FROM aliases)
+    AND developer_id = {developer:String}
 SETTINGS optimize_move_to_prewhere_if_final = 1;

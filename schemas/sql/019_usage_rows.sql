@@ -34,6 +34,10 @@ CREATE TABLE IF NOT EXISTS usage_rows /* ON CLUSTER */
         COMMENT 'Of the id of the developer that the alias itself is, while no one else is known behind it',
     has_other_key Bool MATERIALIZED alias_kind = 'user_id' AND api_key != ''
         COMMENT 'The events carry an API key besides their alias, whose company they are of',
+    counted_hash UInt64 MATERIALIZED sipHash64(alias_kind, alias, api_key, company_id) CODEC(ZSTD(1))
+        COMMENT 'Of all on which depends whose the events are, so that counts of one owner can be added up before he is asked for',
+    uses UInt32 MATERIALIZED arraySum(mapValues(hours)) - hours[0] CODEC(ZSTD(1)) COMMENT 'How many are use of the API, after midnight',
+    uses_at_midnight UInt32 MATERIALIZED hours[0] CODEC(ZSTD(1)) COMMENT 'And how many at midnight itself, which is of the day that ends then',
     version UInt64 COMMENT 'When it was counted, milliseconds since 1970 UTC',
     is_deleted UInt8 COMMENT '1: there are no such events any more'
 )

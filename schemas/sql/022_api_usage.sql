@@ -35,7 +35,6 @@ CREATE OR REPLACE VIEW api_usage /* ON CLUSTER */
 COMMENT 'Events with an API key counted by day, with the developer and company they belong to by all that is known now'
 AS
 WITH
-    counts AS (SELECT *, alias_hash, own_developer_hash, has_other_key FROM usage_rows FINAL),
     owned AS
     (
         SELECT
@@ -43,7 +42,7 @@ WITH
             counts.company_id AS company_id, environment, source, type, name, sdk, is_internal, is_bot, events, successes, client_errors,
             server_errors, latency_events, latency_us, hours, owner, owner_hash, owner_is_user AS is_known, owner_company_id,
             if(owners.token_hash != 0, owners.token_hash, counts.alias_hash) AS token_hash
-        FROM (SELECT * FROM counts WHERE alias_kind = 'api_key') AS counts
+        FROM (SELECT *, alias_hash, own_developer_hash FROM usage_rows FINAL WHERE alias_kind = 'api_key') AS counts
         ANY LEFT JOIN
         (
             SELECT
@@ -60,7 +59,12 @@ WITH
             server_errors, latency_events, latency_us, hours, owner, owner_hash, true AS is_known,
             if(key_company_id != '', key_company_id, user_company_id) AS owner_company_id,
             if(keys.token_hash != 0, keys.token_hash, counts.key_hash) AS token_hash
-        FROM (SELECT *, cityHash64('api_key', api_key) AS key_hash FROM counts WHERE has_other_key) AS counts
+        FROM
+        (
+            SELECT *, alias_hash, own_developer_hash, cityHash64('api_key', api_key) AS key_hash
+            FROM usage_rows FINAL
+            WHERE alias_kind = 'user_id' AND api_key != ''
+        ) AS counts
         ANY LEFT JOIN
         (
             SELECT cityHash64('user_id', user_id) AS alias_hash, developer_id AS owner, cityHash64(owner) AS owner_hash, company_id AS user_company_id
@@ -83,4 +87,5 @@ SELECT
     if(owned.company_id != '', owned.company_id, owner_company_id) AS company_id,
     alias_kind, alias, alias_hash, api_key, token_hash, owned.company_id AS event_company_id, environment, source, type, name, sdk,
     is_internal, is_bot, events, successes, client_errors, server_errors, latency_events, latency_us / 1000 AS latency_ms, hours
-FROM owned;
+FROM owned
+SETTINGS optimize_move_to_prewhere_if_final = 1;

@@ -15,9 +15,9 @@ FROM
         alias_kind, alias, content_hash,
         -- The same in all copies. They are kept so that whoever is erased takes his marks along.
         any((anonymous_id, session_token, api_key, user_id, company_id, previous_id)) AS identifiers,
-        min(intDiv(time, 604800000)) AS first_week,
-        groupUniqArrayIf(intDiv(time, 604800000), is_deleted = 1) AS settled_weeks,
-        groupArray((time, intDiv(time, 604800000))) AS copies
+        min(week) AS first_week,
+        groupUniqArrayIf(week, is_deleted = 1) AS settled_weeks,
+        groupArray((time, week)) AS copies
     FROM event_rows
     PREWHERE content_hash IN
     (
@@ -30,10 +30,10 @@ FROM
                 WHERE inserted_at >= {since:UInt32} AND content_hash % {shares:UInt32} = {share:UInt32}
             )
         GROUP BY content_hash
-        HAVING max(intDiv(time, 604800000)) > min(intDiv(time, 604800000))
+        HAVING max(week) > min(week)
     )
     GROUP BY alias_kind, alias, content_hash
-    HAVING max(intDiv(time, 604800000)) > first_week
+    HAVING max(week) > first_week
 )
 ARRAY JOIN arrayFilter(copy -> copy.2 > first_week AND NOT has(settled_weeks, copy.2), copies) AS displaced
 SETTINGS insert_allow_materialized_columns = 1

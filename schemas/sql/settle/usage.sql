@@ -2,7 +2,7 @@
 -- from those that are there. A count is a whole one, not what to add, so this may be run at any time, and again, by several.
 -- Counts that were written since `counted_since` are looked at once more, so that what was counted while events were deleted
 -- does not stay.
--- week: counted since 1970
+-- week: its Monday
 -- since, counted_since: seconds since 1970 UTC
 INSERT INTO usage_rows
     (day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
@@ -15,10 +15,10 @@ WITH
     touched AS
     (
         SELECT alias_kind, alias FROM event_rows
-        WHERE intDiv(time, 604800000) = {week:Int64} AND inserted_at >= {since:UInt32}
+        WHERE week = {week:Date} AND inserted_at >= {since:UInt32}
         UNION DISTINCT
         SELECT alias_kind, alias FROM usage_rows
-        WHERE day >= toDate({week:Int64} * 7) AND day < toDate({week:Int64} * 7 + 7) AND version >= toUInt64({counted_since:UInt32}) * 1000
+        WHERE day >= {week:Date} AND day < {week:Date} + 7 AND version >= toUInt64({counted_since:UInt32}) * 1000
     ),
     states AS
     (
@@ -36,14 +36,14 @@ WITH
                 alias_kind IN ('session_token', 'anonymous_id'))) AS moments,
             true AS is_new
         FROM event_rows FINAL
-        WHERE intDiv(time, 604800000) = {week:Int64} AND (alias_kind, alias) IN (SELECT alias_kind, alias FROM touched)
+        WHERE week = {week:Date} AND (alias_kind, alias) IN (SELECT alias_kind, alias FROM touched)
         GROUP BY day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot
         UNION ALL
         SELECT
             day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
             events, successes, client_errors, server_errors, latency_events, latency_us, hours, moments, false AS is_new
         FROM usage_rows FINAL
-        WHERE day >= toDate({week:Int64} * 7) AND day < toDate({week:Int64} * 7 + 7)
+        WHERE day >= {week:Date} AND day < {week:Date} + 7
             AND (alias_kind, alias) IN (SELECT alias_kind, alias FROM touched)
     )
 SELECT

@@ -1,7 +1,7 @@
 -- Grain: one row for each event of outreach: a talk, a tutorial, whatever the selector of outreach matches. Copies count once,
 --   at their earliest time. The own organisation's count too: most outreach is its own.
 -- Key: (alias_kind, alias, message_id).
--- Engine: a view over touch_rows with FINAL.
+-- Engine: a view over touch_rows, which looks at all copies: it takes the earliest one itself.
 CREATE OR REPLACE VIEW outreach /* ON CLUSTER */
 (
     held_at DateTime64(3, 'UTC') COMMENT 'When it happened',
@@ -19,7 +19,7 @@ FROM
     SELECT
         alias_kind, alias, message_id,
         argMin((time, name, segments), (time, CAST(segments, 'Array(Tuple(String, String))'), name)) AS earliest
-    FROM touch_rows FINAL
+    FROM touch_rows
     WHERE is_outreach
     GROUP BY alias_kind, alias, message_id
 );

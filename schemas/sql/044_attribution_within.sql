@@ -16,16 +16,6 @@ WITH
         SELECT * FROM conversions
         WHERE ({level:String} = '' OR level = {level:String}) AND ({conversion:String} = '' OR conversion = {conversion:String})
     ),
-    -- The aliases that lead to developers who converted, by whatever they are known: other touches need no owner.
-    leading AS
-    (
-        SELECT alias_hash FROM alias_owners WHERE developer_id IN (SELECT subject_id FROM converting)
-        UNION ALL
-        SELECT arrayJoin([
-            cityHash64('user_id', subject_id),
-            cityHash64(substring(subject_id, 1, position(subject_id, ':') - 1), substring(subject_id, position(subject_id, ':') + 1))]) AS alias_hash
-        FROM converting
-    ),
     paths AS
     (
         SELECT
@@ -38,9 +28,8 @@ WITH
             groupArray(name) AS names, groupArray(campaign) AS campaigns, groupArray(source) AS sources, groupArray(medium) AS media,
             groupArray(term) AS terms, groupArray(content) AS contents, groupArray(referrer) AS referrers, groupArray(path) AS paths_of_pages,
             groupArray(developer_id) AS developers, groupArray(message_id) AS messages
-        FROM touches
-        WHERE ({level:String} = '' OR level = {level:String}) AND subject_id IN (SELECT subject_id FROM converting)
-            AND ({level:String} != 'developer' OR alias_hash IN (SELECT alias_hash FROM leading))
+        FROM /* database */touches_of(level = {level:String}) AS touches
+        WHERE subject_id IN (SELECT subject_id FROM converting)
         GROUP BY level, subject_id
     ),
     converted AS

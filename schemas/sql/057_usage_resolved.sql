@@ -38,7 +38,7 @@ WITH
         WHERE alias_kind != 'api_key'
     ),
     shared AS (SELECT * FROM owners WHERE is_shared AND alias_kind IN ('session_token', 'anonymous_id')),
-    counts AS (SELECT *, alias_hash, has_other_key FROM usage_rows FINAL WHERE alias_kind != 'api_key'),
+    counts AS (SELECT *, alias_hash FROM usage_rows FINAL WHERE alias_kind != 'api_key' AND NOT (alias_kind = 'user_id' AND api_key != '')),
     -- Counts without a key. Those of shared devices are apart because they are few and need the most.
     owned AS
     (
@@ -47,7 +47,7 @@ WITH
             is_internal, is_bot, events, successes, client_errors, server_errors, latency_events, latency_us, hours, owner, owner_company_id
         FROM counts
         ANY LEFT JOIN owners ON counts.alias_hash = owners.alias_hash
-        WHERE NOT has_other_key AND NOT is_shared
+        WHERE NOT is_shared
         UNION ALL
         SELECT
             day, alias_kind, alias, alias_hash, company_id, environment, source, type, name, sdk, is_internal, is_bot,
@@ -86,4 +86,5 @@ SELECT
     if(owned.company_id != '', owned.company_id, owner_company_id) AS company_id,
     alias_kind, alias, alias_hash, '' AS api_key, owned.company_id AS event_company_id, environment, source, type, name, sdk, is_internal, is_bot,
     events, successes, client_errors, server_errors, latency_events, latency_us / 1000 AS latency_ms, hours
-FROM owned;
+FROM owned
+SETTINGS optimize_move_to_prewhere_if_final = 1;

@@ -28,18 +28,25 @@ WITH
             intDiv(ifNull(toUnixTimestamp64Milli(max(last_active)), 0) + 86399999, 86400000))
         FROM developers
     ) AS period,
+    assumeNotNull(toUInt32(period.1)) AS first_day,
     assumeNotNull(toUInt32(period.2 - period.1 + 1)) AS all_days,
     calls AS
     (
         SELECT
-            any(rows.alias_kind) AS alias_kind, any(rows.alias) AS alias, any(rows.alias_hash) AS alias_hash, any(rows.api_key) AS api_key,
+            any(rows.alias_hash) AS alias_hash, any(rows.own_developer_hash) AS own_developer_hash, any(rows.api_key) AS api_key,
             any(rows.company_id) AS company_id,
-            -- What happened at midnight is of the day that ends then.
-            sumMap(map(since_1970 + 1, toUInt64(arraySum(mapValues(hours)) - hours[0]), since_1970, toUInt64(hours[0]))) AS by_day,
-            arrayMap(midnight -> by_day[midnight], range(assumeNotNull(period.1), assumeNotNull(period.2) + 1)) AS each_day
-        FROM (SELECT *, alias_hash, toInt64(toUInt16(day)) AS since_1970 FROM usage_rows FINAL) AS rows
-        WHERE rows.api_key != '' AND environment = 'production' AND type = 'event' AND NOT is_bot AND notEmpty(hours)
-        GROUP BY sipHash64(rows.alias_hash, rows.api_key, rows.company_id)
+            -- An element for each midnight.
+            arrayMap(
+                (before, at) -> before + at,
+                sumResample(first_day, first_day + all_days, 1)(uses, since_1970 + 1),
+                sumResample(first_day, first_day + all_days, 1)(uses_at_midnight, since_1970)) AS each_day
+        FROM
+        (
+            SELECT *, alias_hash, own_developer_hash, counted_hash, uses, uses_at_midnight, toUInt16(day) AS since_1970
+            FROM usage_rows FINAL
+        ) AS rows
+        WHERE uses + uses_at_midnight > 0 AND environment = 'production' AND type = 'event' AND NOT is_bot
+        GROUP BY counted_hash
     ),
     -- Whose a key's calls are does not depend on when they were, so they are added up first.
     owned AS
@@ -52,16 +59,16 @@ WITH
         FROM calls
         ANY LEFT JOIN
         (
-            SELECT alias_hash AS owner_hash, developer_id AS owner, company_id AS owner_company_id
+            SELECT
+                alias_hash AS owned_hash, if(developer_id != '', cityHash64(developer_id), 0) AS owner_hash, company_id AS owner_company_id
             FROM alias_owners WHERE alias_kind IN ('user_id', 'api_key')
-        ) AS owners ON alias_hash = owner_hash
+        ) AS owners ON alias_hash = owned_hash
         ANY LEFT JOIN
         (
             SELECT alias AS key_alias, company_id AS key_company_id, first_hash
             FROM identity_rows FINAL WHERE alias_kind = 'api_key'
         ) AS keys ON api_key = key_alias
-        WHERE multiIf(owner != '', owner, alias_kind = 'user_id', alias, concat(alias_kind, ':', alias))
-            NOT IN (SELECT id FROM developers WHERE is_internal)
+        WHERE if(owner_hash != 0, owner_hash, own_developer_hash) NOT IN (SELECT cityHash64(id) FROM developers WHERE is_internal)
     ),
     by_subject AS
     (

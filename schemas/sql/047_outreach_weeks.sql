@@ -17,8 +17,8 @@ WITH
         FROM outreach
         UNION ALL
         SELECT toMonday(touched_at) AS week, segments[{segment:String}] AS said, 0 AS outreach, 1 AS touches, 0 AS signups
-        FROM touches
-        WHERE level = {level:String} AND is_content
+        FROM /* database */touches_of(level = {level:String}) AS touches
+        WHERE is_content
         UNION ALL
         SELECT toMonday(stages['signup']) AS week, segments[{segment:String}] AS said, 0 AS outreach, 0 AS touches, 1 AS signups
         FROM profile_rows FINAL

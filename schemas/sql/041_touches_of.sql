@@ -1,0 +1,75 @@
+-- Grain: as `touches`, of one level: SELECT * FROM touches_of(level = 'developer'). An empty level for both.
+-- Key: (level, subject_id, event_hash).
+-- Engine: a view with a parameter over touch_rows; the joins are with the current owners of the aliases, as in `events_resolved`, so
+--   touches follow every late link. Events with several rows are few; they are looked at apart, so that the others need neither to be
+--   merged nor to be compared. One developer: name `alias_hash` too, with `aliases_of`, so that only his touches are joined.
+CREATE OR REPLACE VIEW touches_of /* ON CLUSTER */
+COMMENT 'What brought developers or companies here, each touch once, by all that is known now'
+AS
+WITH
+    automated AS (SELECT cityHash64(alias_kind, alias) FROM identity_rows FINAL WHERE is_bot),
+    -- Values, not rows: they are found once, and while the second is empty, which it mostly is, half of `counted` reads no touches.
+    (
+        SELECT (groupArray(event_hash), groupArrayIf(event_hash, disagree))
+        FROM (SELECT event_hash, min(content_hash) != max(content_hash) AS disagree FROM touch_rows WHERE is_touch GROUP BY event_hash HAVING count() > 1)
+    ) AS found,
+    found.1 AS copied,
+    found.2 AS disagreeing,
+    -- Merging copies takes as long as all the rest, so only those are merged that there are.
+    once AS
+    (
+        SELECT *, alias_hash FROM touch_rows WHERE is_touch AND event_hash NOT IN copied
+        UNION ALL
+        SELECT *, alias_hash FROM touch_rows FINAL PREWHERE event_hash IN copied WHERE is_touch
+    ),
+    owned AS
+    (
+        SELECT
+            rows.*, owners.developer_id AS owner, owners.company_id AS owner_company_id,
+            -- Only a user's events may carry a key besides their alias.
+            if(rows.alias_kind = 'user_id', rows.api_key, '') AS other_key
+        FROM once AS rows
+        LEFT JOIN (SELECT alias_hash, from_ms, to_ms, is_shared, developer_id, company_id FROM alias_owners) AS owners
+            ON rows.alias_hash = owners.alias_hash
+        WHERE (NOT is_shared OR (rows.time >= from_ms AND rows.time < to_ms)) AND rows.alias_hash NOT IN automated
+    ),
+    resolved AS
+    (
+        SELECT
+            multiIf(owner != '', owner, alias_kind = 'user_id', alias, concat(alias_kind, ':', alias)) AS developer_id,
+            multiIf(owned.company_id != '', owned.company_id, key_company_id != '', key_company_id, owner_company_id) AS company_id,
+            time, texts, event_hash, content_hash, name, campaign, source, medium, term, content, referrer, path, segments, is_content,
+            alias_kind, alias, message_id, alias_hash
+        FROM owned
+        ANY LEFT JOIN
+        (
+            SELECT alias AS key_alias, company_id AS key_company_id
+            FROM identity_rows FINAL
+            WHERE alias_kind = 'api_key' AND company_id != ''
+        ) AS keys ON other_key = key_alias
+        WHERE developer_id NOT IN (SELECT id FROM profile_rows FINAL WHERE level = 'developer' AND (is_internal OR is_bot))
+    ),
+    subjects AS
+    (
+        SELECT subject.1 AS level, subject.2 AS subject_id, *
+        FROM resolved
+        ARRAY JOIN multiIf(
+            {level:String} = 'developer', [('developer', developer_id)],
+            {level:String} = 'company', [('company', company_id)],
+            [('developer', developer_id), ('company', company_id)]) AS subject
+        WHERE subject_id != ''
+            AND (level = 'developer' OR subject_id NOT IN (SELECT id FROM profile_rows FINAL WHERE level = 'company' AND is_internal))
+    ),
+    counted AS
+    (
+        SELECT * FROM subjects WHERE empty(disagreeing) OR event_hash NOT IN disagreeing
+        UNION ALL
+        SELECT * FROM subjects
+        WHERE notEmpty(disagreeing) AND event_hash IN disagreeing
+        ORDER BY time, texts, content_hash
+        LIMIT 1 BY level, subject_id, event_hash
+    )
+SELECT
+    level, subject_id, fromUnixTimestamp64Milli(time, 'UTC') AS touched_at, texts, event_hash, name, campaign, source, medium, term, content, referrer,
+    path, segments, is_content, developer_id, company_id, alias_kind, alias, message_id, alias_hash
+FROM counted;
