@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS touch_rows /* ON CLUSTER */
     is_content Bool COMMENT 'The selector of touches matches it: it is a piece of content, an advertisement, an event, an invitation',
     is_outreach Bool COMMENT 'The selector of outreach matches it: something that was done to be found',
     alias_hash UInt64 MATERIALIZED cityHash64(alias_kind, alias) CODEC(ZSTD(1)) COMMENT 'As in alias_owners, to join with',
+    own_developer_hash UInt64 MATERIALIZED cityHash64(if(alias_kind = 'user_id', alias, concat(alias_kind, ':', alias))) CODEC(ZSTD(1))
+        COMMENT 'Of the id of the developer that the alias itself is, while no one else is known behind it',
     version UInt64 MATERIALIZED toUInt64(greatest(0, 4398046511103 - time)) CODEC(ZSTD(1)) COMMENT 'Milliseconds from time to the year 2109'
 )
 ENGINE = /* Replicated */ReplacingMergeTree(version)

@@ -18,18 +18,22 @@ WITH
     -- Merging copies takes as long as all the rest, so only those are merged that there are.
     once AS
     (
-        SELECT *, alias_hash FROM touch_rows WHERE is_touch AND event_hash NOT IN copied
+        SELECT *, alias_hash, own_developer_hash FROM touch_rows WHERE is_touch AND event_hash NOT IN copied
         UNION ALL
-        SELECT *, alias_hash FROM touch_rows FINAL PREWHERE event_hash IN copied WHERE is_touch
+        SELECT *, alias_hash, own_developer_hash FROM touch_rows FINAL PREWHERE event_hash IN copied WHERE is_touch
     ),
     owned AS
     (
         SELECT
-            rows.*, owners.developer_id AS owner, owners.company_id AS owner_company_id,
+            rows.*, owners.developer_id AS owner, owners.owner_hash AS owner_hash, owners.company_id AS owner_company_id,
             -- Only a user's events may carry a key besides their alias.
             if(rows.alias_kind = 'user_id', rows.api_key, '') AS other_key
         FROM once AS rows
-        LEFT JOIN (SELECT alias_hash, from_ms, to_ms, is_shared, developer_id, company_id FROM alias_owners) AS owners
+        LEFT JOIN
+        (
+            SELECT alias_hash, from_ms, to_ms, is_shared, developer_id, if(developer_id != '', cityHash64(developer_id), 0) AS owner_hash, company_id
+            FROM alias_owners
+        ) AS owners
             ON rows.alias_hash = owners.alias_hash
         WHERE (NOT is_shared OR (rows.time >= from_ms AND rows.time < to_ms)) AND rows.alias_hash NOT IN automated
     ),
@@ -37,6 +41,7 @@ WITH
     (
         SELECT
             multiIf(owner != '', owner, alias_kind = 'user_id', alias, concat(alias_kind, ':', alias)) AS developer_id,
+            if(owner_hash != 0, owner_hash, own_developer_hash) AS developer_hash,
             multiIf(owned.company_id != '', owned.company_id, key_company_id != '', key_company_id, owner_company_id) AS company_id,
             time, texts, event_hash, content_hash, name, campaign, source, medium, term, content, referrer, path, segments, is_content,
             alias_kind, alias, message_id, alias_hash
@@ -47,18 +52,18 @@ WITH
             FROM identity_rows FINAL
             WHERE alias_kind = 'api_key' AND company_id != ''
         ) AS keys ON other_key = key_alias
-        WHERE developer_id NOT IN (SELECT id FROM profile_rows FINAL WHERE level = 'developer' AND (is_internal OR is_bot))
+        WHERE developer_hash NOT IN (SELECT cityHash64(id) FROM profile_rows FINAL WHERE level = 'developer' AND (is_internal OR is_bot))
     ),
     subjects AS
     (
-        SELECT subject.1 AS level, subject.2 AS subject_id, *
-        FROM resolved
+        SELECT subject.1 AS level, if(level = 'developer', developer_id, company_id) AS subject_id, subject.2 AS subject_hash, *
+        FROM (SELECT *, if(company_id != '', cityHash64(company_id), 0) AS company_hash FROM resolved)
         ARRAY JOIN multiIf(
-            {level:String} = 'developer', [('developer', developer_id)],
-            {level:String} = 'company', [('company', company_id)],
-            [('developer', developer_id), ('company', company_id)]) AS subject
-        WHERE subject_id != ''
-            AND (level = 'developer' OR subject_id NOT IN (SELECT id FROM profile_rows FINAL WHERE level = 'company' AND is_internal))
+            {level:String} = 'developer', [('developer', developer_hash)],
+            {level:String} = 'company', [('company', company_hash)],
+            [('developer', developer_hash), ('company', company_hash)]) AS subject
+        WHERE subject_hash != 0
+            AND (level = 'developer' OR subject_hash NOT IN (SELECT cityHash64(id) FROM profile_rows FINAL WHERE level = 'company' AND is_internal))
     ),
     counted AS
     (
@@ -67,9 +72,9 @@ WITH
         SELECT * FROM subjects
         WHERE notEmpty(disagreeing) AND event_hash IN disagreeing
         ORDER BY time, texts, content_hash
-        LIMIT 1 BY level, subject_id, event_hash
+        LIMIT 1 BY level, subject_hash, event_hash
     )
 SELECT
-    level, subject_id, fromUnixTimestamp64Milli(time, 'UTC') AS touched_at, texts, event_hash, name, campaign, source, medium, term, content, referrer,
+    level, subject_id, subject_hash, fromUnixTimestamp64Milli(time, 'UTC') AS touched_at, texts, event_hash, name, campaign, source, medium, term, content, referrer,
     path, segments, is_content, developer_id, company_id, alias_kind, alias, message_id, alias_hash
 FROM counted;

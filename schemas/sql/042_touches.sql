@@ -9,6 +9,7 @@ CREATE OR REPLACE VIEW touches /* ON CLUSTER */
 (
     level LowCardinality(String) COMMENT 'developer or company: whose touch it is',
     subject_id String COMMENT 'Developer id, which may be a visitor''s, or company id',
+    subject_hash UInt64 COMMENT 'Of subject_id, cityHash64: a number, by which subjects are found and grouped faster',
     touched_at DateTime64(3, 'UTC') COMMENT 'When it happened',
     texts String COMMENT 'Name, campaign and all else of it in one; of touches of one millisecond the smaller one is the earlier',
     event_hash UInt64 COMMENT 'Of the event: the same for all its copies; puts touches in order that are equal in both',
@@ -31,6 +32,6 @@ CREATE OR REPLACE VIEW touches /* ON CLUSTER */
 )
 COMMENT 'What brought developers and companies here, each touch once, by all that is known now'
 AS SELECT
-    level, subject_id, touched_at, texts, event_hash, name, campaign, source, medium, term, content, referrer,
+    level, subject_id, subject_hash, touched_at, texts, event_hash, name, campaign, source, medium, term, content, referrer,
     path, segments, is_content, developer_id, company_id, alias_kind, alias, message_id, alias_hash
 FROM /* database */touches_of(level = '');

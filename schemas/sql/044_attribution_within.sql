@@ -13,13 +13,13 @@ WITH
     (parts, sharers, place) -> toUInt64(intDiv(parts, greatest(sharers, 1)) + (place <= parts % greatest(sharers, 1))) AS share,
     converting AS
     (
-        SELECT * FROM conversions
+        SELECT *, cityHash64(subject_id) AS subject_hash FROM conversions
         WHERE ({level:String} = '' OR level = {level:String}) AND ({conversion:String} = '' OR conversion = {conversion:String})
     ),
     paths AS
     (
         SELECT
-            level, subject_id,
+            level, subject_hash,
             groupArray((toUnixTimestamp64Milli(touched_at), texts, event_hash)) AS unsorted,
             -- The places of the touches in the arrays, the earliest one first.
             arraySort(place -> unsorted[place], arrayEnumerate(unsorted)) AS ordered,
@@ -29,8 +29,8 @@ WITH
             groupArray(term) AS terms, groupArray(content) AS contents, groupArray(referrer) AS referrers, groupArray(path) AS paths_of_pages,
             groupArray(developer_id) AS developers, groupArray(message_id) AS messages
         FROM /* database */touches_of(level = {level:String}) AS touches
-        WHERE subject_id IN (SELECT subject_id FROM converting)
-        GROUP BY level, subject_id
+        WHERE subject_hash IN (SELECT subject_hash FROM converting)
+        GROUP BY level, subject_hash
     ),
     converted AS
     (
@@ -41,7 +41,7 @@ WITH
             toUInt32(greatest(before, too_early) - too_early) AS touches,
             range(1, touches + 1) AS places
         FROM converting
-        LEFT JOIN paths USING (level, subject_id)
+        LEFT JOIN paths USING (level, subject_hash)
     ),
     credited AS
     (

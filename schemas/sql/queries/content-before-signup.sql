@@ -6,17 +6,17 @@
 WITH
     signups AS
     (
-        SELECT level, subject_id, converted_at FROM conversions
+        SELECT level, cityHash64(subject_id) AS subject_hash, converted_at FROM conversions
         WHERE conversion = 'signup'
             AND converted_at >= coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64(0, 3, 'UTC'))
             AND converted_at < coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01', 3, 'UTC'))
     ),
     firsts AS
     (
-        SELECT level, subject_id, minOrNull(touched_at) AS first_touch_at, minOrNullIf(touched_at, is_content) AS first_content_at
+        SELECT level, subject_hash, minOrNull(touched_at) AS first_touch_at, minOrNullIf(touched_at, is_content) AS first_content_at
         FROM touches
-        WHERE subject_id IN (SELECT subject_id FROM signups)
-        GROUP BY level, subject_id
+        WHERE subject_hash IN (SELECT subject_hash FROM signups)
+        GROUP BY level, subject_hash
     )
 SELECT
     level,
@@ -27,6 +27,6 @@ SELECT
     round(100 * touched_before / signed_up, 1) AS touched_percent,
     round(100 * content_before / signed_up, 1) AS content_percent
 FROM signups
-LEFT JOIN firsts USING (level, subject_id)
+LEFT JOIN firsts USING (level, subject_hash)
 GROUP BY level, week
 ORDER BY level DESC, week
