@@ -31,6 +31,11 @@ class Crowd:
         assert len(prefixes) == 1, f"one prefix of message ids: {prefixes}"
         self._prefix = prefixes.pop()
 
+    @property
+    def events_a_month(self) -> int:
+        """How many messages a month has, exactly."""
+        return len(self._month)
+
     def messages(self) -> Iterator[tuple[str, bytes]]:
         """Every message with its topic, for ever."""
         yield from self._month

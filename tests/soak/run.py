@@ -52,7 +52,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--developers", type=int, default=8_000)
     parser.add_argument(
-        "--month", type=int, default=500_000, help="events of each 28 days; people are new in the first only"
+        "--month", type=int, default=2_500_000, help="events of each 28 days; people are new in the first only"
     )
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
