@@ -74,7 +74,7 @@ def live_columns(client, table):
         for (name,) in rows(
             client,
             "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
-            " AND default_kind != 'MATERIALIZED'",
+            " AND default_kind NOT IN ('MATERIALIZED', 'ALIAS')",
             {"table": table},
         )
     }
