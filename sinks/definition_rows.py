@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+import structlog
 from clickhouse_connect.driver import Client
 
 from schemas.definitions import Definitions
@@ -25,6 +26,8 @@ _GENERATION: Final = "generation"
 _SHOWN: Final = "SELECT section, name, definition FROM definitions ORDER BY section, position"
 _OWN: Final = "SELECT section, name, definition FROM definition_rows FINAL ORDER BY section, position"
 _COLUMNS: Final = ("section", "name", "position", "definition", "version", "is_deleted")
+
+log = structlog.get_logger("firstcall.sink")
 
 
 class Recorded(NamedTuple):
@@ -65,6 +68,22 @@ def write_definitions(client: Client, definitions: Definitions) -> None:
     rows += [(*key, 0, "", version, 1) for key in found.keys() - wanted.keys()]
     if rows:
         client.insert("definition_rows", rows, column_names=_COLUMNS)
+
+
+def record(client: Client, definitions: Definitions) -> None:
+    """Write what a sink goes by, unless the rows were made under something else: then that stays, and the log says so.
+
+    Raises the driver's errors.
+    """
+    before = recorded(client, own=True)
+    if before is None or before.fingerprint == definitions.fingerprint():
+        write_definitions(client, definitions)
+        return
+    log.error(
+        "the rows were made under other definitions; `firstcall replay --from-start` makes all anew",
+        made_under=before.fingerprint,
+        configured=definitions.fingerprint(),
+    )
 
 
 def recorded(client: Client, *, own: bool = False) -> Recorded | None:

@@ -17,6 +17,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from sinks import metrics
+from sinks.batch import Batch
 from sinks.row_writer import RowWriter
 from sinks.scribe import Scribe
 from sinks.sink import Sink
@@ -86,7 +87,7 @@ class Delivery:
         self._sink = sink
         self._limits = limits
         self._stop = stop
-        self._scribe = Scribe(writer, stop)
+        self._scribe = Scribe(writer, sink.definitions, stop)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write-rows")
         #: Read, and not collected: a message of a few kilobytes may hold rows of a hundred megabytes.
         self._read: deque[Message] = deque()
@@ -107,6 +108,8 @@ class Delivery:
         self._consumer.subscribe(
             self._sink.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
+        # Without messages too, the views are to find the configuration. What fails here fails again with the first batch.
+        self._thread.submit(self._scribe.write, Batch())
         try:
             self._beats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
             while not self._stop.is_set():

@@ -75,7 +75,7 @@ def run_sink(
     with _stopping(stop):
         log.info("sink started", kafka=bootstrap_servers, clickhouse=str(address), group=f"{app_id}-sink")
         try:
-            settling, beats = Settling(address, normaliser.definitions, stop), Beats()
+            settling, beats = Settling(address, stop), Beats()
             delivery = Delivery(consumer, sink, writer, limits, stop, feed, beats)
             settling.start()
             threading.Thread(target=_watch_clock, args=(stop,), name="watch-clock", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Writes batches whatever happens: tries again while ClickHouse is away, and says so once."""
+"""Writes the configuration and then batches, whatever happens: tries again while ClickHouse is away, and says so once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Final
 
 import structlog
 
+from schemas.definitions import Definitions
 from sinks import metrics
 from sinks.batch import Batch
-from sinks.connection import ClickHouseError
+from sinks.connection import ClickHouseError, connected
+from sinks.definition_rows import record
 from sinks.row_writer import RowWriter
 
 FIRST_RETRY_SECONDS: Final = 0.25
@@ -20,10 +22,15 @@ log = structlog.get_logger("firstcall.sink")
 
 
 class Scribe:
-    """Writes batches, one after the other, and waits while ClickHouse is away. Set `stop` to end the waiting."""
+    """Writes batches, one after the other, and waits while ClickHouse is away. Set `stop` to end the waiting.
 
-    def __init__(self, writer: RowWriter, stop: threading.Event) -> None:
+    Before the first batch it writes the configuration: no row is there without what the views say of it.
+    """
+
+    def __init__(self, writer: RowWriter, definitions: Definitions, stop: threading.Event) -> None:
         self._writer = writer
+        #: None once it is written.
+        self._definitions: Definitions | None = definitions
         self._stop = stop
         self._away_since: float | None = None
         self._away_because = ""
@@ -42,7 +49,7 @@ class Scribe:
         return 0.0 if since is None else time.monotonic() - since
 
     def write(self, batch: Batch) -> bool:
-        """Write a batch. False if `stop` was set before ClickHouse took it."""
+        """Write a batch; an empty one writes the configuration only. False if `stop` was set before ClickHouse took it."""
         self._writing_since = time.monotonic()
         try:
             return self._write(batch)
@@ -54,6 +61,7 @@ class Scribe:
         while True:
             began = time.monotonic()
             try:
+                self._write_configuration()
                 written = batch.write(self._writer)
             except ClickHouseError as error:
                 metrics.RETRIES.inc()
@@ -70,6 +78,12 @@ class Scribe:
                     metrics.WRITE_SECONDS.observe(seconds)
                     log.info("rows written", rows=batch.rows, bytes=batch.bytes, seconds=round(seconds, 3), **written)
                 return True
+
+    def _write_configuration(self) -> None:
+        if self._definitions is not None:
+            with connected(self._writer.address) as client:
+                record(client, self._definitions)
+            self._definitions = None
 
     def _note_away(self, because: str) -> None:
         if self._away_since is None:

@@ -16,10 +16,8 @@ from typing import Final, NamedTuple
 import structlog
 from clickhouse_connect.driver import Client
 
-from schemas.definitions import Definitions
 from sinks import metrics
 from sinks.connection import ANSWER_SECONDS, Address, ClickHouseError, connected
-from sinks.definition_rows import recorded, write_definitions
 
 #: A row may become visible so long after the moment that it is stamped with; a sink writes it again after ANSWER_SECONDS
 #: without an answer. What was written in this time before the last settlement is looked at once more.
@@ -62,19 +60,6 @@ def settle(client: Client) -> Settled:
     return Settled(since, len(weeks))
 
 
-def _write(client: Client, definitions: Definitions) -> None:
-    """Write the configuration that views go by, unless the rows were made under another one."""
-    before = recorded(client, own=True)
-    if before is not None and before.fingerprint != definitions.fingerprint():
-        log.error(
-            "the rows were made under other definitions; `firstcall replay --from-start` makes all anew",
-            made_under=before.fingerprint,
-            configured=definitions.fingerprint(),
-        )
-        return
-    write_definitions(client, definitions)
-
-
 def _sql(name: str) -> str:
     return files("schemas").joinpath("sql", "settle", f"{name}.sql").read_text("utf-8")
 
@@ -82,13 +67,11 @@ def _sql(name: str) -> str:
 class Settling:
     """Settles again and again in a thread of its own, until `stop` is set, and is never waited for.
 
-    The first settlement of a database that was written without it looks at all rows; later ones at what is new. Before it, the
-    configuration is written that views go by.
+    The first settlement of a database that was written without it looks at all rows; later ones at what is new.
     """
 
-    def __init__(self, address: Address, definitions: Definitions, stop: threading.Event) -> None:
+    def __init__(self, address: Address, stop: threading.Event) -> None:
         self._address = address
-        self._definitions: Definitions | None = definitions
         self._stop = stop
         self._thread = threading.Thread(target=self._run, name="settle", daemon=True)
 
@@ -108,9 +91,6 @@ class Settling:
             began = time.monotonic()
             try:
                 with connected(self._address) as client:
-                    if self._definitions is not None:
-                        _write(client, self._definitions)
-                        self._definitions = None
                     settled = settle(client)
             except ClickHouseError as error:
                 # It waits until ClickHouse is there again, as writing does, which tells of it.

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from schemas.definitions import Definitions
 from schemas.event import Event
 from sinks.batch import DEAD_LETTER_ROWS, Batch, Origin
 from sinks.row_writer import RowWriter
@@ -46,6 +47,11 @@ class Sink:
         self._tables = {topic_name(topic): table for topic, table in TABLE_BY_TOPIC.items()}
         self._sources = {topic_name(topic.name): topology.source_of(topic.name) for topic in topology.INPUTS}
         self._batch = Batch()
+
+    @property
+    def definitions(self) -> Definitions:
+        """What its rows are made under."""
+        return self._normaliser.definitions
 
     @property
     def topics(self) -> list[str]:

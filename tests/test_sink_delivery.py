@@ -24,6 +24,7 @@ from structlog.testing import capture_logs
 
 from schemas.event import Event, Rejected
 from sinks.connection import Address, connect
+from sinks.definition_rows import recorded
 from sinks.process import run_sink
 from sinks.sink import TABLE_BY_TOPIC
 from streams import topology
@@ -309,6 +310,20 @@ def test_a_sink_waits_for_its_tables(pipe):
         pipe.client.command("RENAME TABLE elsewhere TO event_rows")
         pipe.await_commit("web-events")
     assert pipe.count("events") == 10
+
+
+def test_the_views_find_the_configuration_before_any_row_and_without_any(pipe):
+    pipe.client.command("RENAME TABLE definition_rows TO elsewhere")
+    pipe.send("web-events", *events(10))
+    with capture_logs() as said, pipe.sink():
+        until(lambda: any(line["event"].startswith("ClickHouse takes no rows") for line in said))
+        assert (pipe.committed("web-events"), pipe.count("event_rows")) == ([0, 0], 0)
+        pipe.client.command("RENAME TABLE elsewhere TO definition_rows")
+        pipe.await_commit("web-events")
+        assert recorded(pipe.client) is not None
+    pipe.client.command("TRUNCATE TABLE definition_rows")
+    with pipe.sink():
+        until(lambda: recorded(pipe.client) is not None)
 
 
 def test_a_poisoned_row_becomes_a_dead_letter_that_says_where_it_lies(pipe):
