@@ -1,0 +1,44 @@
+-- Touches by what they say, copies that say the same at their earliest time. Whose they are follows from the identities.
+WITH
+    renamed AS
+    (
+        SELECT alias AS later_hash, first_hash FROM identity_rows FINAL
+        WHERE alias_kind = 'api_key' AND first_hash NOT IN ('', alias)
+    ),
+    sides AS
+    (
+        SELECT
+            alias_kind AS kind, alias, event, said, api_key, company_id AS company,
+            arraySort(arrayZip(mapKeys(segments), mapValues(segments))) AS told, time, false AS is_found
+        FROM {marked:Identifier} AS event
+        ANY LEFT JOIN (SELECT fields, said FROM {touches:Identifier}) AS known ON event.touch = known.fields
+        WHERE touch != 0
+        UNION ALL
+        SELECT
+            alias_kind, if(alias_kind = 'api_key', key, alias) AS known_alias, sipHash64(alias_kind, known_alias, message_id),
+            arrayFilter(field -> field.2 != '', [
+                ('campaign', toString(campaign)), ('content', toString(content)), ('medium', toString(medium)), ('name', toString(name)),
+                ('path', path), ('referrer', toString(referrer)), ('source', toString(source)), ('term', toString(term))]),
+            if(renamed.first_hash != '', renamed.first_hash, row.api_key) AS key, company_id,
+            arraySort(arrayZip(mapKeys(segments), mapValues(segments))), time, true
+        FROM (SELECT * FROM touch_rows FINAL WHERE is_touch) AS row
+        ANY LEFT JOIN renamed ON row.api_key = renamed.later_hash
+    ),
+    compared AS
+    (
+        SELECT
+            concat(any(kind), ':', any(alias)) AS id,
+            minIf(time, NOT is_found) AS expected, minIf(time, is_found) AS found,
+            multiIf(NOT max(is_found), 'missing', min(is_found), 'surplus', expected = found, 'agree', 'differ') AS verdict,
+            arrayStringConcat(arrayMap(field -> concat(', ', field.1, ' ', field.2), arrayConcat(said, told)), '') AS shown
+        FROM sides
+        GROUP BY event, said, api_key, company, told
+    )
+SELECT
+    'touches' AS published, verdict, count(),
+    groupArraySorted({examples:UInt8})(if(verdict = 'agree', ('', '', ''), (
+        id,
+        if(verdict = 'surplus', '', concat('at ', toString(fromUnixTimestamp64Milli(expected, 'UTC')), shown)),
+        if(verdict = 'missing', '', concat('at ', toString(fromUnixTimestamp64Milli(found, 'UTC')), shown)))))
+FROM compared
+GROUP BY verdict
