@@ -47,7 +47,7 @@ class TouchReader:
                 "alias_kind": event.alias_kind,
                 "alias": event.alias,
                 "event_hash": event_hash(event),
-                "content_hash": _content_hash(event, seen),
+                "content_hash": _content_hash(event, seen, is_content=is_content, is_outreach=is_outreach),
                 "message_id": event.message_id,
                 "time": event.time,
                 "api_key": event.api_key,
@@ -63,9 +63,9 @@ class TouchReader:
         )
 
 
-def _content_hash(event: Event, seen: Observation | None) -> int:
+def _content_hash(event: Event, seen: Observation | None, *, is_content: bool, is_outreach: bool) -> int:
     """Of all that a copy says but its time: whatever facts are made of, and whose they are."""
-    said = (event.api_key, event.name, seen and content_of(event.company_id, seen))
+    said = (event.api_key, event.name, seen and content_of(event.company_id, seen), is_content, is_outreach)
     return int.from_bytes(hashlib.blake2b(_encode(said), digest_size=8).digest(), "big")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from deploy.erasure.statements import Statements
 from deploy.erasure.void_events import NamedPeriod, count_void_touches, delete_void_touches
+from schemas.definitions import build
 from sinks.row_writer import RowWriter
 from sinks.sink import Sink
 from streams.normalise import Normaliser
@@ -135,6 +136,42 @@ def test_copies_that_disagree_count_once_with_the_earliest(client, address):
     )
     found = rows(client, "SELECT level, subject_id, campaign FROM touches ORDER BY level")
     assert found == [("company", "acme", "alpha"), ("developer", "u", "alpha")]
+
+
+def test_outreach_is_the_same_before_and_after_copies_are_merged(client, address):
+    """Of two copies the later one alone is outreach; both are touches, and differ in nothing else that counts."""
+    definitions = build(
+        DEFINITIONS.model_dump() | {"outreach": {"name": ["Talk Given"], "properties": {"kind": "public"}}}
+    )
+    spring = {"campaign": {"name": "spring"}}
+    for days, kind in ((1, "public"), (0, "private")):
+        told = event("Talk Given", MONDAY + days * DAY, source="web", user_id="u", message_id="m", context=spring)
+        load(address, [record(told | {"properties": {"kind": kind}})], definitions)
+    held = "SELECT toString(held_at) FROM outreach"
+    before = rows(client, held)
+    client.command("OPTIMIZE TABLE touch_rows FINAL")
+    assert rows(client, held) == before == [("2026-01-06 00:00:00.000",)]
+
+
+def test_a_large_part_of_the_touches_may_wait_to_be_merged(client):
+    """After a sink has read its topics again. Searched one by one, so many copies took minutes; a second is usual."""
+    client.command("SYSTEM STOP MERGES touch_rows")
+    for _ in range(2):
+        client.command(
+            "INSERT INTO touch_rows (alias_kind, alias, event_hash, content_hash, message_id, time, name, texts, is_touch)"
+            f" SELECT 'user_id', toString(number % 5000), cityHash64(number), 1, toString(number), {MONDAY} + number, 'Ad Clicked', 't', true"
+            " FROM numbers(200000)"
+        )
+    found = rows(client, "SELECT count(), uniqExact(event_hash) FROM touches_of(level = 'developer')")
+    client.command("SYSTEM START MERGES touch_rows")
+    assert found == [(200_000, 200_000)]
+
+
+def test_a_level_that_there_is_not_has_no_touches(client, address):
+    load(address, [record(ad_clicked(MONDAY, user_id="u", company_id="acme"))], DEFINITIONS)
+    count = "SELECT count() FROM touches_of(level = {level:String})"
+    found = {level: rows(client, count, {"level": level})[0][0] for level in ("developer", "company", "", "compnay")}
+    assert found == {"developer": 1, "company": 1, "": 2, "compnay": 0}
 
 
 def test_automated_traffic_that_belongs_to_a_user_is_no_touch_of_hers(client, address):

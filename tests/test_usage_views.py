@@ -123,6 +123,28 @@ def test_midnight_is_of_the_day_that_ends(client, tell):
     assert found == [("2026-01-06", 1), ("2026-01-07", 1)]
 
 
+def test_windows_stay_exact_however_far_apart_the_calls_are(client, tell):
+    """
+    days     0    27        55         84    9,500
+    between    27     28        29                    each of it with a call at midnight and one an hour later
+    """
+    moments = [MONDAY - 9_500 * DAY + days * DAY for days in (0, 27, 55, 84, 9_500)]
+    moments += [moment + HOUR for moment in moments]
+    published = tell(*developer("a", MONDAY), *developer("b", MONDAY), *calls("a", *moments), *calls("b", *moments[3:]))
+    assert usage_differences(client, published, SHIPPED, moments=2) == []
+
+
+def test_one_event_of_another_century_costs_no_memory_for_all_days_since(client, tell):
+    tell(*developer("a", MONDAY), page_viewed(MONDAY - 9_500 * DAY, anonymous_id="old"))
+    client.command(
+        "INSERT INTO usage_rows (day, alias_kind, alias, api_key, environment, source, type, name, events, hours, version)"
+        " SELECT toDate('2026-01-05') - intDiv(number, 2000), 'api_key', hex(sipHash128(number % 2000)) AS key, key, 'production',"
+        " 'api', 'event', 'API Call', 5, map(10, 5), 1 FROM numbers(20000)"
+    )
+    found = rows(client, "SELECT max(subjects) FROM concentration SETTINGS max_memory_usage = 300000000")
+    assert found == [(2_000,)]
+
+
 def test_shares_are_of_companies_and_of_apps(client, tell):
     one, two, three = developer("ann", MONDAY, "acme"), developer("bob", MONDAY, "acme"), developer("eve", MONDAY)
     moments = [MONDAY + HOUR + i * MINUTE for i in range(6)]

@@ -9,6 +9,7 @@ AS
 WITH
     automated AS (SELECT cityHash64(alias_kind, alias) FROM identity_rows FINAL WHERE is_bot),
     -- Values, not rows: they are found once, and while the second is empty, which it mostly is, half of `counted` reads no touches.
+    -- Looked up they are as rows again: an array beyond a megabyte is no literal any more, and would be searched from its beginning.
     (
         SELECT (groupArray(event_hash), groupArrayIf(event_hash, disagree))
         FROM (SELECT event_hash, min(content_hash) != max(content_hash) AS disagree FROM touch_rows WHERE is_touch GROUP BY event_hash HAVING count() > 1)
@@ -18,9 +19,9 @@ WITH
     -- Merging copies takes as long as all the rest, so only those are merged that there are.
     once AS
     (
-        SELECT *, alias_hash, own_developer_hash FROM touch_rows WHERE is_touch AND event_hash NOT IN copied
+        SELECT *, alias_hash, own_developer_hash FROM touch_rows WHERE is_touch AND event_hash NOT IN (SELECT arrayJoin(copied))
         UNION ALL
-        SELECT *, alias_hash, own_developer_hash FROM touch_rows FINAL PREWHERE event_hash IN copied WHERE is_touch
+        SELECT *, alias_hash, own_developer_hash FROM touch_rows FINAL PREWHERE event_hash IN (SELECT arrayJoin(copied)) WHERE is_touch
     ),
     owned AS
     (
@@ -62,15 +63,15 @@ WITH
             {level:String} = 'developer', [('developer', developer_hash)],
             {level:String} = 'company', [('company', company_hash)],
             [('developer', developer_hash), ('company', company_hash)]) AS subject
-        WHERE subject_hash != 0
+        WHERE subject_hash != 0 AND {level:String} IN ('', 'developer', 'company')
             AND (level = 'developer' OR subject_hash NOT IN (SELECT cityHash64(id) FROM profile_rows FINAL WHERE level = 'company' AND is_internal))
     ),
     counted AS
     (
-        SELECT * FROM subjects WHERE empty(disagreeing) OR event_hash NOT IN disagreeing
+        SELECT * FROM subjects WHERE empty(disagreeing) OR event_hash NOT IN (SELECT arrayJoin(disagreeing))
         UNION ALL
         SELECT * FROM subjects
-        WHERE notEmpty(disagreeing) AND event_hash IN disagreeing
+        WHERE notEmpty(disagreeing) AND event_hash IN (SELECT arrayJoin(disagreeing))
         ORDER BY time, texts, content_hash
         LIMIT 1 BY level, subject_hash, event_hash
     )

@@ -67,13 +67,15 @@ WITH
                                 share(intDiv(whole, 5), touches - 2, place - 1)),
                             toUInt32(place)),
                         if({model:String} IN ('', 'position'), places, [])))) AS each
+    ),
+    placed AS
+    (
+        SELECT *, if(touches = 0, 0, position + too_early) AS nth, if(touches = 0, 0, ordered[nth]) AS at FROM credited
     )
 SELECT
     level, subject_id, conversion, converted_at, model, touches, position,
     toDecimal64(parts, 0) * toDecimal64('0.000000000001', 12) AS credit,
-    if(touches = 0, 0, position + too_early) AS nth,
-    if(touches = 0, 0, ordered[nth]) AS at,
     if(touches = 0, NULL, fromUnixTimestamp64Milli(moments[nth], 'UTC')) AS touched_at,
     names[at] AS name, campaigns[at] AS campaign, sources[at] AS source, media[at] AS medium, terms[at] AS term, contents[at] AS content,
     referrers[at] AS referrer, paths_of_pages[at] AS path, developers[at] AS developer_id, hashes[nth] AS event_hash, messages[at] AS message_id
-FROM credited;
+FROM placed;

@@ -27,4 +27,4 @@ CREATE OR REPLACE VIEW attribution /* ON CLUSTER */
     message_id String COMMENT 'Of the touch''s event'
 )
 COMMENT 'Which touches have what part in sign-ups and activations'
-AS SELECT * EXCEPT (nth, at) FROM /* database */attribution_within(lookback_days = 0, level = '', conversion = '', model = '');
+AS SELECT * FROM /* database */attribution_within(lookback_days = 0, level = '', conversion = '', model = '');

@@ -18,7 +18,7 @@ WITH
         UNION ALL
         SELECT toMonday(touched_at) AS week, segments[{segment:String}] AS said, 0 AS outreach, 1 AS touches, 0 AS signups
         FROM /* database */touches_of(level = {level:String}) AS touches
-        WHERE is_content
+        WHERE is_content AND level = {level:String}
         UNION ALL
         SELECT toMonday(stages['signup']) AS week, segments[{segment:String}] AS said, 0 AS outreach, 0 AS touches, 1 AS signups
         FROM profile_rows FINAL

@@ -1,7 +1,7 @@
 -- Grain: one row for each UTC midnight up to the first one at or after the latest event, level and trailing window
 --   (hour - window_hours, hour]. Any other hour: `concentration_at`. A window without calls has no row.
 -- Key: (hour, level, window_hours).
--- Engine: a view over usage_rows. The days of a key are laid out in an array, so that a window is the difference of two running sums.
+-- Engine: a view over usage_rows. The midnights of a key are laid out in an array, so that a window is the difference of two running sums.
 -- Rules: counted are the calls that carry a key and match the configured selector `usage`, in production, without those of bots and
 --   of internal developers. A token is a key's hash under the oldest secret. At level company the calls are those of a known company
 --   that is not internal, at level token all. Shares are of these calls, and add up to 1. The Herfindahl index is the sum of the squared
@@ -21,15 +21,18 @@ CREATE OR REPLACE VIEW concentration /* ON CLUSTER */
 COMMENT 'Whether one company or app makes most of the production calls, day by day'
 AS
 WITH
-    -- The first and the last midnight, in days since 1970.
+    -- In days since 1970.
+    (SELECT intDiv(ifNull(toUnixTimestamp64Milli(max(last_active)), 0) + 86399999, 86400000) FROM developers) AS last_midnight,
+    -- Those midnights that a window with calls can end at: of each day with events its own and the 28 after it. What is left out between
+    -- them has no calls, and before it lie 27 places without any at least, so the places of a window hold its calls and no others. One event
+    -- of another century costs 29 places more, not all days since.
     (
-        SELECT (
-            intDiv(ifNull(toUnixTimestamp64Milli(min(first_seen)), 0), 86400000),
-            intDiv(ifNull(toUnixTimestamp64Milli(max(last_active)), 0) + 86399999, 86400000))
-        FROM developers
-    ) AS period,
-    assumeNotNull(toUInt32(period.1)) AS first_day,
-    assumeNotNull(toUInt32(period.2 - period.1 + 1)) AS all_days,
+        SELECT arraySort(groupUniqArray(midnight))
+        FROM (SELECT DISTINCT toUInt32(toUInt16(day)) AS day FROM usage_rows)
+        ARRAY JOIN range(day, day + 29) AS midnight
+        WHERE midnight <= assumeNotNull(last_midnight)
+    ) AS midnights,
+    assumeNotNull(toUInt32(length(midnights))) AS all_midnights,
     calls AS
     (
         SELECT
@@ -38,11 +41,11 @@ WITH
             -- An element for each midnight.
             arrayMap(
                 (before, at) -> before + at,
-                sumResample(first_day, first_day + all_days, 1)(uses, since_1970 + 1),
-                sumResample(first_day, first_day + all_days, 1)(uses_at_midnight, since_1970)) AS each_day
+                sumResample(1, all_midnights + 1, 1)(uses, transform(since_1970 + 1, midnights, arrayEnumerate(midnights), 0)),
+                sumResample(1, all_midnights + 1, 1)(uses_at_midnight, transform(since_1970, midnights, arrayEnumerate(midnights), 0))) AS each_day
         FROM
         (
-            SELECT *, alias_hash, own_developer_hash, counted_hash, uses, uses_at_midnight, toUInt16(day) AS since_1970
+            SELECT *, alias_hash, own_developer_hash, counted_hash, uses, uses_at_midnight, toUInt32(toUInt16(day)) AS since_1970
             FROM usage_rows FINAL
         ) AS rows
         WHERE uses + uses_at_midnight > 0 AND environment = 'production' AND type = 'event' AND NOT is_bot
@@ -92,14 +95,14 @@ WITH
             SELECT
                 level, id, place, days_long, arrayCumSum(all_made) AS running,
                 arrayMap((now, before) -> now - before, running,
-                    arrayResize(arrayConcat(arrayWithConstant(days_long, toUInt64(0)), running), all_days)) AS made
+                    arrayResize(arrayConcat(arrayWithConstant(days_long, toUInt64(0)), running), all_midnights)) AS made
             FROM by_subject
             ARRAY JOIN [1, 7, 28] AS days_long
         )
         GROUP BY level, days_long
     )
 SELECT
-    toDateTime64((assumeNotNull(period.1) + position - 1) * 86400, 3, 'UTC') AS hour, level, days_long * 24 AS window_hours,
+    toDateTime64(toInt64(midnights[position]) * 86400, 3, 'UTC') AS hour, level, days_long * 24 AS window_hours,
     calls, subjects, largest, toUInt64(bitShiftRight(most, 64)) AS largest_calls,
     largest_calls / calls AS largest_share, squares / pow(calls, 2) AS herfindahl
 FROM by_window
