@@ -2,14 +2,15 @@
 
 A query's file opens with comments: first what it tells, then a line for each parameter, `-- name = default: meaning`, and what else
 there is to say: `-- topic: accounts` (where it is listed), `-- chart: line day calls` (what is drawn: kind, the column of the labels,
-those of the numbers), `-- needs: company or developer` (of which parameters one must be given). Parameters are ClickHouse's own,
-`{name:Type}`, and are sent beside the text, never put into it.
+those of the numbers), `-- needs: company or developer` (of which parameters one must be given). A meaning that begins with values, as
+`developer or company`, names all there are beside the default. Parameters are ClickHouse's own, `{name:Type}`, and are sent beside the
+text, never put into it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -27,6 +28,7 @@ from deploy.charts import Chart
 OTHER_TOPIC: Final = "other"
 
 _PARAMETER = re.compile(r"^-- (\w+) = (.*?): (.+)$")
+_CHOICES = re.compile(r"\w+(?:, \w+)*,? or \w+(?=$|;|: | \()")
 _REMARK = re.compile(r"^-- (topic|chart|needs): (.+)$")
 _CLICKHOUSE_FORMATS = {"csv": "CSVWithNames", "json": "JSONEachRow"}
 
@@ -38,6 +40,12 @@ class Parameter:
     name: str
     default: str
     meaning: str
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values that it may have, the default among them; none if any will do."""
+        named = _CHOICES.match(self.meaning)
+        return tuple(dict.fromkeys((self.default, *re.split(r",? or |, ", named[0])))) if named else ()
 
 
 @dataclass(frozen=True)
@@ -113,11 +121,14 @@ def find_query(name: str) -> Query | Unknown:
 
 def bind(query: Query, given: Mapping[str, str]) -> dict[str, str] | Unknown:
     """Values for all parameters: the given ones, else the defaults of the file."""
-    known = {parameter.name: parameter.default for parameter in query.parameters}
-    for name in given:
+    known = {parameter.name: parameter for parameter in query.parameters}
+    for name, value in given.items():
         if name not in known:
             return Unknown(f"query {query.name} has no parameter {name!r}{_meant(name, known)}")
-    return {**known, **given}
+        choices = known[name].choices
+        if choices and value not in choices:
+            return Unknown(f"{name} of query {query.name} cannot be {value!r}{_meant(value, filter(None, choices))}")
+    return {**{name: parameter.default for name, parameter in known.items()}, **given}
 
 
 def missing(query: Query, values: Mapping[str, str]) -> Unknown | None:
@@ -127,9 +138,10 @@ def missing(query: Query, values: Mapping[str, str]) -> Unknown | None:
     return None
 
 
-def _meant(name: str, known: Mapping[str, Any]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known)) or 'none'}"
+def _meant(name: str, known: Iterable[str]) -> str:
+    there = sorted(known)
+    near = get_close_matches(name, there, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(there) or 'none'}"
 
 
 def ask(client: Client, sql: str, parameters: Mapping[str, str]) -> Answer:
