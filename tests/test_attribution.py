@@ -171,7 +171,6 @@ def test_credit_is_told_by_any_field_of_a_touch_and_by_any_model(told):
             assert {(row[0],) for row in found} == set(
                 rows(client, f"{column} AND conversion = 'signup' AND level = 'developer'")
             )
-    assert answer(client, "attribution", model="none") == []
 
 
 def test_the_touches_of_a_visitor_who_signed_up_without_a_name_count(told):

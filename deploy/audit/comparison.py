@@ -85,7 +85,8 @@ def comparisons(
     workspace.parameters |= {"examples": EXAMPLES, "copies_ms": copies_ms}
     yield Step("Comparing identities", partial(_compare, workspace, findings, "identities", "identities"))
     yield Step("Comparing automated traffic", partial(_compare, workspace, findings, "automated", "automated traffic"))
-    yield Step("Comparing touches", partial(_compare, workspace, findings, "touches", "touches"))
+    touches = partial(_compare, workspace, findings, "touches", "touches", renamed=statement("renamed"))
+    yield Step("Comparing touches", touches)
     for level in LEVELS:
         more = stage_parameters(definitions, level)
         yield Step(f"Comparing {PLURAL[level]}", partial(_compare_profiles, workspace, findings, level, more))

@@ -57,7 +57,10 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[Step]:
     yield Step("Finding touches", partial(touches.find_touches, workspace, candidates))
     sayings = statement("saying_candidates", said=said)
     yield Step("Finding segments", partial(segments.find_sayings, workspace, definitions, sayings))
-    yield Step("Reading events", partial(workspace.run, "marked", None, conditions=conditions, said=said, **texts))
+    read = partial(
+        workspace.run, "marked", None, renamed=statement("renamed"), conditions=conditions, said=said, **texts
+    )
+    yield Step("Reading events", read)
     yield Step("Linking visitors", partial(workspace.run, "links"))
     yield Step("Linking API keys", partial(workspace.run, "keys"))
     yield Step("Merging users", partial(resolve_merges, workspace))

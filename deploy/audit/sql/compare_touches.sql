@@ -1,10 +1,6 @@
 -- Touches by what they say, copies that say the same at their earliest time. Whose they are follows from the identities.
 WITH
-    renamed AS
-    (
-        SELECT alias AS later_hash, first_hash FROM identity_rows FINAL
-        WHERE alias_kind = 'api_key' AND first_hash NOT IN ('', alias)
-    ),
+/* renamed */,
     sides AS
     (
         SELECT

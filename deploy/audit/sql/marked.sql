@@ -2,11 +2,7 @@
 -- under its first hash.
 INSERT INTO {marked:Identifier}
 WITH
-    renamed AS
-    (
-        SELECT alias AS later_hash, first_hash FROM identity_rows FINAL
-        WHERE alias_kind = 'api_key' AND first_hash NOT IN ('', alias)
-    )
+/* renamed */
 SELECT
     event.alias_kind, if(event.alias_kind = 'api_key', token, event.alias) AS known_alias,
     sipHash64(event.alias_kind, known_alias, message_id), time, anonymous_id, session_token,
