@@ -307,6 +307,16 @@ class BatchConsumer(aiokafka.Consumer):
         self._read_offset[tp] = offset
         self._places[tp].undeliver(offset)
 
+    async def _seek(self, partition: TP, offset: int) -> None:
+        """Seek in the client's own thread. Faust does it from this one, while a fetch may be taking what the seek drops."""
+
+        async def seek() -> None:
+            # The rebalance that took a partition away seeks for whoever has it next.
+            if partition in self._thread.assignment():
+                self._thread.seek(partition, offset)
+
+        await self._thread.call_thread(seek)
+
     async def _is_torn(self, tp: TP, position: int | None, fetched: Sequence[Any]) -> bool:
         """Whether records are missing before those that were fetched; then they are fetched again.
 

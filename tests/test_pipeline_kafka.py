@@ -106,6 +106,19 @@ def test_lost_local_state_is_rebuilt_from_the_changelogs(
         assert differing(pipeline, simulated, load()) == []
 
 
+def test_only_the_thread_of_the_client_tells_it_where_to_read(broker: str, unique: str, tmp_path: Path) -> None:
+    """Told by another, in a rebalance, it may drop what a fetch is just about to take, and that ends the worker."""
+    records = journey().records
+    with running(broker, unique, tmp_path, load(), workers=0) as pipeline:
+        pipeline.start("worker-1", "tests.strict_worker")
+        pipeline.feed(records)
+        pipeline.settle()
+        pipeline.start("worker-2", "tests.strict_worker")
+        pipeline.feed(records)
+        pipeline.settle()
+        assert differing(pipeline, records, load()) == []
+
+
 def test_a_worker_that_is_asked_to_stop_ends_in_order(broker: str, unique: str, tmp_path: Path) -> None:
     with running(broker, unique, tmp_path, load()) as pipeline:
         pipeline.feed(journey().records)
