@@ -25,6 +25,7 @@ from schemas.configuration import hmac_secrets
 from schemas.definitions import Definitions
 from schemas.settings import Settings
 from streams import metrics, stages, standing, topology
+from streams.batches import Batch
 from streams.beats import Beats
 from streams.brokers import Brokers
 from streams.delivery import Delivery
@@ -38,7 +39,7 @@ from streams.plan import Plan
 from streams.stages import Change, Delivered, Outcome, Stage
 from streams.succession import Succession, header
 from streams.tables import PartitionRows, RowTable
-from streams.transport import Batch, BatchConsumer
+from streams.transport import BatchConsumer
 from streams.watchdog import Watchdog
 
 log = structlog.get_logger("firstcall.streams")

@@ -24,8 +24,8 @@ from faust.stores import rocksdb
 from faust.types import TP, EventT
 from yarl import URL
 
+from streams.batches import Batch
 from streams.succession import version_of
-from streams.transport import Batch
 
 _OFFSET_KEY = rocksdb.Store.offset_key
 #: The version of the latest change that is here.

@@ -18,12 +18,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any, cast
 
-import msgspec
 import structlog
 from faust.transport.drivers import aiokafka
 from faust.types import TP, Message
 from faust.types.tuples import ConsumerMessage
 
+from streams.batches import Batch, batches
 from streams.places import Place
 
 #: How often reading is compared with what the stages have got, and how long a delivered batch may wait to be taken.
@@ -34,18 +34,6 @@ ROOM_SECONDS = 0.05
 
 
 log = structlog.get_logger("firstcall.streams")
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """Consecutive records of one partition: they cover the offsets from `start` to before `end`.
-
-    `start` may lie before the first record, where the log has holes (compaction, transaction markers).
-    """
-
-    tp: TP
-    start: int
-    end: int
-    records: Sequence[Any]
 
 
 class UnreadDeletedError(RuntimeError):
@@ -222,7 +210,7 @@ class BatchConsumer(aiokafka.Consumer):
             position = self._read_offset.get(tp)
             if await self._is_torn(tp, position, fetched):
                 continue
-            for batch in _batches(tp, position, fetched, self.batch_size):
+            for batch in batches(tp, position, fetched, self.batch_size):
                 # A seek while a batch was being delivered makes the rest of what was fetched stale.
                 is_stale = self._read_offset.get(tp) != position
                 if is_stale or not self.flow_active or self.app.consumer_generation_id != generation:
@@ -348,17 +336,6 @@ class BatchConsumer(aiokafka.Consumer):
             batch.tp,
             generation_id=self.app.consumer_generation_id,
         )
-
-
-def _batches(tp: TP, position: int | None, fetched: Sequence[Any], size: int) -> Iterator[Batch]:
-    """What was fetched from `position` on, in batches of at most `size` records that leave no offset out."""
-    if position is not None and fetched[0].offset < position:
-        fetched = [record for record in fetched if record.offset >= position]
-    for i in range(0, len(fetched), size):
-        records = fetched[i : i + size]
-        start = records[0].offset if position is None else position
-        position = records[-1].offset + 1
-        yield Batch(tp, start, position, records)
 
 
 class BatchTransport(aiokafka.Transport):

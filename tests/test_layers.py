@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHELL = {
     *(
         "app",
+        "batches",
         "beats",
         "brokers",
         "delivery",

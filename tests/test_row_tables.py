@@ -13,9 +13,9 @@ import pytest
 import rocksdict
 from faust.types import TP
 
+from streams.batches import Batch
 from streams.succession import OvertakenError, Succession, Written, header
 from streams.tables import LOOKED_AFTER_SECONDS, WRITE_BUFFERS, PartitionRows, RowStore, StateDamagedError, StateOptions
-from streams.transport import Batch
 from tests.faults.damage import flip
 
 CHANGELOG = TP("a-changelog", 0)
