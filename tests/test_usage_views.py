@@ -263,6 +263,28 @@ def test_a_companys_journey_has_what_names_it_and_what_leads_to_it(client, tell)
     assert [row["name"] for row in both] == ["API Call", "Page Viewed"]
 
 
+def test_a_companys_journey_begins_with_as_many_events_as_are_asked_for_in_whatever_week_they_are(client, tell):
+    days = (0, 1, 1.5, 6, 7, 7.5, 20, 21)
+    tell(
+        *developer("ann", MONDAY, "acme"),
+        *calls("ann", *(int(MONDAY + HOUR + day * DAY) for day in days)),
+        # It counts for nothing, so the company is seen later than it.
+        page_viewed(MONDAY - 30 * DAY, company_id="acme", user_id="ann", context={"userAgent": "Googlebot/2.1"}),
+    )
+    everything = rows(
+        client, "SELECT toString(time), time FROM events_resolved WHERE company_id = 'acme' ORDER BY time"
+    )
+    assert len(everything) > len(days)
+    for since in ("", text(MONDAY), text(MONDAY + 2 * DAY), text(MONDAY + 19 * DAY), text(MONDAY + 40 * DAY)):
+        expected = [row for row in everything if row[0] >= since]
+        for limit in range(len(everything) + 2):
+            told = answer(client, "journey", company="acme", limit=str(limit), **{"from": since})
+            assert [row["time"] for row in told] == [time for _, time in expected[:limit]], (since, limit)
+        until = text(MONDAY + 3 * DAY)
+        told = answer(client, "journey", company="acme", limit="100", **{"from": since, "to": until})
+        assert len(told) == sum(row[0] < until for row in expected), since
+
+
 def test_nothing_is_said_of_an_empty_database_or_of_one_event(client, tell):
     for messages in ((), (page_viewed(MONDAY, anonymous_id="laptop"),)):
         tell(*messages)

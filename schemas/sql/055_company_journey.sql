@@ -20,10 +20,13 @@ WITH
         ARRAY JOIN developer_ids AS user
         WHERE alias_kind != 'user_id' AND user IN (SELECT user_id FROM users)
         UNION ALL
-        SELECT DISTINCT alias_kind, alias FROM usage_rows
-        WHERE {company:String} != '' AND (company_id = {company:String} OR (has_other_key AND api_key IN (SELECT alias FROM keys)))
-    )
+        SELECT DISTINCT alias_kind, alias FROM usage_rows WHERE company_id = {company:String}
+        UNION ALL
+        SELECT DISTINCT alias_kind, alias FROM usage_rows WHERE has_other_key AND api_key IN (SELECT alias FROM keys)
+    ),
+    (SELECT groupUniqArray((alias_kind, alias)) FROM aliases WHERE {company:String} != '') AS found
 SELECT * FROM events_resolved
-WHERE indexHint((alias_kind, alias) IN (SELECT alias_kind, alias FROM aliases)) AND alias_hash IN (SELECT cityHash64(alias_kind, alias) FROM aliases)
+WHERE indexHint((alias_kind, alias) IN (SELECT one.1, one.2 FROM (SELECT arrayJoin(found) AS one)))
+    AND alias_hash IN (SELECT cityHash64(one.1, one.2) FROM (SELECT arrayJoin(found) AS one))
     AND company_id = {company:String}
 SETTINGS optimize_move_to_prewhere_if_final = 1;
