@@ -45,7 +45,7 @@ class Parameter:
     def choices(self) -> tuple[str, ...]:
         """The values that it may have, the default among them; none if any will do."""
         named = _CHOICES.match(self.meaning)
-        return tuple(dict.fromkeys((self.default, *re.split(r",? or |, ", named[0])))) if named else ()
+        return tuple(dict.fromkeys((*re.split(r",? or |, ", named[0]), self.default))) if named else ()
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def missing(query: Query, values: Mapping[str, str]) -> Unknown | None:
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
-    there = sorted(known)
+    there = list(known)
     near = get_close_matches(name, there, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(there) or 'none'}"
 
