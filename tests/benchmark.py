@@ -21,6 +21,7 @@ from deploy.broker import LocalBroker, jars_directory
 from deploy.clickhouse import LocalClickHouse
 from deploy.doctor import consumed_topics
 from deploy.population import Population
+from deploy.processes import unwinding_signals
 from schemas.settings import Settings
 from sinks.connection import Address, connect
 from sinks.migrations import migrate
@@ -53,18 +54,22 @@ def _measure(directory: Path, kafka: str, clickhouse: str, events: int, workers:
         roles = [*(("worker", number) for number in range(workers)), ("sink", 0)]
         running = {f"{role}-{number}": start(role, directory / f"{role}-{number}", settings) for role, number in roles}
         streams_done = None
-        while True:
-            lags = topics.lags(client, consumed_topics(settings))
-            if streams_done is None and not any(lag.records for lag in lags if lag.group == settings.app_id):
-                streams_done = time.perf_counter() - began
-            if not any(lag.records for lag in lags):
-                break
-            ended = [name for name, process in running.items() if process.poll() is not None]
-            if ended:
-                sys.exit(f"{ended[0]} has ended; see {directory}")
-            time.sleep(0.5)
-    seconds = time.perf_counter() - began
-    cpu = {name: stop(process) for name, process in running.items()}
+        try:
+            while True:
+                lags = topics.lags(client, consumed_topics(settings))
+                if streams_done is None and not any(lag.records for lag in lags if lag.group == settings.app_id):
+                    streams_done = time.perf_counter() - began
+                if not any(lag.records for lag in lags):
+                    break
+                ended = [name for name, process in running.items() if process.poll() is not None]
+                if ended:
+                    sys.exit(f"{ended[0]} has ended; see {directory}")
+                time.sleep(0.5)
+            seconds = time.perf_counter() - began
+            cpu = {name: stop(process) for name, process in running.items()}
+        finally:
+            for process in running.values():
+                process.kill()
     rows = connect(Address.parse(clickhouse)).query("SELECT count() FROM events").result_rows[0][0]
     streams = sum(spent for name, spent in cpu.items() if name.startswith("worker"))
     print(f"events                      {events:>10,}   ({rows:,} distinct rows in ClickHouse)")
@@ -115,9 +120,11 @@ def variables(data_dir: Path, settings: Settings) -> dict[str, str]:
 def stop(process: subprocess.Popen[bytes]) -> float:
     """End the process and give the CPU seconds that it took, its threads included."""
     process.terminate()
-    _, _, usage = os.wait4(process.pid, 0)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":
-    main()
+    with unwinding_signals():
+        main()

@@ -18,6 +18,7 @@ from typing import Final
 from clickhouse_connect.driver import Client
 
 from deploy.clickhouse import LocalClickHouse
+from deploy.processes import unwinding_signals
 from deploy.queries import Query, bind, named_queries
 from schemas.definitions import build
 from sinks.connection import Address, connect
@@ -147,4 +148,5 @@ def _tell(title: str, began: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with unwinding_signals():
+        main()

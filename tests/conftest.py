@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -52,7 +53,8 @@ def free_port() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Fetch Kafka before processes share the work, so that they do not all fetch it."""
+    """Let SIGTERM end what the tests started, as Ctrl-C does. Fetch Kafka before processes share the work: once, not each."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     shares = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
     if shares and f"{TEST_PREFIX}KAFKA" not in os.environ and not isinstance(availability(JARS_HOME), Missing):
         with contextlib.suppress(ServiceError):

@@ -25,6 +25,7 @@ from deploy import topics
 from deploy.broker import LocalBroker, jars_directory
 from deploy.clickhouse import LocalClickHouse
 from deploy.doctor import consumed_topics
+from deploy.processes import unwinding_signals
 from schemas.settings import Settings
 from sinks.connection import Address
 from sinks.migrations import migrate
@@ -217,4 +218,5 @@ def verdicts(trends: dict[str, Trend]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with unwinding_signals():
+        sys.exit(main())
