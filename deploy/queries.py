@@ -29,6 +29,8 @@ OTHER_TOPIC: Final = "other"
 
 _PARAMETER = re.compile(r"^-- (\w+) = (.*?): (.+)$")
 _CHOICES = re.compile(r"\w+(?:, \w+)*,? or \w+(?=$|;|: | \()")
+_DIGITS = re.compile(r"[0-9]{1,20}")
+_FLOAT = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 _REMARK = re.compile(r"^-- (topic|chart|needs): (.+)$")
 _CLICKHOUSE_FORMATS = {"csv": "CSVWithNames", "json": "JSONEachRow"}
 
@@ -128,6 +130,8 @@ def bind(query: Query, given: Mapping[str, str]) -> dict[str, str] | Unknown:
         choices = known[name].choices
         if choices and value not in choices:
             return Unknown(f"{name} of query {query.name} cannot be {value!r}{_meant(value, filter(None, choices))}")
+        if expected := _no_number(query.sql, name, value):
+            return Unknown(f"{name} of query {query.name} cannot be {value!r}: it must be {expected}")
     return {**{name: parameter.default for name, parameter in known.items()}, **given}
 
 
@@ -136,6 +140,16 @@ def missing(query: Query, values: Mapping[str, str]) -> Unknown | None:
     if query.needs and not any(values[name] for name in query.needs):
         return Unknown(f"query {query.name} needs {' or '.join(query.needs)}, as in -p {query.needs[0]}=...")
     return None
+
+
+def _no_number(sql: str, name: str, value: str) -> str:
+    """What a parameter that is a number in the SQL must be, if the value is not; else an empty text."""
+    if f"{{{name}:Float64}}" in sql:
+        return "" if _FLOAT.fullmatch(value) else "a number"
+    if whole := re.search(rf"\{{{name}:UInt(\d+)\}}", sql):
+        most = 2 ** int(whole[1]) - 1
+        return "" if _DIGITS.fullmatch(value) and int(value) <= most else f"a whole number up to {most:,}"
+    return ""
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

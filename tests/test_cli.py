@@ -155,6 +155,19 @@ def test_every_parameter_of_a_query_is_described_and_used(name):
         (["funnel", "-p", "lvl=company"], "query funnel has no parameter 'lvl'; did you mean 'level'?"),
         (["funnel", "-p", "level=compnay"], "level of query funnel cannot be 'compnay'; did you mean 'company'?"),
         (["concentration", "-p", "window_hours=23.5"], "cannot be '23.5'; there are 24, 168, 672, 0"),
+        (
+            ["journey", "--company", "acme", "-p", "limit=ten"],
+            "limit of query journey cannot be 'ten': it must be a whole number",
+        ),
+        (
+            ["journey", "--company", "acme", "-p", "limit=-1"],
+            "limit of query journey cannot be '-1': it must be a whole number",
+        ),
+        (
+            ["cohorts", "-p", "weeks=70000"],
+            "weeks of query cohorts cannot be '70000': it must be a whole number up to 65,535",
+        ),
+        (["stuck", "-p", "hours=soon"], "hours of query stuck cannot be 'soon': it must be a number"),
         (["attribution", "-p", "model=shapley"], "cannot be 'shapley'; there are first, last, linear, position"),
         (["funnel", "-p", "level"], "--param level: give it as name=value"),
         (["funnel", "--sql", "SELECT 1"], "give a named query or --sql, not both"),
