@@ -3,7 +3,8 @@
     event_rows ──copies──▶ event_rows ──usage──▶ usage_rows
 
 Both are functions of the rows that are there, and writing them twice changes nothing: it may run at any time, be stopped
-anywhere, and run in several sinks at once. Its SQL is `schemas/sql/settle`.
+anywhere, and run in several sinks at once. Which rows are new is told by ClickHouse's clock, which may be set forward and back.
+Its SQL is `schemas/sql/settle`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from sinks.connection import ANSWER_SECONDS, Address, ClickHouseError, connected
 #: A row may become visible so long after the moment that it is stamped with; a sink writes it again after ANSWER_SECONDS
 #: without an answer. What was written in this time before the last settlement is looked at once more.
 OVERLAP_SECONDS: Final = 2 * ANSWER_SECONDS
+#: The clocks of ClickHouse's servers may differ by so much. Where the last settlement is still further to come, the clock was set
+#: back, and nothing tells which rows were written since.
+CLOCKS_AGREE_SECONDS: Final = ANSWER_SECONDS
 #: A count is looked at by the settlement after it too, and by those of other sinks that began so long before.
 RECOUNT_SECONDS: Final = 60
 #: Between two settlements: so many times as long as the last one took, within these bounds.
@@ -43,9 +47,13 @@ class Settled(NamedTuple):
 
 def settle(client: Client) -> Settled:
     """Settle all rows written so far. Raises the driver's errors; then the next call does what this one did not."""
-    began, last = client.query(
-        "SELECT toUnixTimestamp(now()), toUnixTimestamp(max(settled_at)) FROM settlement_rows"
+    began, last, number = client.query(
+        "SELECT toUnixTimestamp(now()), toUnixTimestamp(argMax(settled_at, number)), max(number) FROM settlement_rows"
     ).result_rows[0]
+    if began < last - CLOCKS_AGREE_SECONDS:
+        log.warning("ClickHouse's clock was set back; all rows are looked at", seconds=last - began)
+        last = 0
+    last = min(last, began)
     since = max(0, last - OVERLAP_SECONDS)
     recent = client.query(_sql("recent"), {"since": since}).result_rows[0][0]
     shares = -(-recent // SHARE_ROWS)
@@ -56,7 +64,8 @@ def settle(client: Client) -> Settled:
     for week in weeks:
         client.command(_sql("usage"), {**moments, "week": week})
     if weeks:
-        client.command("INSERT INTO settlement_rows VALUES ({began:UInt32})", {"began": began})
+        mark = {"began": began, "number": number + 1}
+        client.command("INSERT INTO settlement_rows VALUES ({began:UInt32}, {number:UInt64})", mark)
     return Settled(since, len(weeks))
 
 

@@ -56,6 +56,17 @@ def page(time, message, device="laptop"):
     return page_viewed(time, anonymous_id=device, message_id=message)
 
 
+def came_an_hour_ago(client):
+    """Date all rows of events back."""
+    own = "database = currentDatabase() AND table = 'event_rows' AND default_kind = ''"
+    columns = ", ".join(name for (name,) in rows(client, f"SELECT name FROM system.columns WHERE {own}"))
+    client.command(
+        f"INSERT INTO event_rows ({columns}, inserted_at) SELECT {columns}, now() - 3600 FROM event_rows"
+        " SETTINGS insert_allow_materialized_columns = 1"
+    )
+    client.command("DELETE FROM event_rows WHERE inserted_at > now() - 600")
+
+
 # Copies
 
 
@@ -159,6 +170,35 @@ def test_what_is_deleted_is_counted_no_more_and_the_others_stay(client, write):
     settle(client)
     assert rows(client, "SELECT alias, events FROM usage") == [("phone", 1)]
     assert usage_differences(client) == []
+
+
+@pytest.mark.parametrize("ahead", [MINUTE, 5 * MINUTE, 3 * HOUR, 400 * DAY])
+def test_nothing_is_left_out_or_counted_wrong_after_clickhouses_clock_was_ahead(client, write, ahead):
+    """
+    settled           by the clock that was ahead ▽
+    m1 ══▽═════════════════════════════════════════
+    m2, m3 of two weeks     set back ═╩══▽══        and then as always
+    """
+    write(page(MONDAY, "m1"))
+    settle(client)
+    assert rows(client, BY_DAY) == [("2026-01-05", 1)]
+    later = {"seconds": ahead // 1000}
+    client.command(
+        "INSERT INTO settlement_rows SELECT now() + {seconds:UInt32}, max(number) + 1 FROM settlement_rows", later
+    )
+    client.command(
+        "INSERT INTO usage_rows SELECT * REPLACE (version + 1000 * {seconds:UInt32} AS version, 7 AS events) FROM usage_rows",
+        later,
+    )
+    write(page(MONDAY + HOUR, "m2"), page(MONDAY + WEEK, "m3"), page(MONDAY + 2 * WEEK, "m3"))
+    if ahead > 2 * MINUTE:
+        came_an_hour_ago(client)
+    for _ in range(2):
+        settle(client)
+        assert usage_differences(client) == []
+        assert rows(client, BY_DAY) == [("2026-01-05", 2), ("2026-01-12", 1)]
+        assert rows(client, "SELECT count() FROM events") == [(3,)]
+    assert settle(client).since > 0, "it goes on from the last settlement"
 
 
 # Who they belong to

@@ -11,7 +11,8 @@ WITH
     intDiv(ifNull(status, 0), 100) AS status_class,
     if(isNull(latency_ms), -1, toInt64(round(1000 * least(greatest(ifNull(latency_ms, 0), 0), 1e9)))) AS each_latency_us,
     toUInt8(intDiv(time - intDiv(time, 86400000) * 86400000 + 3599999, 3600000)) AS hour_of_day,
-    (SELECT toUnixTimestamp64Milli(now64(3))) AS began,
+    -- Higher than all there are, whatever the clock said when these were counted.
+    (SELECT greatest(toUInt64(toUnixTimestamp64Milli(now64(3))), max(version) + 1) FROM usage_rows) AS began,
     touched AS
     (
         SELECT alias_kind, alias FROM event_rows
