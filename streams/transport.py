@@ -19,6 +19,7 @@ from time import monotonic
 from typing import Any, cast
 
 import structlog
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka
 from faust.types import TP, Message
 from faust.types.tuples import ConsumerMessage
@@ -206,6 +207,10 @@ class BatchConsumer(aiokafka.Consumer):
             tp = TP(partition.topic, partition.partition)
             if active is not None and tp not in active:
                 continue
+            if not self._flows(generation):
+                # The client may not have the partition any more, and knows no end of it then.
+                self._read_again(records)
+                return
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             position = self._read_offset.get(tp)
             if await self._is_torn(tp, position, fetched):
@@ -213,7 +218,7 @@ class BatchConsumer(aiokafka.Consumer):
             for batch in batches(tp, position, fetched, self.batch_size):
                 # A seek while a batch was being delivered makes the rest of what was fetched stale.
                 is_stale = self._read_offset.get(tp) != position
-                if is_stale or not self.flow_active or self.app.consumer_generation_id != generation:
+                if is_stale or not self._flows(generation):
                     self._read_again(records)
                     return
                 # Set before it is delivered: a seek in the meantime must win.
@@ -229,6 +234,10 @@ class BatchConsumer(aiokafka.Consumer):
                     self._drop(batch)
                     self._read_again(records)
                     return
+
+    def _flows(self, generation: int) -> bool:
+        """Whether what was fetched in that generation of the group may still be delivered."""
+        return bool(self.flow_active and self.app.consumer_generation_id == generation)
 
     def _drop(self, batch: Batch) -> None:
         """Read again from where the stage is, or from the batch on if that is before."""
@@ -265,7 +274,11 @@ class BatchConsumer(aiokafka.Consumer):
             elif now - place.waiting[1] > LOST_SECONDS:
                 place.waiting, place.dropped = (following, now), following
                 continue
-            ahead = await self.position(tp)
+            try:
+                ahead = await self.position(tp)
+            except IllegalStateError:
+                # A rebalance has begun meanwhile, and it is another member's.
+                continue
             # Once for each place: a log may end in transaction markers, which are no records.
             if ahead is not None and ahead > position and place.ahead != (position, ahead):
                 place.ahead = (position, ahead)
@@ -309,15 +322,26 @@ class BatchConsumer(aiokafka.Consumer):
         """Whether records are missing before those that were fetched; then they are fetched again.
 
         A log may have real holes (compaction, transaction markers). But records can also have been fetched before a seek,
-        and dropped in between. So a hole counts as real only if the same one comes again after a seek to its start.
+        and dropped in between. So a hole counts as real only if the same one comes again after a seek to its start. One that
+        reaches to the beginning of the log is none: Kafka has deleted what was not worked on, and the client goes on after it.
         """
         place = self._places[tp]
-        if position is None or fetched[0].offset <= position or place.sought == position:
+        if position is None or fetched[0].offset <= position:
             place.sought = None
             return False
-        place.sought = position
-        await self.seek(tp, position)
-        return True
+        if place.sought != position:
+            place.sought = position
+            await self.seek(tp, position)
+            return True
+        place.sought = None
+        return not self._is_changelog_tp(tp) and await self._is_deleted(tp, position)
+
+    async def _is_deleted(self, tp: TP, position: int) -> bool:
+        """Whether what is to be read next is deleted; then the worker ends, for whoever decides what becomes of it."""
+        (earliest,) = (await self.earliest_offsets(tp)).values()
+        if position < earliest:
+            await self.app.crash(UnreadDeletedError(tp, position, earliest))
+        return bool(position < earliest)
 
     def _batch_message(self, batch: Batch) -> ConsumerMessage:
         last = batch.records[-1]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import kafka
 import yaml
 from confluent_kafka import Consumer, Producer, TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -103,6 +104,10 @@ class Pipeline:
         process.send_signal(number)
         return process.wait(60)
 
+    def send(self, worker: str, number: signal.Signals) -> None:
+        """Send a signal, and go on."""
+        self._workers[worker].send_signal(number)
+
     def runs(self, worker: str) -> bool:
         """Whether a worker that was started has not ended by itself."""
         return self._workers[worker].poll() is None
@@ -135,6 +140,15 @@ class Pipeline:
                     producer.poll(0.1)
         assert producer.flush(30) == 0
         assert not refused, refused[:3]
+
+    def delete(self, topic: str) -> None:
+        """Delete all records of a topic, as age does."""
+        name = self.settings.topic(topic)
+        with topics.administration(self.settings) as client:
+            # -1: up to the end.
+            client.delete_records(
+                {kafka.TopicPartition(name, number): -1 for number in range(self.settings.partitions)}
+            )
 
     def progress(self) -> tuple[int, int]:
         """(records acknowledged, records still to be worked on) over all topics that the workers read."""

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from schemas.definitions import Definitions, load
+from tests.faults.recovery import signups
 from tests.pipeline import Pipeline, running
 from tests.reference import Record, compute, differences
 from tests.worlds import REJECTS, SECRETS, journey
@@ -124,6 +125,33 @@ def test_a_worker_that_is_asked_to_stop_ends_in_order(broker: str, unique: str, 
         pipeline.feed(journey().records)
         pipeline.settle()
         assert pipeline.kill("worker-1", signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGSTOP], ids=["while it was away", "while it was paused"])
+def test_what_kafka_deletes_before_it_was_worked_on_ends_the_worker(
+    broker: str, unique: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    """
+    worker   ══════════╗        ╔═x     it would go on after the hole, and the numbers would lack what was in it
+    records  ▒▒▒▒▒   ▒▒▒▒▒▒▒▒
+                     └deleted┘ ▒▒▒
+    """
+    with running(broker, unique, tmp_path, load()) as pipeline:
+        pipeline.feed(signups(100))
+        pipeline.settle()
+        if number == signal.SIGTERM:
+            assert pipeline.kill("worker-1", number) == 0
+        else:
+            pipeline.send("worker-1", number)
+        pipeline.feed(signups(20_000))
+        pipeline.delete("web-events")
+        pipeline.feed(signups(100))
+        if number == signal.SIGTERM:
+            pipeline.start("worker-1")
+        else:
+            pipeline.send("worker-1", signal.SIGCONT)
+        assert pipeline.ended("worker-1", 60) not in (0, -signal.SIGKILL)
+        assert "were deleted by age or size before they were worked on" in pipeline.log("worker-1")
 
 
 def test_bad_input_becomes_dead_letters_and_the_stream_goes_on(broker: str, unique: str, tmp_path: Path) -> None:
