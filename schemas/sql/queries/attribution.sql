@@ -8,6 +8,7 @@
 -- to = : conversions before this time, UTC; empty for all
 -- lookback = 0: only touches of so many days before the conversion; 0 for all
 -- limit = 20: how many rows
+-- topic: attribution
 WITH
     credited AS
     (

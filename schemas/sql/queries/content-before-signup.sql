@@ -3,6 +3,7 @@
 -- per = week: week (from Monday, UTC), or all for one row a level
 -- from = : sign-ups from this time on, UTC; empty for all
 -- to = : sign-ups before this time, UTC; empty for all
+-- topic: attribution
 WITH
     signups AS
     (
