@@ -24,6 +24,7 @@ from streams import metrics as streams_metrics
 from streams import topology
 from streams.beats import Beats
 from streams.brokers import Brokers
+from streams.ending import end_in_time
 from streams.erasure_feed import ErasureFeed
 from streams.erasure_marks import ErasureMarks
 from streams.lease import ClockSetBackError, WallClock
@@ -132,11 +133,16 @@ def _make_consumer(bootstrap_servers: str, app_id: str, options: dict[str, Any])
 
 @contextmanager
 def _stopping(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` on SIGTERM and SIGINT."""
+    """Set `stop` on SIGTERM and SIGINT. ClickHouse may hang then: what it does not take in time is read again."""
+
+    def told(*_: object) -> None:
+        stop.set()
+        end_in_time()
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import ssl
-import threading
-from functools import cache
 from typing import Any, Final
 
 import faust
@@ -20,6 +17,7 @@ from schemas.kafka_options import KafkaOptions
 from schemas.settings import Settings
 from streams import metrics
 from streams.beats import Beats
+from streams.ending import end_in_time
 from streams.tables import RowTable
 from streams.topology import INPUTS, UPDATES
 from streams.transport import BatchConsumer, BatchTransport
@@ -28,8 +26,6 @@ from streams.transport import BatchConsumer, BatchTransport
 #: partition at most. A message that is larger comes by itself.
 FETCHED_BYTES: Final = 64 * 1024**2
 PARTITION_FETCHED_BYTES: Final = 4 * 1024**2
-#: For so long a worker that fails, or is told to end, may take to do it in order.
-ENDED_WITHIN_SECONDS: Final = 9.0
 #: The event loop turns at least so often, if nothing on it hangs.
 LOOP_TURNS_WITHIN_SECONDS: Final = 45.0
 TURN_SECONDS: Final = 1.0
@@ -62,7 +58,7 @@ class StreamsApp(faust.App):
 
     async def crash(self, reason: BaseException) -> None:
         """Stop because of an error."""
-        _end_in_time(1)
+        end_in_time()
         await super().crash(reason)
 
     def _new_transport(self) -> BatchTransport:
@@ -74,25 +70,8 @@ class Process(faust.Worker):
 
     def stop_and_shutdown(self) -> None:
         """End in order."""
-        _end_in_time(1)
+        end_in_time()
         super().stop_and_shutdown()
-
-
-@cache
-def _end_in_time(code: int) -> None:
-    """Let the process end at once if it does not in time.
-
-    Faust's parts and their clients may wait for each other for ever in the end, and a worker that neither works nor ends is
-    replaced by no one. What it has not acknowledged is done again.
-    """
-
-    def end() -> None:
-        log.critical("worker_ends_at_once", because="it did not end in order", seconds=ENDED_WITHIN_SECONDS)
-        os._exit(code)
-
-    timer = threading.Timer(ENDED_WITHIN_SECONDS, end)
-    timer.daemon = True
-    timer.start()
 
 
 def make_app(settings: Settings) -> StreamsApp:

@@ -18,6 +18,7 @@ SHELL = {
         "beats",
         "brokers",
         "delivery",
+        "ending",
         "erasure_feed",
         "faust_app",
         "lease",

@@ -389,6 +389,24 @@ def test_sigterm_ends_a_sink_in_order(pipe):
     assert pipe.count("event_rows") == pipe.committed("web-events")[0] > 0
 
 
+def test_sigterm_ends_a_sink_whose_clickhouse_hangs(pipe):
+    """What ClickHouse did not take is read again: nothing was committed."""
+    pipe.send("web-events", *events(50))
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        nowhere = pipe.url.replace(f":{pipe.address.port}/", f":{hanging.getsockname()[1]}/")
+        with process(pipe, clickhouse_url=nowhere) as sink:
+            hanging.settimeout(PATIENCE_SECONDS)
+            hanging.accept()
+            assert sink.pid is not None
+            os.kill(sink.pid, signal.SIGTERM)
+            sink.join(PATIENCE_SECONDS)
+            assert sink.exitcode == 1
+    assert pipe.committed("web-events") == [0, 0]
+    with pipe.sink():
+        pipe.await_commit("web-events")
+    assert pipe.count("events") == 50
+
+
 def test_a_killed_sink_loses_nothing(pipe):
     """
     sink 1  ══✕ kill -9
