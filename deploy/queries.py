@@ -27,6 +27,9 @@ from deploy.charts import Chart
 #: Of a query that names none.
 OTHER_TOPIC: Final = "other"
 
+#: A single row of more columns is shown as a card: side by side they would be a few letters wide.
+CARD_COLUMNS: Final = 10
+
 _PARAMETER = re.compile(r"^-- (\w+) = (.*?): (.+)$")
 _CHOICES = re.compile(r"\w+(?:, \w+)*,? or \w+(?=$|;|: | \()")
 _DIGITS = re.compile(r"[0-9]{1,20}")
@@ -172,18 +175,34 @@ def ask_text(client: Client, sql: str, parameters: Mapping[str, str], form: Lite
 def table(answer: Answer, title: str = "") -> Table:
     """An answer for a terminal, numbers to the right. Columns that are empty texts in all rows are left out."""
     shown = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
-    told = [
-        position
-        for position in range(len(answer.columns))
-        if not answer.rows or any(row[position] != "" for row in answer.rows)
-    ]
+    told = _told(answer)
     for position in told:
         numeric = any(isinstance(row[position], int | float) for row in answer.rows)
-        name = answer.columns[position].replace("_", " ")
-        shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        shown.add_column(_title(answer.columns[position]), justify="right" if numeric else "left", overflow="fold")
     for row in answer.rows:
         shown.add_row(*(Text(cell(row[position])) for position in told))
     return shown
+
+
+def card(answer: Answer, title: str = "") -> Table:
+    """An answer of one row for a terminal, a column a line. Columns that are empty texts are left out."""
+    shown = Table(title=title or None, title_justify="left", title_style="bold", show_header=False)
+    shown.add_column(style="bold", no_wrap=True)
+    shown.add_column(overflow="fold")
+    (row,) = answer.rows
+    for position in _told(answer):
+        shown.add_row(_title(answer.columns[position]), Text(cell(row[position])))
+    return shown
+
+
+def _told(answer: Answer) -> list[int]:
+    """The places of the columns that say something in any row; of all if there is no row."""
+    places = range(len(answer.columns))
+    return [place for place in places if not answer.rows or any(row[place] != "" for row in answer.rows)]
+
+
+def _title(column: str) -> str:
+    return column.replace("_", " ")
 
 
 def cell(value: Any) -> str:
@@ -208,6 +227,7 @@ def show(console: Console, answer: Answer, title: str = "", chart: Chart | None 
     if not answer.rows:
         console.print(f"{title}: nothing yet" if title else "No rows")
     elif chart is None:
-        console.print(table(answer, title))
+        is_card = len(answer.rows) == 1 and len(_told(answer)) > CARD_COLUMNS
+        console.print(card(answer, title) if is_card else table(answer, title))
     else:
         console.print(chart.drawn(answer.columns, answer.rows, cell))
