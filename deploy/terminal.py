@@ -73,12 +73,13 @@ def failures_told() -> Iterator[None]:
     from deploy.in_process import NotEmptyError
     from deploy.processes import StartError
     from sinks.connection import ClickHouseError
+    from streams.brokers import UnreadDeletedError
 
     try:
         yield
     except (SettingsError, DefinitionsError) as error:
         fail(str(error), 2)
-    except (StartError, ServiceError, NotEmptyError, ClickHouseError) as error:
+    except (StartError, ServiceError, NotEmptyError, ClickHouseError, UnreadDeletedError) as error:
         fail(str(error))
     except (KafkaError, KafkaException) as error:
         fail(f"Kafka: {error}. `firstcall doctor` says more.")

@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from sinks import metrics
 from sinks.batch import Batch
+from sinks.continuity import Continuity
 from sinks.row_writer import RowWriter
 from sinks.scribe import Scribe
 from sinks.sink import Sink
@@ -68,7 +69,7 @@ class _Flight(NamedTuple):
 class Delivery:
     """One member of the sink's consumer group. Set `stop` to end `run`.
 
-    `erasures`: who was erased, as the sink's normaliser knows it.
+    `erasures`: who was erased, as the sink's normaliser knows it. `continuity`: what is read, by its consumer.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Delivery:
         consumer: Consumer,
         sink: Sink,
         writer: RowWriter,
+        continuity: Continuity,
         limits: BatchLimits,
         stop: threading.Event,
         erasures: ErasureFeed | None = None,
@@ -85,6 +87,7 @@ class Delivery:
         self._consumer = consumer
         self._erasures = erasures
         self._sink = sink
+        self._continuity = continuity
         self._limits = limits
         self._stop = stop
         self._scribe = Scribe(writer, sink.definitions, stop)
@@ -104,7 +107,10 @@ class Delivery:
         self._uncommitted: Positions = {}
 
     def run(self) -> None:
-        """Deliver until `stop` is set. What was read by then is written and committed, if ClickHouse takes it."""
+        """Deliver until `stop` is set. What was read by then is written and committed, if ClickHouse takes it.
+
+        Raises UnreadDeletedError when Kafka has deleted what was not read, KafkaException when the consumer fails for good.
+        """
         self._consumer.subscribe(
             self._sink.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
@@ -115,6 +121,8 @@ class Delivery:
             while not self._stop.is_set():
                 self._beats.beat(LOOP)
                 self._gather()
+                if not self._continuity.is_whole():
+                    continue
                 # Rows whose partitions went to others are written too, or a full batch of them would never have room again.
                 if self._positions or self._sink.waiting_rows:
                     self._await_flight()
@@ -179,6 +187,7 @@ class Delivery:
             timestamp = message.timestamp()[1]
             add(topic, message.value(), timestamp, partition, offset)
             self._collected += 1
+            self._continuity.read((topic, partition), offset)
             positions[topic, partition] = offset + 1
             self._received.setdefault(topic, array("q")).append(timestamp)
             self._oldest.setdefault((topic, partition), timestamp)
@@ -202,7 +211,7 @@ class Delivery:
 
     def _launch(self) -> None:
         """Let what is collected be written. Not while the batch before it is not written: its offsets come first."""
-        if self._flight is None and (self._positions or self._sink.waiting_rows):
+        if self._flight is None and (self._positions or self._sink.waiting_rows) and self._continuity.is_whole():
             done = self._thread.submit(self._scribe.write, self._sink.take())
             self._flight = _Flight(done, self._positions, self._received, self._oldest)
             self._positions, self._received, self._oldest, self._collected = {}, {}, {}, 0
@@ -253,7 +262,9 @@ class Delivery:
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         log.info("partitions assigned", partitions=_shown(partitions))
         streams_metrics.REBALANCES.inc()
-        self._held = (self._held or set()) | {(partition.topic, partition.partition) for partition in partitions}
+        places = {(partition.topic, partition.partition) for partition in partitions}
+        self._held = (self._held or set()) | places
+        self._continuity.begin(places)
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Leave partitions to their next owner, who reads again what is not committed. Their rows here are written too."""
@@ -264,6 +275,7 @@ class Delivery:
             place = (partition.topic, partition.partition)
             self._held = (self._held or set()) - {place}
             self._oldest.pop(place, None)
+            self._continuity.leave(place)
             for positions in (self._positions, self._flight.positions if self._flight else {}, self._uncommitted):
                 positions.pop(place, None)
 

@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY
 
 from sinks import metrics
 from sinks.connection import Address
+from sinks.continuity import Continuity
 from sinks.delivery import BatchLimits, Delivery
 from sinks.row_writer import RowWriter
 from sinks.settling import Settling
@@ -60,7 +61,7 @@ def run_sink(
     the marks that the normaliser goes by, to be kept up to date from their topic. `show`: what is to show the findings of its
     watchdog, called before it starts; without it there is none, with it a sink that is stuck ends the process. Waits for
     ClickHouse, and for its tables. Raises ValueError for a URL that is none, KafkaException when the consumer cannot be made or
-    fails for good.
+    fails for good, UnreadDeletedError when Kafka has deleted what was not read.
     """
     stop = stop or threading.Event()
     address = Address.parse(clickhouse_url)
@@ -68,16 +69,18 @@ def run_sink(
     sink = Sink(writer, normaliser, topic_name=topic_name)
     options = dict(kafka_options or {})
     session = {"session.timeout.ms": int(session_seconds * 1000)}
-    consumer = _make_consumer(bootstrap_servers, app_id, session | options)
+    group = f"{app_id}-sink"
+    consumer = _make_consumer(bootstrap_servers, group, session | options)
     feed = None
     if erasures is not None:
         feed = ErasureFeed(erasures, topic_name(topology.ERASURES), {"bootstrap.servers": bootstrap_servers, **options})
     limits = BatchLimits(batch_rows, batch_bytes, batch_seconds)
     with _stopping(stop):
-        log.info("sink started", kafka=bootstrap_servers, clickhouse=str(address), group=f"{app_id}-sink")
+        log.info("sink started", kafka=bootstrap_servers, clickhouse=str(address), group=group)
         try:
             settling, beats = Settling(address, stop), Beats()
-            delivery = Delivery(consumer, sink, writer, limits, stop, feed, beats)
+            continuity = Continuity(consumer, group, sink.aging_topics)
+            delivery = Delivery(consumer, sink, writer, continuity, limits, stop, feed, beats)
             settling.start()
             threading.Thread(target=_watch_clock, args=(stop,), name="watch-clock", daemon=True).start()
             if feed is not None:
@@ -87,7 +90,7 @@ def run_sink(
                 REGISTRY.register(streams_metrics.READER)
                 beats.watch(settling.thread)
                 probe = (topic_name(topology.ERASURES), 0)
-                brokers = Brokers(f"{app_id}-sink", {"bootstrap.servers": bootstrap_servers, **options}, probe)
+                brokers = Brokers(group, {"bootstrap.servers": bootstrap_servers, **options}, probe)
                 watchdog = Watchdog(beats, delivery.report, brokers, stop)
                 show(watchdog)
                 watchdog.start()
@@ -110,12 +113,13 @@ def _watch_clock(stop: threading.Event) -> None:
             os._exit(1)
 
 
-def _make_consumer(bootstrap_servers: str, app_id: str, options: dict[str, Any]) -> Consumer:
+def _make_consumer(bootstrap_servers: str, group: str, options: dict[str, Any]) -> Consumer:
     """A consumer of the sink's group. `options`: more properties for librdkafka. Raises KafkaException."""
     properties = {
         "bootstrap.servers": bootstrap_servers,
-        "group.id": f"{app_id}-sink",
-        "client.id": f"{app_id}-sink",
+        "group.id": group,
+        "client.id": group,
+        # `Continuity` notes what is leapt over.
         "auto.offset.reset": "earliest",
         "enable.auto.commit": False,
         # As the workers read: an event that only one of the two knew would be in rows and in no number, or the reverse.

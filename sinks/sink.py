@@ -42,6 +42,7 @@ class Sink:
 
     def __init__(self, writer: RowWriter, normaliser: Normaliser, *, topic_name: Callable[[str], str] = str) -> None:
         self._writer = writer
+        self._topic_name = topic_name
         self._normaliser = normaliser
         self._touch_row = TouchReader(normaliser.definitions)
         self._tables = {topic_name(topic): table for topic, table in TABLE_BY_TOPIC.items()}
@@ -57,6 +58,12 @@ class Sink:
     def topics(self) -> list[str]:
         """The topics whose messages it takes, by their names in Kafka."""
         return [*self._sources, *self._tables]
+
+    @property
+    def aging_topics(self) -> list[str]:
+        """Those of its topics of which Kafka deletes records by age or size."""
+        aging = [topic.name for topic in (*topology.INPUTS, *topology.ROWS) if topic.cleanup == "delete"]
+        return [self._topic_name(topic) for topic in aging]
 
     @property
     def waiting_rows(self) -> int:

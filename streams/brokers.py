@@ -32,6 +32,17 @@ class FirstRecord(NamedTuple):
     timestamp: int
 
 
+class UnreadDeletedError(RuntimeError):
+    """Kafka has deleted records that a group has not worked on: the numbers would lack them, silently."""
+
+    def __init__(self, group: str, place: Partition, position: int, earliest: int) -> None:
+        super().__init__(
+            f"records {position} to {earliest - 1} of {place[0]}/{place[1]} were deleted by age or size before they were worked "
+            "on. Start over with a new FIRSTCALL_APP_ID and replay, or, to go on without them, commit the offset of the consumer "
+            f"group {group} past them"
+        )
+
+
 class Brokers:
     """Asks on behalf of a consumer group. `options`: properties of librdkafka (addresses, authentication). For one thread.
 
@@ -61,11 +72,12 @@ class Brokers:
     def offsets(self, partitions: Iterable[Partition]) -> dict[Partition, Offsets]:
         """Where the group and the logs are. Partitions without a leader are left out. Raises KafkaException."""
         wanted = list(partitions)
-        ends = self._listed([*wanted, self._probe], OFFSET_END)
+        ends = listed(self._consumer, [*wanted, self._probe], OFFSET_END)
         asked = self._consumer.committed([TopicPartition(*place) for place in wanted], ANSWER_SECONDS) if wanted else []
         begun = {(each.topic, each.partition): each.offset for each in asked if each.error is None and each.offset >= 0}
         # Nothing was ever acknowledged there: all that is kept is to do.
-        begun |= self._listed([place for place in ends if place in wanted and place not in begun], OFFSET_BEGINNING)
+        unbegun = [place for place in ends if place in wanted and place not in begun]
+        begun |= listed(self._consumer, unbegun, OFFSET_BEGINNING)
         return {place: Offsets(begun[place], ends[place]) for place in wanted if place in ends and place in begun}
 
     def first_record(self, place: Partition, offset: int) -> FirstRecord | None:
@@ -91,16 +103,20 @@ class Brokers:
         """Leave the brokers."""
         self._consumer.close()
 
-    def _listed(self, places: list[Partition], which: int) -> dict[Partition, int]:
-        """The first or the last offset of each partition, all asked for at once: they are special times to Kafka."""
-        if not places:
+
+def listed(
+    consumer: Consumer, places: list[Partition], which: int, seconds: float = ANSWER_SECONDS
+) -> dict[Partition, int]:
+    """The first or the last offset of each partition, all asked for at once: they are special times to Kafka.
+
+    `which`: OFFSET_BEGINNING or OFFSET_END. Partitions without a leader are left out. Raises KafkaException.
+    """
+    if not places:
+        return {}
+    try:
+        found = consumer.offsets_for_times([TopicPartition(*place, which) for place in places], seconds)
+    except KafkaException as error:
+        if error.args[0].code() in _NOT_THERE:
             return {}
-        try:
-            found = self._consumer.offsets_for_times(
-                [TopicPartition(*place, which) for place in places], ANSWER_SECONDS
-            )
-        except KafkaException as error:
-            if error.args[0].code() in _NOT_THERE:
-                return {}
-            raise
-        return {(each.topic, each.partition): each.offset for each in found if each.error is None and each.offset >= 0}
+        raise
+    return {(each.topic, each.partition): each.offset for each in found if each.error is None and each.offset >= 0}

@@ -25,6 +25,7 @@ from faust.types import TP, Message
 from faust.types.tuples import ConsumerMessage
 
 from streams.batches import Batch, batches
+from streams.brokers import UnreadDeletedError
 from streams.places import Place
 
 #: How often reading is compared with what the stages have got, and how long a delivered batch may wait to be taken.
@@ -35,16 +36,6 @@ ROOM_SECONDS = 0.05
 
 
 log = structlog.get_logger("firstcall.streams")
-
-
-class UnreadDeletedError(RuntimeError):
-    """Kafka has deleted records that this group has not worked on: the numbers would lack them, silently."""
-
-    def __init__(self, tp: TP, position: int, earliest: int) -> None:
-        super().__init__(
-            f"records {position} to {earliest - 1} of {tp.topic}/{tp.partition} were deleted by age or size before they were worked "
-            "on. Start over with a new FIRSTCALL_APP_ID and replay, or, to go on without them, commit the group's offset past them"
-        )
 
 
 class BatchConsumer(aiokafka.Consumer):
@@ -149,7 +140,7 @@ class BatchConsumer(aiokafka.Consumer):
             if position is None:
                 await self.seek(tp, earliest)
             elif position < earliest:
-                await self.app.crash(UnreadDeletedError(tp, position, earliest))
+                await self.app.crash(UnreadDeletedError(self.app.conf.id, (tp.topic, tp.partition), position, earliest))
 
     async def wait_empty(self) -> None:
         """Wait for the batches that stages have taken. The others are read again, by whoever has the partition then."""
@@ -340,7 +331,7 @@ class BatchConsumer(aiokafka.Consumer):
         """Whether what is to be read next is deleted; then the worker ends, for whoever decides what becomes of it."""
         (earliest,) = (await self.earliest_offsets(tp)).values()
         if position < earliest:
-            await self.app.crash(UnreadDeletedError(tp, position, earliest))
+            await self.app.crash(UnreadDeletedError(self.app.conf.id, (tp.topic, tp.partition), position, earliest))
         return bool(position < earliest)
 
     def _batch_message(self, batch: Batch) -> ConsumerMessage:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import selectors
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import partial
 from operator import add
 from typing import Any
@@ -30,6 +29,7 @@ from sinks.sink import TABLE_BY_TOPIC
 from streams import topology
 from streams.normalise import Normaliser
 from tests.contract_reader import rows
+from tests.line import Line
 from tests.scraped import until
 from tests.tables import empty_tables
 from tests.worlds import MONDAY, SECRETS, page_viewed, small_definitions
@@ -50,14 +50,28 @@ class Pipe:
         empty_tables(self.client)
         self._producer = Producer({"bootstrap.servers": broker, "linger.ms": 1})
         self._offsets = Consumer({"bootstrap.servers": broker, "group.id": f"{prefix}app-sink"})
-        admin = AdminClient({"bootstrap.servers": broker})
+        self._admin = AdminClient({"bootstrap.servers": broker})
         topics = [NewTopic(prefix + topic.name, PARTITIONS, 1) for topic in (*topology.INPUTS, *topology.ROWS)]
-        for created in admin.create_topics(topics).values():
+        for created in self._admin.create_topics(topics).values():
             created.result()
 
     def close(self) -> None:
         self.client.close()
         self._offsets.close()
+
+    def delete(self, topic: str) -> None:
+        """Delete all records, as age does."""
+        ends = [TopicPartition(self.prefix + topic, partition, end) for partition, end in enumerate(self.sent(topic))]
+        for deleted in self._admin.delete_records(ends).values():
+            deleted.result()
+
+    def make_anew(self, topic: str) -> None:
+        """Delete the topic, and create it."""
+        for deleted in self._admin.delete_topics([self.prefix + topic]).values():
+            deleted.result()
+        until(lambda: self.prefix + topic not in self._admin.list_topics(timeout=PATIENCE_SECONDS).topics)
+        for created in self._admin.create_topics([NewTopic(self.prefix + topic, PARTITIONS, 1)]).values():
+            created.result()
 
     def send(self, topic: str, *values: bytes | None, partition: int = 0) -> None:
         for value in values:
@@ -114,62 +128,9 @@ def pipe(broker, address, unique):
         yield pipe
 
 
-class Line:
-    """A TCP line to a server, which a test can cut and mend."""
-
-    def __init__(self, address: Address) -> None:
-        self._to = (address.host, address.port)
-        self._open: set[socket.socket] = set()
-        with closing(socket.create_server(("127.0.0.1", 0))) as found:
-            self.port = found.getsockname()[1]
-        self._cut = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def mend(self) -> None:
-        self._cut.clear()
-        server = socket.create_server(("127.0.0.1", self.port), reuse_port=True)
-        self._thread = threading.Thread(target=self._serve, args=(server,))
-        self._thread.start()
-
-    def cut(self) -> None:
-        self._cut.set()
-        if self._thread is not None:
-            self._thread.join(PATIENCE_SECONDS)
-            self._thread = None
-
-    def _serve(self, server: socket.socket) -> None:
-        with server, selectors.DefaultSelector() as ready:
-            ready.register(server, selectors.EVENT_READ)
-            while not self._cut.is_set():
-                for key, _ in ready.select(0.05):
-                    if key.fileobj is server:
-                        near, far = server.accept()[0], socket.create_connection(self._to)
-                        ready.register(near, selectors.EVENT_READ, far)
-                        ready.register(far, selectors.EVENT_READ, near)
-                    else:
-                        _pass_on(ready, key)
-            for key in list(ready.get_map().values()):
-                if isinstance(key.fileobj, socket.socket):
-                    key.fileobj.close()
-
-
-def _pass_on(ready: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
-    near, far = key.fileobj, key.data
-    assert isinstance(near, socket.socket)
-    passed = b""
-    with suppress(OSError):
-        passed = near.recv(1 << 16)
-        far.sendall(passed)
-    if not passed:
-        for end in (near, far):
-            with suppress(KeyError):
-                ready.unregister(end)
-            end.close()
-
-
 @pytest.fixture
 def line(pipe):
-    line = Line(pipe.address)
+    line = Line(pipe.address.host, pipe.address.port)
     yield line
     line.cut()
 
@@ -405,6 +366,59 @@ def test_sigterm_ends_a_sink_whose_clickhouse_hangs(pipe):
     with pipe.sink():
         pipe.await_commit("web-events")
     assert pipe.count("events") == 50
+
+
+def test_what_kafka_deletes_before_it_is_written_ends_the_sink(pipe):
+    pipe.send("web-events", *events(50))
+    with pipe.sink():
+        pipe.await_commit("web-events")
+    pipe.send("web-events", *events(50, first=50))
+    pipe.delete("web-events")
+    with process(pipe) as sink:
+        sink.join(PATIENCE_SECONDS)
+        assert sink.exitcode == 1
+    assert pipe.committed("web-events") == [50, 0]
+
+
+def test_what_kafka_deletes_while_clickhouse_is_away_ends_the_sink(pipe, line):
+    """More waits than a sink fetches ahead, and it is deleted: the record after it says so."""
+    line.mend()
+    with process(pipe, clickhouse_url=through(pipe, line), batch_rows=20) as sink:
+        pipe.send("web-events", *events(20))
+        until(lambda: pipe.count("events") == 20)
+        line.cut()
+        pipe.send("web-events", *events(20, first=20))
+        for _ in range(12):
+            pipe.send("web-events", *([os.urandom(900_000)] * 10))
+        pipe.delete("web-events")
+        pipe.send("web-events", *events(20, first=40))
+        line.mend()
+        sink.join(PATIENCE_SECONDS)
+        assert sink.exitcode == 1
+
+
+def test_the_markers_of_transactions_are_no_hole(pipe):
+    producer = Producer({"bootstrap.servers": pipe.broker, "transactional.id": pipe.prefix})
+    producer.init_transactions(PATIENCE_SECONDS)
+    for first in range(0, 30, 10):
+        producer.begin_transaction()
+        for value in events(10, first):
+            producer.produce(f"{pipe.prefix}web-events", value, partition=0, timestamp=MONDAY)
+        producer.commit_transaction(PATIENCE_SECONDS)
+    with pipe.sink():
+        until(lambda: pipe.count("events") == 30)
+        until(lambda: pipe.committed("web-events") == [32, 0])
+
+
+def test_a_log_that_was_made_anew_is_read_from_its_beginning(pipe):
+    pipe.send("web-events", *events(50))
+    with pipe.sink():
+        pipe.await_commit("web-events")
+        pipe.make_anew("web-events")
+    pipe.send("web-events", *events(20, first=50))
+    with pipe.sink():
+        pipe.await_commit("web-events")
+    assert pipe.count("events") == 70
 
 
 def test_a_killed_sink_loses_nothing(pipe):
