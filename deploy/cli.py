@@ -79,8 +79,9 @@ def worker() -> None:
     definitions_or_exit(settings)
     logs.configure(settings)
     with failures_told():
-        # Streams on topics of the wrong shape would make changelogs of the wrong shape.
-        wrong = topics.wrong_topics(settings)
+        # Streams on topics of the wrong shape would make changelogs of the wrong shape. Faust ends where the brokers are away, and
+        # one end after the other would be told as a worker that does not heal.
+        wrong = topics.await_wrong_topics(settings)
         if wrong:
             fail("\n".join(wrong))
         run_worker(settings, lambda watchdog: status.show(settings, "worker", watchdog))

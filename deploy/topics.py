@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import Any
 
+import structlog
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
     GroupIdNotFoundError,
+    KafkaError,
     NotCoordinatorError,
     TopicAlreadyExistsError,
     for_code,
@@ -28,6 +30,10 @@ DAY_MS = 86_400_000
 JOINED_WITHIN_SECONDS = 15.0
 #: A broker that has just begun to look after a group reads what is known of it first.
 LOADED_WITHIN_SECONDS = 30.0
+#: How long to wait before brokers that are away are asked again. An answer is waited for as well, see `administration`.
+ASKED_AGAIN_SECONDS = 1.0
+
+log = structlog.get_logger("firstcall.kafka")
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,18 @@ def wrong_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[s
     with administration(settings) as client:
         states = inspect_topics(client, settings, topics)
     return [f"topic {state.name} {state.problem}" for state in states if state.problem]
+
+
+def await_wrong_topics(settings: Settings) -> list[str]:
+    """The same, however long the brokers are away. Raises KafkaError when they refuse, StartError when they let no one in."""
+    while True:
+        try:
+            return wrong_topics(settings)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            log.warning("waits_for_brokers", brokers=settings.brokers, error=str(error))
+            sleep(ASKED_AGAIN_SECONDS)
 
 
 def delete_topics(client: KafkaAdminClient, prefixes: tuple[str, ...]) -> list[str]:

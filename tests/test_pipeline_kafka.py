@@ -11,8 +11,10 @@ import pytest
 
 from schemas.definitions import Definitions, load
 from tests.faults.recovery import signups
+from tests.line import Line
 from tests.pipeline import Pipeline, running
 from tests.reference import Record, compute, differences
+from tests.scraped import until
 from tests.worlds import REJECTS, SECRETS, journey
 
 pytestmark = pytest.mark.timeout(300)
@@ -152,6 +154,22 @@ def test_what_kafka_deletes_before_it_was_worked_on_ends_the_worker(
             pipeline.send("worker-1", signal.SIGCONT)
         assert pipeline.ended("worker-1", 60) not in (0, -signal.SIGKILL)
         assert "were deleted by age or size before they were worked on" in pipeline.log("worker-1")
+
+
+def test_a_worker_waits_for_brokers_that_are_away(broker: str, unique: str, tmp_path: Path) -> None:
+    host, port = broker.split(":")
+    line, story = Line(host, int(port)), journey()
+    with running(broker, unique, tmp_path, load(), workers=0) as pipeline:
+        pipeline.start("a", environment={"FIRSTCALL_KAFKA": f"{host}:{line.port}"})
+        until(lambda: pipeline.log("a").count('"waits_for_brokers"') == 2)
+        assert pipeline.runs("a")
+        pipeline.feed(story.records)
+        line.mend()
+        try:
+            pipeline.settle()
+            assert differing(pipeline, story.records, load()) == []
+        finally:
+            line.cut()
 
 
 def test_bad_input_becomes_dead_letters_and_the_stream_goes_on(broker: str, unique: str, tmp_path: Path) -> None:
