@@ -189,7 +189,7 @@ class Worker:
         # What a batch before it did not wait for, as it was cancelled.
         self.delivery.written(changelog.topic, changelog.partition)
         for key, value in [*((key, rows.get(key)) for key in overwritten), *changes]:
-            self.delivery.send(changelog.topic, key, value, changelog.partition, headers)
+            await self.delivery.send(changelog.topic, key, value, changelog.partition, headers)
         await self.delivery.acknowledged()
         written = self.delivery.written(changelog.topic, changelog.partition)
         assert written is not None, "the changelog has just been acknowledged"
@@ -218,7 +218,7 @@ class Worker:
         if messages:
             self.lease.check()
             for message in messages:
-                self.delivery.send(self.settings.topic(message.topic), message.key, message.value)
+                await self.delivery.send(self.settings.topic(message.topic), message.key, message.value)
             await self.delivery.acknowledged()
             for message in messages:
                 if message.topic == topology.DEAD_LETTERS and message.value is not None:

@@ -18,6 +18,8 @@ Headers = list[tuple[str, str | bytes | None]]
 
 #: How long the brokers may take to acknowledge a batch before the worker gives up and lets another one try.
 ACKNOWLEDGED_WITHIN_SECONDS = 120.0
+#: How often a queue that is full is looked at.
+ROOM_SECONDS = 0.05
 
 
 class DeliveryError(RuntimeError):
@@ -53,10 +55,10 @@ class Delivery:
         #: Each agent that waits has a thread, and any of these may hear of anyone's messages.
         self._hearing = threading.Lock()
 
-    def send(
+    async def send(
         self, topic: str, key: bytes, value: bytes | None, partition: int = -1, headers: Headers | None = None
     ) -> None:
-        """Queue a message. `partition` -1: by the key. Raises DeliveryError where no broker would take it."""
+        """Queue a message, once there is room. `partition` -1: by the key. Raises DeliveryError where no broker would take it."""
         if value is not None and len(value) > MAX_MESSAGE_BYTES:
             raise DeliveryError(
                 f"the row of {key!r} for {topic} has {len(value):,} bytes; at most {MAX_MESSAGE_BYTES:,} can be sent. "
@@ -67,7 +69,8 @@ class Delivery:
                 self._producer.produce(topic, value, key, partition, on_delivery=self._delivered, headers=headers)
                 return
             except BufferError:
-                self._producer.poll(0.05)
+                # Brokers are slow or away. In another thread, as in `acknowledged`: the event loop has more to do than this.
+                await asyncio.get_running_loop().run_in_executor(None, self._producer.poll, ROOM_SECONDS)
 
     async def acknowledged(self) -> None:
         """Wait until the brokers have acknowledged all that was sent. Raises DeliveryError."""

@@ -255,17 +255,21 @@ class Erasing:
         return named_periods(self.request, erasure, marks)
 
     def _send(self, messages: Iterable[Message]) -> None:
-        """Put messages on their topics, and wait until the brokers have them."""
-        delivery = Delivery(self._options)
-        for message in messages:
-            delivery.send(self._settings.topic(message.topic), message.key, message.value)
-        asyncio.run(delivery.acknowledged())
+        self._send_values((message.topic, message.key, message.value) for message in messages)
 
     def _forget_keys(self, topic: str, keys: Iterable[str]) -> None:
-        delivery = Delivery(self._options)
-        for key in keys:
-            delivery.send(self._settings.topic(topic), key.encode(), None)
-        asyncio.run(delivery.acknowledged())
+        self._send_values((topic, key.encode(), None) for key in keys)
+
+    def _send_values(self, values: Iterable[tuple[str, bytes, bytes | None]]) -> None:
+        """Put (topic, key, value) on their topics, and wait until the brokers have them. No value: the key is forgotten."""
+
+        async def send() -> None:
+            delivery = Delivery(self._options)
+            for topic, key, value in values:
+                await delivery.send(self._settings.topic(topic), key, value)
+            await delivery.acknowledged()
+
+        asyncio.run(send())
 
 
 def _up_to(marks: Iterable[Mark], until: int) -> list[Mark]:
