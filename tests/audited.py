@@ -8,8 +8,9 @@ from clickhouse_connect.driver import Client
 
 from deploy.audit import Audit, Difference
 from schemas.definitions import Definitions
-from sinks.connection import Address
+from sinks.connection import Address, connected
 from sinks.row_writer import RowWriter
+from sinks.settling import settle
 from sinks.sink import Sink
 from streams.local import LocalRunner
 from streams.normalise import Normaliser
@@ -40,6 +41,10 @@ def load(
     runner.settle()
     sink.write()
     sink.close()
+    with connected(address) as client:
+        settle(client)
+        # Moments of ClickHouse are whole seconds: what was written and settled in one is known to be settled in the next.
+        client.command("INSERT INTO settlement_rows SELECT max(settled_at) + 1, max(number) + 1 FROM settlement_rows")
 
 
 def differences(found: Audit) -> dict[str, list[Difference]]:

@@ -14,7 +14,7 @@ from deploy.audit import audit
 from deploy.cli import app
 from sinks.connection import Address, connect
 from sinks.migrations import load_migrations, migrate
-from tests.audited import differences, load, working_tables
+from tests.audited import differences, load, unproven, working_tables
 from tests.worlds import (
     MINUTE,
     MONDAY,
@@ -92,6 +92,12 @@ TAMPERINGS = [
     ("identity_rows", "alias_kind = 'anonymous_id'", "true AS is_bot", "automated traffic", "surplus"),
     ("touch_rows", "is_touch", "time - 1 AS time", "touches", "differ"),
     ("touch_rows", "is_touch", "'another' AS message_id, 1 AS event_hash", "touches", "surplus"),
+    ("usage_rows", "is_deleted = 0", "events + 1 AS events", "usage by day", "differ"),
+    ("usage_rows", "successes > 0", "successes - 1 AS successes", "usage by day", "differ"),
+    ("usage_rows", "notEmpty(hours)", "mapApply((hour, uses) -> (toUInt8(23 - hour), uses), hours) AS hours", "usage by day", "differ"),
+    ("usage_rows", "is_deleted = 0", "latency_us + 1 AS latency_us", "usage by day", "differ"),
+    ("usage_rows", "is_deleted = 0", "1 AS is_deleted", "usage by day", "missing"),
+    ("usage_rows", "is_deleted = 0", "'Another' AS name", "usage by day", "surplus"),
     ("activity_rows", "level = 'token'", "0 AS hours", "activity of tokens", "missing"),
     ("activity_rows", "level = 'developer'", "bitXor(hours, 16777215) AS hours", "activity of developers", "differ"),
     ("activity_rows", "level = 'company'", "'initech' AS id", "activity of companies", "surplus"),
@@ -142,6 +148,14 @@ def test_wrong_counts_are_named_with_their_segment(tamper, address):
     }
     assert month <= {each.id for each in wrong.differences}
     assert {each[1:] for each in wrong.differences if each.id in month} == {("surplus", "", "change of 1")}
+
+
+def test_usage_that_the_sink_has_yet_to_count_is_no_difference(client, address):
+    load(address, [record(page_viewed(MONDAY, anonymous_id="a"))], DEFINITIONS)
+    client.command("INSERT INTO settlement_rows SELECT min(settled_at) - 60, max(number) + 1 FROM settlement_rows")
+    client.command("TRUNCATE TABLE usage_rows")
+    found = audit(address, DEFINITIONS)
+    assert (found.wrong, unproven(found)) == (0, {"usage by day": 1})
 
 
 def test_of_many_differences_the_first_are_shown_and_all_are_counted(client, address):

@@ -14,6 +14,9 @@ from schemas.definitions import Definitions, Level
 #: How many differences of each kind are shown.
 EXAMPLES: Final = 5
 
+#: What the sink counts, after the events that it counts.
+USAGE: Final = "usage by day"
+
 #: What is compared of the subjects that both sides know.
 ATTRIBUTES: Final = ("kind", "company", "first seen", "last active", "stages", "first touch", "segments", "internal")
 
@@ -42,7 +45,7 @@ class Finding:
     """How many of a published thing were compared, and what of them.
 
     `missing`: computed, not published. `surplus`: published, not computed. `unproven`: published as only a later copy of
-    an event would explain, of which no row is left. `differences`: the first ones by id; `unproven_examples` likewise.
+    an event would explain, of which no row is left, or not published as it was written since the sink last settled. `differences`: the first ones by id; `unproven_examples` likewise.
     """
 
     published: str
@@ -87,6 +90,7 @@ def comparisons(
     yield Step("Comparing automated traffic", partial(_compare, workspace, findings, "automated", "automated traffic"))
     touches = partial(_compare, workspace, findings, "touches", "touches", renamed=statement("renamed"))
     yield Step("Comparing touches", touches)
+    yield Step("Comparing usage by day", partial(_compare, workspace, findings, "usage", USAGE))
     for level in LEVELS:
         more = stage_parameters(definitions, level)
         yield Step(f"Comparing {PLURAL[level]}", partial(_compare_profiles, workspace, findings, level, more))

@@ -7,10 +7,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy.audit.comparison import Difference
+from deploy.audit.comparison import USAGE, Difference
 from deploy.audit.run import Audit
 
 _EXPLAINED = "A later copy of an event would explain what is unproven; no row of it is left to prove it."
+_UNSETTLED = "Of the unproven usage by day, events were written since the sink last counted, which it does every few seconds: run it again in a minute."
 _MOVING = (
     "Rows came in while the audit ran, so differences may only say that the sink, or the streams, are behind."
     " Run it again when `firstcall doctor` shows no lag."
@@ -109,8 +110,11 @@ def _verdict(audit: Audit) -> Text:
 
 def _notes(audit: Audit) -> list[str]:
     notes = []
-    if any(finding.unproven for finding in audit.findings):
+    unproven = {finding.published for finding in audit.findings if finding.unproven}
+    if unproven - {USAGE}:
         notes.append(_EXPLAINED)
+    if USAGE in unproven:
+        notes.append(_UNSETTLED)
     if audit.is_moving:
         notes.append(_MOVING)
     elif audit.wrong:
