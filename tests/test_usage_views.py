@@ -15,6 +15,7 @@ from sinks.settling import settle
 from streams.normalise import Normaliser
 from tests.audited import load
 from tests.contract_reader import rows
+from tests.query_numbers import query_differences
 from tests.reference import compute
 from tests.tables import empty_tables
 from tests.usage_contract import answer, text, usage_differences
@@ -95,6 +96,7 @@ def test_every_number_of_a_population_is_that_of_the_reference(client, address, 
     published = compute(simulated, SHIPPED, SECRETS)
     assert len(published.calls) > 1_000
     assert usage_differences(client, published, SHIPPED, moments=3) == []
+    assert query_differences(client, published, SHIPPED) == []
 
 
 # Concentration

@@ -22,6 +22,7 @@ from tests.conftest import NOW_MS
 from tests.contract_reader import read_contract
 from tests.contract_reader import usage_differences as counts_that_differ
 from tests.journey_numbers import journeys_differences
+from tests.query_numbers import query_differences
 from tests.reference import Record, compute, differences
 from tests.usage_contract import usage_differences
 from tests.worlds import SECRETS
@@ -68,6 +69,7 @@ def test_every_number_of_every_view_equals_the_reference(clickhouse, address, cl
         ("funnel, stuck, time to first call, cohorts, weeks, KPIs", journeys_differences),
         ("touches, attribution, outreach", attribution_differences),
         # At two moments: the reference goes through all calls for each.
+        ("what monitors look at, attribution, growth, top companies, journeys", query_differences),
         ("usage, concentration, churn risk, power users, accounts", partial(usage_differences, moments=2)),
     ):
         wrong[title] = [*found(client, published, DEFINITIONS)]
