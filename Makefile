@@ -36,7 +36,7 @@ help:
 	@echo 'make soak [MINUTES=$(MINUTES)] [EVENTS=10000000]   full load: is memory flat?'
 	@echo 'make bench [EVENTS=$(EVENTS)]       events a second, and CPU, of the whole job'
 	@echo 'make bench-queries [ROWS=50000000]   what dashboards ask, on so many rows'
-	@echo 'make alerts-score [WORLDS=20]    drops found, delays and false alarms of the alerts, on simulated incidents'
+	@echo 'make alerts-score [WORLDS=20 ONLY=silence]  drops found, delays and false alarms of the alerts, on simulated incidents'
 	@echo 'make audit-dependencies    known vulnerabilities of what is locked'
 	@echo 'make install | lint | format | types | lock | clean'
 
@@ -112,7 +112,7 @@ soak: install
 # How many drops the alerts find, how soon, and how often they are wrong, on worlds with known incidents.
 alerts-score: WORLDS ?= 20
 alerts-score: install
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.alert_score --worlds $(WORLDS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.alert_score --worlds $(WORLDS) --only "$(ONLY)"
 
 bench: install
 	$(BIN)/python -m tests.benchmark --events $(EVENTS)

@@ -31,6 +31,7 @@ class World:
     start: int
     incident: tuple[int, int] | None
     incident_scope: Scope
+    recurring: bool = False
 
     def until(self, place: int) -> dict[Scope, Series]:
         """The series as they were known after the hour at a place."""
@@ -40,6 +41,7 @@ class World:
                 place + 1,
                 counts[first : place + 1],
                 None if self.trials is None else self.trials[scope][first : place + 1],
+                self.recurring,
             )
             for scope, counts in self.counts.items()
         }
@@ -58,20 +60,7 @@ def world(
     """A world with so many events on a day of its first judged week. `share`: these are trials, so many of which succeed."""
     chance = np.random.default_rng(seed)
     hours = PAST + JUDGED
-    at = np.arange(hours)
-    weekend = chance.uniform(0.3, 1.0)
-    swing = chance.uniform(0.2, 0.8)
-    peak = chance.uniform(0, 24)
-    growth = chance.uniform(-0.01, 0.05)
-    noise = chance.uniform(0.0, 0.08) if day_noise is None else day_noise
-    rate = 1 + swing * np.cos(2 * np.pi * (at % DAY - peak) / DAY)
-    rate *= np.where(at // DAY % 7 >= 5, weekend, 1.0)
-    rate *= np.exp(growth * (at - PAST) / WEEK)
-    rate *= np.repeat(np.exp(chance.normal(0, noise, hours // DAY)), DAY)
-    rate *= a_day * WEEK / DAY / rate[PAST : PAST + WEEK].sum()
-    for _ in range(chance.poisson(0.5)):
-        day = chance.integers(0, PAST // DAY)
-        rate[day * DAY : (day + 1) * DAY] *= chance.choice([0.5, 2.5])
+    rate, noise = _rate(chance, a_day, day_noise)
     kept, incident = _incident(chance, shape, drop)
     parts = chance.dirichlet(np.full(len(SEGMENTS), 3.0))
     hit = int(chance.integers(0, len(SEGMENTS)))
@@ -97,6 +86,74 @@ def world(
         whole_trials = None if whole_trials is None else whole_trials | trials
     scope = Scope("source", SEGMENTS[hit]) if shape == "segment" else ALL
     return World(whole, whole_trials, PAST, incident, scope)
+
+
+def token_world(seed: int, *, a_day: float, shape: Shape = "none", drop: float = 0.0) -> World:
+    """Distinct tokens by hour, so many on a day: one that is active is so for some hours, and so in the counts of each."""
+    chance = np.random.default_rng(seed)
+    hours = PAST + JUDGED
+    # Each begins at an hour of the rate, and stays for 1 + Poisson(4) hours.
+    rate, _ = _rate(chance, a_day, None)
+    kept, incident = _incident(chance, shape, drop)
+    begins = np.repeat(np.arange(hours), chance.poisson(rate))
+    stays = 1 + chance.poisson(4, len(begins))
+    # Of a token that is lost in the incident all hours are, whenever it began.
+    luck = chance.uniform(0, 1, len(begins))
+    counts = np.zeros(hours)
+    for later in range(int(stays.max(initial=0))):
+        at = begins + later
+        there = (later < stays) & (at < hours)
+        there[there] = luck[there] < kept[at[there]]
+        counts += np.bincount(at[there], minlength=hours)
+    return World({ALL: counts}, None, PAST, incident, ALL, recurring=True)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source of events. `times`: when each was received, minutes since the begin; `outage`: minutes of its begin and end."""
+
+    times: Array
+    start: int
+    outage: tuple[float, float]
+
+
+def source(seed: int, *, a_day: float) -> Source:
+    """A source with so many events on a day, in bursts as visitors make them, that is silent for six hours once."""
+    chance = np.random.default_rng(seed)
+    rate, _ = _rate(chance, a_day, None)
+    size = 4
+    minutes = np.repeat(np.arange(len(rate)) * 60.0, chance.poisson(rate / size))
+    begins = minutes + chance.uniform(0, 60, len(minutes))
+    sizes = chance.geometric(1 / size, len(begins))
+    # Half a minute from one event of a visit to the next.
+    waits = chance.exponential(0.5, int(sizes.sum()))
+    place = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    waited = np.cumsum(waits)
+    times = np.repeat(begins, sizes) + waited - waited[place]
+    began = 60.0 * (PAST + WEEK) + chance.uniform(0, 60.0 * WEEK)
+    outage = (began, began + 360)
+    heard = (times < outage[0]) | (times >= outage[1])
+    return Source(np.sort(times[heard & (times < 60.0 * len(rate))]), PAST, outage)
+
+
+def _rate(chance: np.random.Generator, a_day: float, day_noise: float | None) -> tuple[Array, float]:
+    """The rate of each hour, and how much days vary."""
+    hours = PAST + JUDGED
+    at = np.arange(hours)
+    weekend = chance.uniform(0.3, 1.0)
+    swing = chance.uniform(0.2, 0.8)
+    peak = chance.uniform(0, 24)
+    growth = chance.uniform(-0.01, 0.05)
+    noise = chance.uniform(0.0, 0.08) if day_noise is None else day_noise
+    rate = 1 + swing * np.cos(2 * np.pi * (at % DAY - peak) / DAY)
+    rate *= np.where(at // DAY % 7 >= 5, weekend, 1.0)
+    rate *= np.exp(growth * (at - PAST) / WEEK)
+    rate *= np.repeat(np.exp(chance.normal(0, noise, hours // DAY)), DAY)
+    rate *= a_day * WEEK / DAY / rate[PAST : PAST + WEEK].sum()
+    for _ in range(chance.poisson(0.5)):
+        day = chance.integers(0, PAST // DAY)
+        rate[day * DAY : (day + 1) * DAY] *= chance.choice([0.5, 2.5])
+    return rate, noise
 
 
 def _incident(chance: np.random.Generator, shape: Shape, drop: float) -> tuple[Array, tuple[int, int] | None]:

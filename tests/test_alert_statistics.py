@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -184,6 +186,44 @@ def test_days_that_vary_more_than_chance_make_the_prediction_less_sure():
         counts = chance.poisson(rate).astype(float)
         found = learn(Series(len(counts), counts), weeks=8)
         assert found.day_variance == pytest.approx(expected, abs=0.02)
+
+
+def test_who_is_counted_for_hours_counts_once():
+    """
+    a token    ·■■■■■·······   five hours in a row: the sum of a day varies by five times its mean
+    """
+    chance = np.random.default_rng(5)
+    begun = chance.poisson(weekly(8, base=40.0))
+    runs = np.convolve(begun, np.ones(5))[: len(begun)].astype(float)
+    alone = chance.poisson(weekly(8, base=200.0)).astype(float)
+    always = np.full(len(begun), 200.0)
+    restless = alone * np.repeat(np.exp(chance.normal(0, 0.2, len(alone) // DAY)), DAY)
+
+    def dispersion(counts, *, recurring=True):
+        return learn(Series(len(counts), counts, recurring=recurring), weeks=8).dispersion[[0, DAY - 1]]
+
+    # Of five hours that one is counted in: 1 + 2 (0.8 + 0.6 + 0.4 + 0.2), less at the ends of a day.
+    assert dispersion(runs) == pytest.approx([1.0, 4.7], abs=1.0)
+    assert dispersion(alone) == pytest.approx([1.0, 1.0], abs=0.3)
+    assert list(dispersion(always)) == [1.0, 1.0]
+    # Days that vary are told apart from it.
+    assert dispersion(restless)[1] < 2.0
+    assert list(dispersion(runs, recurring=False)) == [1.0, 1.0]
+
+
+def test_what_is_counted_four_times_weighs_as_much_as_once():
+    once = expectation(np.full(WEEK, 30.0), np.full(WEEK, 24.0))
+    four_times = replace(
+        expectation(np.full(WEEK, 120.0), np.full(WEEK, 96.0)),
+        reference=4 * once.reference,
+        dispersion=np.full(DAY, 4.0),
+    )
+    light, heavy = weigh(once), weigh(four_times)
+    assert light is not None
+    assert heavy is not None
+    assert heavy.log_strength == pytest.approx(light.log_strength)
+    assert heavy.probability == pytest.approx(light.probability)
+    assert heavy.expected == pytest.approx(4 * light.expected)
 
 
 def test_hours_that_may_not_be_learned_are_not():

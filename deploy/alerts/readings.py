@@ -11,7 +11,7 @@ from clickhouse_connect.driver import Client
 
 from deploy.alerts.alert import reading_of
 from deploy.queries import Query, find_query
-from schemas.monitors import ConversionMonitor, FirstCallMonitor, Monitor, SilenceMonitor
+from schemas.monitors import ConversionMonitor, FirstCallMonitor, Monitor, SilenceMonitor, TokensMonitor
 from streams.alerting.series import HOUR_MS, WEEK, HourCount, Scope, Series, gather
 
 _NEWEST = (
@@ -33,8 +33,8 @@ class Heard:
 def read_series(client: Client, monitor: Monitor, until: int, weeks: int) -> dict[Scope, Series]:
     """The hourly series of a monitor up to an hour, for so many weeks of past and what is judged."""
     rows = _rows(client, monitor, until, weeks)
-    shares = isinstance(monitor, ConversionMonitor | FirstCallMonitor)
-    return gather((_count(row) for row in rows), until, _hours(weeks), shares=shares)
+    shares, recurring = isinstance(monitor, ConversionMonitor | FirstCallMonitor), isinstance(monitor, TokensMonitor)
+    return gather((_count(row) for row in rows), until, _hours(weeks), shares=shares, recurring=recurring)
 
 
 def read_longest_gap(client: Client, monitor: SilenceMonitor, until: int, weeks: int) -> int:

@@ -10,7 +10,7 @@ never expected: else a creeping drop would predict itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -38,7 +38,8 @@ class Habits:
     """How a series behaves from day to day and week to week, learned up to the end of UTC day `day`.
 
     `growth`: logarithm of the growth a week; `growth_variance` of it. `day_variance`, `week_variance`: relative variances of whole days and
-    of whole weeks beside chance. `weeks`: how many there are since the first hour to learn from. `usable`: 1 for each hour up to `day`, in their order,
+    of whole weeks beside chance. `dispersion`: variance of the sum of 1, 2, ..., DAY hours over its mean, within a day: 1 if each is
+    counted by chance alone, more if who is counted once is counted for hours. `weeks`: how many there are since the first hour to learn from. `usable`: 1 for each hour up to `day`, in their order,
     that may be learned from.
     """
 
@@ -48,6 +49,7 @@ class Habits:
     growth_variance: float
     day_variance: float
     week_variance: float
+    dispersion: Array
     usable: Array
 
 
@@ -57,7 +59,7 @@ class Expectation:
 
     `mean` is the expected count of each hour (of a share: given the trials of that hour), and 0 where nothing can be said.
     `reference` is the number of past events that the mean of each hour rests on. `day_variance` and `week_variance` are relative
-    variances, as in Habits, the latter with all that is unsure beside.
+    variances, as in Habits, the latter with all that is unsure beside. `dispersion`: as in Habits.
     """
 
     mean: Array
@@ -66,6 +68,7 @@ class Expectation:
     trials: Array | None
     day_variance: float
     week_variance: float
+    dispersion: Array = field(default_factory=lambda: np.ones(DAY))
 
 
 def habit_day(hour: int) -> int:
@@ -96,8 +99,11 @@ def learn(series: Series, *, weeks: int, usable: Array | None = None) -> Habits:
         trials = _until_day(series.trials, series.until, day, weeks)
         fitted = mask * trials * _usual_share(past * mask, trials * mask)
         chance = fitted * (1 - np.divide(fitted, trials, out=np.zeros_like(fitted), where=trials > 0))
-    day_variance, week_variance = _variances(past * mask, fitted, chance, mask, per_slot=series.trials is None)
-    return Habits(day, known, growth, growth_variance, day_variance, week_variance, mask[::-1].ravel())
+    dispersion = _dispersion(past * mask, fitted) if series.recurring else np.ones(DAY)
+    day_variance, week_variance = _variances(
+        past * mask, fitted, chance * dispersion[-1], mask, per_slot=series.trials is None
+    )
+    return Habits(day, known, growth, growth_variance, day_variance, week_variance, dispersion, mask[::-1].ravel())
 
 
 def expect(series: Series, habits: Habits, usable: Array | None = None) -> Expectation:
@@ -118,6 +124,7 @@ def expect(series: Series, habits: Habits, usable: Array | None = None) -> Expec
         trials=None,
         day_variance=habits.day_variance,
         week_variance=habits.week_variance + habits.growth_variance * age**2 + LEAST_SPREAD**2,
+        dispersion=habits.dispersion,
     )
 
 
@@ -248,6 +255,31 @@ def _variances(seen: Array, fitted: Array, chance: Array, mask: Array, *, per_sl
     )
     # A week of days that vary on their own varies by a seventh of them.
     return day, max(0.0, week - day / 7)
+
+
+def _dispersion(seen: Array, fitted: Array) -> Array:
+    """The dispersion of sums of 1, 2, ..., DAY hours, from the autocovariance of hours within a day, shape (weeks, WEEK).
+
+    Var(sum of n) = n c_0 + 2 sum over k < n of (n - k) c_k, all over the mean. What hours still share that lie half a day apart is
+    how days vary, which is measured by itself. Less than 1 is taken for 1: that some are always there is not counted on.
+    """
+    residuals, expected = (seen - fitted).reshape(-1, DAY), fitted.reshape(-1, DAY)
+    half = DAY // 2
+
+    def lagged(values: Array) -> Array:
+        """Sums of products of hours that lie 0, 1, ... hours apart."""
+        return np.array([(values[:, : DAY - lag] * values[:, lag:]).sum() for lag in range(DAY)])
+
+    products, squares = lagged(residuals), lagged(expected)
+    of_days = products[half:].sum() / max(float(squares[half:].sum()), 1e-9)
+    near = (products - of_days * squares)[:half] / np.maximum(lagged(np.sqrt(expected)), 1e-9)[:half]
+    # Each hour of the week was fitted by itself, which brings it nearer to its fit by one part in the number of weeks.
+    weeks = float((fitted > 0).sum()) / max(float((fitted > 0).any(axis=0).sum()), 1.0)
+    near = np.concatenate([near, np.zeros(DAY - half)]) * weeks / max(weeks - 1, 1.0)
+    hours = np.arange(1, DAY + 1)
+    shares = np.maximum(0.0, 1.0 - np.arange(DAY)[None, :] / hours[:, None])
+    shares[:, 1:] *= 2.0
+    return np.asarray(np.maximum(1.0, shares @ near))
 
 
 def _moment(seen: Array, expected: Array, chance: Array, freedom: Array) -> float:

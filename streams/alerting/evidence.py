@@ -7,7 +7,8 @@ a change it grows by 1 an hour in expectation, so the mean time to its first pas
 series, all subjects and their segments, is one again, so more segments need no further correction.
 
 Counts are Poisson given a rate that is known up to a gamma distribution (so negative binomial); shares are binomial given a share
-known up to a beta distribution. Nothing is ever taken to be normal.
+known up to a beta distribution. Nothing is ever taken to be normal. Where who is counted once is counted for hours, so many counts
+weigh as one: observed and expected are divided by the dispersion of their sum (a quasi-likelihood; McCullagh and Nelder 1989, 9.2).
 """
 
 from __future__ import annotations
@@ -88,12 +89,13 @@ def recovery(expectation: Expectation, *, drop: float, hours: int, at_least: int
 
 @dataclass(frozen=True)
 class _Totals:
-    """Sums over the last 1, 2, 3, ... hours."""
+    """Sums over the last 1, 2, 3, ... hours. `dispersion`: of each sum, its variance by chance over its mean."""
 
     observed: Array
     expected: Array
     trials: Array | None
     precision: Array
+    dispersion: Array
 
     @classmethod
     def of(cls, expectation: Expectation, hours: int) -> _Totals:
@@ -102,12 +104,14 @@ class _Totals:
 
         length = np.arange(1, min(hours, WEEK) + 1)
         days = expectation.day_variance * np.minimum(1.0, DAY / length)
-        chance = 1.0 / np.maximum(backwards(expectation.reference), 0.5)
+        dispersion = expectation.dispersion[np.minimum(length, DAY) - 1]
+        chance = dispersion / np.maximum(backwards(expectation.reference), 0.5)
         return cls(
             observed=backwards(expectation.observed),
             expected=backwards(expectation.mean),
             trials=None if expectation.trials is None else backwards(expectation.trials),
             precision=1.0 / (np.maximum(days, 0.0) + expectation.week_variance + chance),
+            dispersion=dispersion,
         )
 
     def log_ratios(self, drops: Array) -> Array:
@@ -115,10 +119,8 @@ class _Totals:
         kept = 1.0 - drops[:, None]
         if self.trials is None:
             # Negative binomial of mean m and shape r, at means (1 - d) m and m.
-            r, m = self.precision, self.expected
-            return np.asarray(
-                self.observed * np.log(kept) - (self.observed + r) * (np.log1p(kept * m / r) - np.log1p(m / r))
-            )
+            r, m, observed = self.precision, self.expected / self.dispersion, self.observed / self.dispersion
+            return np.asarray(observed * np.log(kept) - (observed + r) * (np.log1p(kept * m / r) - np.log1p(m / r)))
         a, b = self._beta(np.ones((1, 1)))
         a_dropped, b_dropped = self._beta(kept)
         missed = self.trials - self.observed
@@ -154,8 +156,9 @@ class _Totals:
     def _probability(self, place: int) -> float:
         observed = float(self.observed[place])
         if self.trials is None:
-            r, m = float(self.precision[place]), float(self.expected[place])
-            return float(special.betainc(r, observed + 1.0, r / (r + m)))
+            dispersion = float(self.dispersion[place])
+            r, m = float(self.precision[place]), float(self.expected[place]) / dispersion
+            return float(special.betainc(r, observed / dispersion + 1.0, r / (r + m)))
         a, b = (float(each[0, place]) for each in self._beta(np.ones((1, 1))))
         return beta_binomial_cdf(observed, float(self.trials[place]), a, b)
 

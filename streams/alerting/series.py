@@ -7,7 +7,7 @@ Hours are numbered from 1970, and an hour's number is that of its end: a moment 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -41,11 +41,13 @@ class Series:
     """Counts by hour, the last one that of hour `until`.
 
     `trials` is None for plain counts. For shares it is how many could have succeeded, and `counts` how many of them did.
+    `recurring`: who is counted in one hour is likely to be counted in the next too, so hours do not vary each by itself.
     """
 
     until: int
     counts: Array
     trials: Array | None = None
+    recurring: bool = False
 
 
 class HourCount(NamedTuple):
@@ -62,7 +64,9 @@ def hour_of(time_ms: int) -> int:
     return -(-time_ms // HOUR_MS)
 
 
-def gather(rows: Iterable[HourCount], until: int, hours: int, *, shares: bool) -> dict[Scope, Series]:
+def gather(
+    rows: Iterable[HourCount], until: int, hours: int, *, shares: bool, recurring: bool = False
+) -> dict[Scope, Series]:
     """The series of all scopes over the `hours` hours up to `until`; an hour without a row is 0. Rows outside are left out."""
     counts: dict[Scope, Array] = {}
     trials: dict[Scope, Array] = {}
@@ -71,7 +75,7 @@ def gather(rows: Iterable[HourCount], until: int, hours: int, *, shares: bool) -
         if 0 <= place < hours:
             counts.setdefault(row.scope, np.zeros(hours))[place] += row.counted
             trials.setdefault(row.scope, np.zeros(hours))[place] += row.trials
-    return {scope: Series(until, counts[scope], trials[scope] if shares else None) for scope in counts}
+    return {scope: Series(until, counts[scope], trials[scope] if shares else None, recurring) for scope in counts}
 
 
 def largest(series: Mapping[Scope, Series], at_most: int) -> list[Scope]:
@@ -98,6 +102,7 @@ def up_to(series: Mapping[Scope, Series], until: int) -> dict[Scope, Series]:
         later = each.until - until
         if later <= 0:
             return each
-        return Series(until, each.counts[:-later], None if each.trials is None else each.trials[:-later])
+        trials = None if each.trials is None else each.trials[:-later]
+        return replace(each, until=until, counts=each.counts[:-later], trials=trials)
 
     return {scope: cut(each) for scope, each in series.items()}
