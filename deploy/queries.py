@@ -2,7 +2,8 @@
 
 A query's file opens with comments: first what it tells, then a line for each parameter, `-- name = default: meaning`, and what else
 there is to say: `-- topic: accounts` (where it is listed), `-- chart: line day calls` (what is drawn: kind, the column of the labels,
-those of the numbers), `-- needs: company or developer` (of which parameters one must be given). A meaning that begins with values, as
+those of the numbers), `-- needs: company or developer` (of which parameters one must be given; `either company or developer`: just one), `-- names: definition of churn_risks` (what a parameter
+names, where `query_names.KINDS` does not say it). A meaning that begins with values, as
 `developer or company`, names all there are beside the default. Parameters are ClickHouse's own, `{name:Type}`, and are sent beside the
 text, never put into it.
 """
@@ -10,10 +11,9 @@ text, never put into it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import get_close_matches
 from importlib.resources import files
 from typing import Any, Final, Literal
 
@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.charts import Chart
+from schemas.problems import meant
 
 #: Of a query that names none.
 OTHER_TOPIC: Final = "other"
@@ -34,7 +35,8 @@ _PARAMETER = re.compile(r"^-- (\w+) = (.*?): (.+)$")
 _CHOICES = re.compile(r"\w+(?:, \w+)*,? or \w+(?=$|;|: | \()")
 _DIGITS = re.compile(r"[0-9]{1,20}")
 _FLOAT = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
-_REMARK = re.compile(r"^-- (topic|chart|needs): (.+)$")
+_EITHER = "either "
+_REMARK = re.compile(r"^-- (topic|chart|needs|names): (.+)$")
 _CLICKHOUSE_FORMATS = {"csv": "CSVWithNames", "json": "JSONEachRow"}
 
 
@@ -55,7 +57,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Query:
-    """A named query: what it tells, its SQL, its parameters. `needs`: of which of these at least one must be given."""
+    """A named query: what it tells, its SQL, its parameters. `needs`: of which of these at least one must be given.
+
+    `needs_one`: not more than one of these. `names`: what parameters name, see `query_names`.
+    """
 
     name: str
     title: str
@@ -64,6 +69,8 @@ class Query:
     topic: str = OTHER_TOPIC
     chart: Chart | None = None
     needs: tuple[str, ...] = ()
+    needs_one: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,8 +119,15 @@ def read_query(name: str, sql: str) -> Query:
         tuple(parameters),
         remarks.get("topic", OTHER_TOPIC),
         Chart.parse(remarks["chart"]) if "chart" in remarks else None,
-        tuple(remarks["needs"].split(" or ")) if "needs" in remarks else (),
+        tuple(remarks["needs"].removeprefix(_EITHER).split(" or ")) if "needs" in remarks else (),
+        remarks.get("needs", "").startswith(_EITHER),
+        dict(_named(each) for each in remarks["names"].split(", ")) if "names" in remarks else {},
     )
+
+
+def _named(remark: str) -> tuple[str, str]:
+    parameter, _, kind = remark.partition(" of ")
+    return parameter, kind
 
 
 def find_query(name: str) -> Query | Unknown:
@@ -121,7 +135,7 @@ def find_query(name: str) -> Query | Unknown:
     queries = named_queries()
     if name in queries:
         return queries[name]
-    return Unknown(f"no query named {name!r}{_meant(name, queries)}")
+    return Unknown(f"no query named {name!r}{meant(name, queries)}")
 
 
 def bind(query: Query, given: Mapping[str, str]) -> dict[str, str] | Unknown:
@@ -129,18 +143,21 @@ def bind(query: Query, given: Mapping[str, str]) -> dict[str, str] | Unknown:
     known = {parameter.name: parameter for parameter in query.parameters}
     for name, value in given.items():
         if name not in known:
-            return Unknown(f"query {query.name} has no parameter {name!r}{_meant(name, known)}")
+            return Unknown(f"query {query.name} has no parameter {name!r}{meant(name, known)}")
         choices = known[name].choices
         if choices and value not in choices:
-            return Unknown(f"{name} of query {query.name} cannot be {value!r}{_meant(value, filter(None, choices))}")
+            return Unknown(f"{name} of query {query.name} cannot be {value!r}{meant(value, filter(None, choices))}")
         if expected := _no_number(query.sql, name, value):
             return Unknown(f"{name} of query {query.name} cannot be {value!r}: it must be {expected}")
     return {**{name: parameter.default for name, parameter in known.items()}, **given}
 
 
 def missing(query: Query, values: Mapping[str, str]) -> Unknown | None:
-    """What must be given and is not, or None."""
-    if query.needs and not any(values[name] for name in query.needs):
+    """What must be given and is not, or is given and excludes another, or None."""
+    given = [name for name in query.needs if values[name]]
+    if query.needs_one and len(given) > 1:
+        return Unknown(f"query {query.name} takes either {' or '.join(given)}, not both")
+    if query.needs and not given:
         return Unknown(f"query {query.name} needs {' or '.join(query.needs)}, as in -p {query.needs[0]}=...")
     return None
 
@@ -153,12 +170,6 @@ def _no_number(sql: str, name: str, value: str) -> str:
         most = 2 ** int(whole[1]) - 1
         return "" if _DIGITS.fullmatch(value) and int(value) <= most else f"a whole number up to {most:,}"
     return ""
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-    there = list(known)
-    near = get_close_matches(name, there, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(there) or 'none'}"
 
 
 def ask(client: Client, sql: str, parameters: Mapping[str, str]) -> Answer:

@@ -14,7 +14,6 @@ from deploy.terminal import definitions_or_exit, err, fail, failures_told, out, 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-    from deploy.charts import Chart
     from deploy.queries import Query
 
 Form = Literal["table", "csv", "json", "chart"]
@@ -61,7 +60,7 @@ def query(
         if given:
             fail(f"--{next(iter(given))} is for named queries; give your own SQL parameters with -p", 2)
         text = sys.stdin.read() if sql == "-" else sql
-        _run(text, dict(_parameter(each) for each in param or ()), form or "table", None)
+        _run(text, dict(_parameter(each) for each in param or ()), form or "table")
         return
     if sql is not None:
         fail("give a named query or --sql, not both", 2)
@@ -83,7 +82,7 @@ def query(
         fail(f"query {name} names nothing to draw; give --format table, csv or json", 2)
     if form is None:
         form = "chart" if found.chart is not None and found.chart.kind == "line" and out.is_terminal else "table"
-    _run(found.sql, values, form, found.chart)
+    _run(found.sql, values, form, found)
 
 
 def _refuse_options(found: Query, given: Mapping[str, str]) -> None:
@@ -95,16 +94,20 @@ def _refuse_options(found: Query, given: Mapping[str, str]) -> None:
             fail(f"query {found.name} takes no --{option}; it takes {takes or 'nothing'}", 2)
 
 
-def _run(sql: str, values: Mapping[str, str], form: Form, chart: Chart | None) -> None:
-    """Run the SQL and show the answer. Whatever is said beside it goes to standard error."""
+def _run(sql: str, values: Mapping[str, str], form: Form, query: Query | None = None) -> None:
+    """Run the SQL, of a named query or not, and show the answer. Whatever is said beside it goes to standard error."""
     from deploy import queries
     from deploy.charts import Chart
+    from deploy.query_names import unknown_name
     from deploy.up import reachable_clickhouse
     from sinks.connection import Address, connected
 
     with failures_told(), reachable_clickhouse(settings_or_exit(), err) as reached:
         address = Address.parse(reached.clickhouse_address)
         with connected(address) as client:
+            unknown = unknown_name(client, query, values) if query is not None else None
+            if unknown is not None:
+                fail(unknown.message, 2)
             values = _with_moments(client, values)
             if form == "csv" or form == "json":  # noqa: PLR1714 - narrows the type
                 text = queries.ask_text(client, sql, values, form)
@@ -113,11 +116,12 @@ def _run(sql: str, values: Mapping[str, str], form: Form, chart: Chart | None) -
                     err.print("No rows")
                 return
             answer = queries.ask(client, sql, values)
+    chart = None
     if form == "chart":
-        chart = chart or Chart.of_any(answer.columns, answer.rows)
+        chart = (query.chart if query is not None else None) or Chart.of_any(answer.columns, answer.rows)
         if chart is None and answer.rows:
             fail("there is no number to draw beside the first column", 2)
-    queries.show(out, answer, chart=chart if form == "chart" else None)
+    queries.show(out, answer, chart=chart)
 
 
 def _with_moments(client: Client, values: Mapping[str, str]) -> dict[str, str]:
@@ -154,7 +158,7 @@ def _describe(found: Query) -> None:
         line = f"  {shown.strip() or f'-p {parameter.name}={default}'}  {parameter.meaning}"
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     if found.needs:
-        out.print(f"  Give {' or '.join(found.needs)}.", highlight=False)
+        out.print(f"  Give {'either ' if found.needs_one else ''}{' or '.join(found.needs)}.", highlight=False)
     if found.chart is not None:
         out.print(f"  --format chart draws {', '.join(found.chart.numbers)} by {found.chart.label}.", highlight=False)
 

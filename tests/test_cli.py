@@ -154,7 +154,7 @@ def test_every_parameter_of_a_query_is_described_and_used(name):
         (["funel"], "no query named 'funel'; did you mean 'funnel'?"),
         (["funnel", "-p", "lvl=company"], "query funnel has no parameter 'lvl'; did you mean 'level'?"),
         (["funnel", "-p", "level=compnay"], "level of query funnel cannot be 'compnay'; did you mean 'company'?"),
-        (["concentration", "-p", "window_hours=23.5"], "cannot be '23.5'; there are 24, 168, 672, 0"),
+        (["concentration", "-p", "window_hours=23.5"], "cannot be '23.5'; there are 0, 168, 24, 672"),
         (
             ["journey", "--company", "acme", "-p", "limit=ten"],
             "limit of query journey cannot be 'ten': it must be a whole number",

@@ -15,11 +15,14 @@ from typer.testing import CliRunner, Result
 from deploy import queries
 from deploy.cli import app
 from deploy.in_process import InProcess, NotEmptyError
+from deploy.queries import named_queries
+from deploy.query_names import _known, kinds_of
 from schemas.configuration import load_settings
 from schemas.definitions import build
 from schemas.settings import Settings
 from sinks.connection import Address, connect
 from streams.topology import API_EVENTS, WEB_EVENTS
+from tests.test_cli import plain
 
 DEFINITIONS = build({})
 SECRETS = [b"0123456789abcdef"]
@@ -102,6 +105,43 @@ def ask(client: Client, name: str, **given: str) -> list[dict[str, Any]]:
 
 def firstcall(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments), env={"NO_COLOR": "1", "COLUMNS": "200"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["funnel", "-p", "segment=tech"], "segment of query funnel: there is no segment 'tech'; did you mean 'technology'?"),
+        (["funnel", "-p", "starting=singup"], "there is no stage 'singup'; did you mean 'signup'?"),
+        (["paying", "-p", "stage=payng"], "there is no stage 'payng'; did you mean 'paying'?"),
+        (["activation", "-p", "definition=three_day"], "there is no activation definition 'three_day'; did you mean 'three_days'?"),
+        (["churn-risk", "-p", "definition=gone"], "there is no churn-risk definition 'gone'; did you mean 'gone_quiet'?"),
+        (["attribution", "-p", "conversion=activated:first_cal"], "there is no conversion 'activated:first_cal'; did you mean 'activated:first_call'?"),
+        (["growth", "-p", "metric=active_tokns"], "there is no metric 'active_tokns'; did you mean 'active_tokens'?"),
+        (["growth", "-p", "segment=country"], "there is no segment that is counted hour by hour 'country'; there are channel, technology"),
+        (["outreach", "-p", "segment=channel"], "there is no segment that is read from events 'channel'"),
+        (["hourly-activations", "-p", "segments=source,sorce"], "segments of query hourly-activations: there is no segment 'sorce'; did you mean 'source'?"),
+        (["funnel", "--company", "Acm"], "company of query funnel: there is no company 'Acm'; did you mean 'acme'?"),
+        (["journey", "-p", "developer=nobody-of-ours"], "developer of query journey: there is no developer 'nobody-of-ours'"),
+        (["account", "--company", "acme", "-p", "developer=ann"], "query account takes either company or developer, not both"),
+    ],
+)  # fmt: skip
+def test_a_name_that_nothing_has_is_told_and_not_answered_with_nothing(settings, arguments, message):
+    result = firstcall("query", *arguments, "--format", "json")
+    assert (result.exit_code, message in plain(result.output)) == (2, True), result.output
+
+
+def test_every_parameter_that_names_something_is_held_against_what_there_is(client):
+    known = _known(client)
+    for query in named_queries().values():
+        assert query.names.keys() <= {parameter.name for parameter in query.parameters}
+        for parameter, kind in kinds_of(query).items():
+            assert kind in known or kind in ("companies", "developers"), (query.name, parameter)
+
+
+def test_before_the_first_event_nothing_is_known_and_every_name_is_let_through(database, monkeypatch):
+    monkeypatch.setenv("FIRSTCALL_CLICKHOUSE", database)
+    result = firstcall("query", "funnel", "-p", "starting=registered")
+    assert (result.exit_code, "No rows" in plain(result.output)) == (0, True), result.output
 
 
 def test_the_funnel_of_developers_has_visitors_at_its_top(client):
@@ -248,7 +288,7 @@ def test_dead_letters_are_counted_by_reason(client):
 @pytest.mark.parametrize("name", queries.named_queries())
 def test_every_query_runs_with_its_defaults(name, settings):
     needed = queries.named_queries()[name].needs
-    result = firstcall("query", name, *(part for each in needed[:1] for part in ("-p", f"{each}=acme")))
+    result = firstcall("query", name, *(part for part in ("--company", "acme") if "company" in needed))
     assert result.exit_code == 0, result.output
 
 
@@ -289,7 +329,7 @@ def test_a_chart_has_a_bar_for_each_row(settings):
 
 
 def test_an_empty_answer_says_so_and_leaves_pipes_clean(settings):
-    arguments = ("query", "account", "--company", "nobody")
+    arguments = ("query", "journey", "--company", "acme", "--from", "2030-01-01")
     assert "No rows" in firstcall(*arguments).stdout
     for form, out in (("json", ""), ("csv", 1)):
         result = firstcall(*arguments, "-f", form)

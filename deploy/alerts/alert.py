@@ -196,7 +196,7 @@ def subject_of(monitor: Monitor) -> str:
 def query_of(monitor: Monitor, scope: Scope, after: int) -> str:
     """A command that shows the hours a monitor looked at, from some hour on."""
     name, parameters = reading_of(monitor, [scope.segment] if scope.segment else [])
-    given = [*parameters.items(), ("from", _time(after * HOUR_MS).removesuffix(" UTC"))]
+    given = [*parameters.items(), ("value", scope.value), ("from", _time(after * HOUR_MS).removesuffix(" UTC"))]
     return " ".join(
         ["firstcall", "query", name, *(f"-p {shlex.quote(f'{key}={value}')}" for key, value in given if value)]
     )

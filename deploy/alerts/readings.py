@@ -10,7 +10,7 @@ import numpy as np
 from clickhouse_connect.driver import Client
 
 from deploy.alerts.alert import reading_of
-from deploy.queries import Query, find_query
+from deploy.queries import Query, bind, find_query
 from schemas.monitors import ConversionMonitor, FirstCallMonitor, Monitor, SilenceMonitor, TokensMonitor
 from streams.alerting.series import HOUR_MS, WEEK, HourCount, Scope, Series, gather
 
@@ -58,8 +58,9 @@ def _rows(client: Client, monitor: Monitor, until: int, weeks: int) -> list[dict
     name, parameters = reading_of(monitor, list(getattr(monitor, "segments", ())))
     query = find_query(name)
     assert isinstance(query, Query), "the queries of monitors are shipped"
-    span = {"from": _text(until - _hours(weeks)), "to": _text(until)}
-    return list(client.query(query.sql, {**parameters, **span}).named_results())
+    values = bind(query, {**parameters, "from": _text(until - _hours(weeks)), "to": _text(until)})
+    assert isinstance(values, dict), "monitors give no parameter that their query does not have"
+    return list(client.query(query.sql, values).named_results())
 
 
 def _hours(weeks: int) -> int:

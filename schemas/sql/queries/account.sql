@@ -4,7 +4,7 @@
 -- developer = : developer id, as in developers.id
 -- at = : of which the last one is the day of this time, UTC; empty for that of the latest event
 -- topic: accounts
--- needs: company or developer
+-- needs: either company or developer
 WITH
     ifNull(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     toDate(ifNull(as_of, toDateTime64(0, 3, 'UTC'))) AS last_day,

@@ -4,6 +4,7 @@
 -- segment = : by the values of this segment that are counted hour by hour, as technology; empty for all together. Values without use are left out
 -- value = : only this value of the segment; empty for each
 -- at = : end of the latest week, UTC; empty for the latest event
+-- names: segment of counted_segments
 -- topic: usage
 -- chart: line week_end active_tokens active_developers active_companies
 WITH

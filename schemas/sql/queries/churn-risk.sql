@@ -5,6 +5,7 @@
 -- definition = : name of the churn-risk definition; empty for all
 -- company = : of this company alone; empty for all
 -- limit = 50: how many rows
+-- names: definition of churn_risks
 -- topic: accounts
 SELECT level, definition, subject_id AS subject, company_id AS company, at_risk_since, entered_at, last_use_hour, days_silent
 FROM churn_risks_at(at = {at:String})

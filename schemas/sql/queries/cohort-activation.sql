@@ -32,7 +32,7 @@ WITH
     )
 SELECT
     segment_value, definition, signup_week,
-    began + toIntervalDay(7) <= as_of AS signups_complete,
+    toBool(began + toIntervalDay(7) <= as_of) AS signups_complete,
     size, number AS week_number,
     began + toIntervalDay(7 * week_number + 7) AS week_end,
     if(week_end <= as_of, arrayCount(each -> mapContains(each, definition) AND each[definition] <= week_end, reached), NULL) AS activated,

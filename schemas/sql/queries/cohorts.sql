@@ -36,7 +36,7 @@ WITH
     )
 SELECT
     cohorts.segment_value AS segment_value, cohorts.signup_week AS signup_week,
-    began + toIntervalDay(7) <= as_of AS signups_complete,
+    toBool(began + toIntervalDay(7) <= as_of) AS signups_complete,
     size, cohorts.week_number AS week_number,
     if(began + toIntervalDay(7 * week_number + 7) <= as_of, toNullable(retained.active), NULL) AS active,
     round(100 * active / size, 2) AS active_percent

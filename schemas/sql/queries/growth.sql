@@ -5,6 +5,7 @@
 -- segment = : by the values of this segment, as technology; empty for all together
 -- weeks = 12: how many weeks back
 -- at = : end of the latest week, the first full hour at or after this time, UTC; empty for the latest event
+-- names: segment of counted_segments
 -- topic: usage
 -- chart: line week_end value
 WITH

@@ -5,6 +5,7 @@
 -- to_stage = first_call: the stage that is to be entered
 -- within_minutes = 180: within so long
 -- segments = : what to count by, beside all together, as `source,campaign`: fields of the first touch, company, configured segments
+-- value = : of each segment only this value; empty for each
 -- from = : hours that end after this time, UTC; empty for all
 -- to = : hours that end at this time at the latest; empty for all
 -- topic: alerts
@@ -24,5 +25,6 @@ FROM profile_rows FINAL
 ARRAY JOIN wanted AS segment
 WHERE level = {level:String} AND NOT is_internal AND NOT is_bot
     AND mapContains(stages, {from_stage:String}) AND hour > after AND hour <= until
+    AND ({value:String} = '' OR segment = '' OR value = {value:String})
 GROUP BY segment, value, hour
 ORDER BY segment, value, hour

@@ -5,6 +5,7 @@
 -- to_stage = first_call: the stage at which it ends
 -- target_seconds = 0: within so long; 0 for the usual median
 -- segments = : what to count by, beside all together, as `source,campaign`: fields of the first touch, company, configured segments
+-- value = : of each segment only this value; empty for each
 -- from = : hours that end after this time, UTC; empty for all
 -- to = : hours that end at this time at the latest; empty for all
 -- topic: alerts
@@ -36,5 +37,6 @@ SELECT
     usual_seconds
 FROM taken
 ARRAY JOIN wanted AS segment
+WHERE {value:String} = '' OR segment = '' OR value = {value:String}
 GROUP BY segment, value, hour
 ORDER BY segment, value, hour

@@ -101,7 +101,7 @@ SELECT
     if(is_percent, round(100 * numerator / nullIf(denominator, 0), 2), numerator) AS value,
     if(is_over, toNullable(counted.numerator), NULL) AS numerator,
     if(is_over AND is_percent, toNullable(counted.denominator), NULL) AS denominator,
-    ended + toIntervalDay(days_more) <= as_of AS is_over
+    toBool(ended + toIntervalDay(days_more) <= as_of) AS is_over
 FROM (SELECT *, endsWith(kpi, '_percent') AS is_percent FROM figures) AS figures
 CROSS JOIN found
 CROSS JOIN weeks

@@ -7,6 +7,7 @@
 -- lags = 8: up to so many weeks later
 -- least = 5: with fewer pairs of weeks there is no r
 -- at = : weeks whose last day has begun by this time, UTC; empty for the latest event
+-- names: segment of read_segments
 -- topic: attribution
 WITH
     toDate(coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers))) AS last_day,

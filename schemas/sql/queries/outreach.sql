@@ -5,6 +5,7 @@
 -- value = : one value of the segment; empty for all
 -- from = : weeks from that of this time on, UTC; empty for all
 -- to = : weeks before this time, UTC; empty for all
+-- names: segment of read_segments
 -- topic: attribution
 SELECT week, if(outreach_weeks.value = '', '(none)', outreach_weeks.value) AS value, outreach, touches, signups
 FROM outreach_weeks(segment = {segment:String}, level = {level:String}) AS outreach_weeks

@@ -4,6 +4,7 @@
 -- definition = : name of the power-user definition; empty for all
 -- company = : of this company alone; empty for all
 -- limit = 50: how many rows
+-- names: definition of power_users
 -- topic: accounts
 SELECT level, definition, subject_id AS subject, company_id AS company, active_days, of_days, last_day
 FROM power_users_at(at = {at:String})
