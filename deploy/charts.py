@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast, get_args
 
 from rich.bar import Bar
 from rich.table import Table
 from rich.text import Text
+
+from deploy.cells import told
 
 Kind = Literal["bar", "line"]
 
@@ -42,20 +44,28 @@ class Chart:
         numbers = [name for place, name in enumerate(columns) if place and any(_is_number(row[place]) for row in rows)]
         return cls("bar", columns[0], tuple(numbers[:3])) if numbers else None
 
-    def drawn(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], shown: Callable[[Any], str]) -> Table:
-        """The chart. Each column of numbers has a scale of its own, from 0 to its largest. `shown`: a value in words."""
+    def drawn(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+        """The chart. Each column of numbers has a scale of its own, from 0 to its largest.
+
+        Beside the label stand the columns before it that tell rows apart, as level and value of a segment.
+        """
         table = Table(box=None, padding=(0, 1), header_style="bold")
-        table.add_column(self.label.replace("_", " "))
+        label = columns.index(self.label)
+        labels = [at for at in range(label) if len({row[at] for row in rows}) > 1]
+        labels = [at for at in labels if not any(_is_number(row[at]) for row in rows)] + [label]
+        for at in labels:
+            table.add_column(columns[at].replace("_", " "), no_wrap=at == label)
         places = [columns.index(name) for name in self.numbers]
         for name in self.numbers:
             table.add_column(name.replace("_", " "), justify="right")
             table.add_column("")
         scales = [max((float(row[place]) for row in rows if _is_number(row[place])), default=0.0) for place in places]
-        for row in rows:
-            cells: list[Any] = [Text(shown(row[columns.index(self.label)]))]
+        words = {at: told([row[at] for row in rows]) for at in (*labels, *places)}
+        for number, row in enumerate(rows):
+            cells: list[Any] = [Text(words[at][number]) for at in labels]
             for place, scale in zip(places, scales, strict=True):
                 length = float(row[place]) if _is_number(row[place]) else 0.0
-                cells += [shown(row[place]), Bar(scale or 1.0, 0, max(length, 0.0), width=WIDTH // len(places))]
+                cells += [words[place][number], Bar(scale or 1.0, 0, max(length, 0.0), width=WIDTH // len(places))]
             table.add_row(*cells)
         return table
 

@@ -23,7 +23,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from deploy import queries, topics
+from deploy import answers, queries, topics
 from deploy.claim import ServiceError, read_holder
 from deploy.doctor import consumed_topics
 from deploy.in_process import InProcess
@@ -140,7 +140,7 @@ def show_summary(settings: Settings, console: Console) -> None:
             values = queries.bind(query, given)
             assert not isinstance(values, queries.Unknown), f"the summary's parameters of {name}"
             console.print()
-            queries.show(console, queries.ask(client, query.sql, values), title)
+            answers.show(console, queries.ask(client, query.sql, values), title)
 
 
 def _apart(settings: Settings) -> dict[str, Any]:

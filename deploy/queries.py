@@ -1,4 +1,4 @@
-"""The named queries of `schemas/sql/queries`: found, given their parameters, run and shown.
+"""The named queries of `schemas/sql/queries`: found, given their parameters, and run.
 
 A query's file opens with comments: first what it tells, then a line for each parameter, `-- name = default: meaning`, and what else
 there is to say: `-- topic: accounts` (where it is listed), `-- chart: line day calls` (what is drawn: kind, the column of the labels,
@@ -11,25 +11,18 @@ text, never put into it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final, Literal
 
 from clickhouse_connect.driver.client import Client
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from deploy.charts import Chart
 from schemas.problems import meant
 
 #: Of a query that names none.
 OTHER_TOPIC: Final = "other"
-
-#: A single row of more columns is shown as a card: side by side they would be a few letters wide.
-CARD_COLUMNS: Final = 10
 
 _PARAMETER = re.compile(r"^-- (\w+) = (.*?): (.+)$")
 _CHOICES = re.compile(r"\w+(?:, \w+)*,? or \w+(?=$|;|: | \()")
@@ -181,64 +174,3 @@ def ask(client: Client, sql: str, parameters: Mapping[str, str]) -> Answer:
 def ask_text(client: Client, sql: str, parameters: Mapping[str, str], form: Literal["csv", "json"]) -> bytes:
     """Run a query and fetch its answer as ClickHouse itself writes it."""
     return client.raw_query(sql, parameters=dict(parameters), fmt=_CLICKHOUSE_FORMATS[form])
-
-
-def table(answer: Answer, title: str = "") -> Table:
-    """An answer for a terminal, numbers to the right. Columns that are empty texts in all rows are left out."""
-    shown = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
-    told = _told(answer)
-    for position in told:
-        numeric = any(isinstance(row[position], int | float) for row in answer.rows)
-        shown.add_column(_title(answer.columns[position]), justify="right" if numeric else "left", overflow="fold")
-    for row in answer.rows:
-        shown.add_row(*(Text(cell(row[position])) for position in told))
-    return shown
-
-
-def card(answer: Answer, title: str = "") -> Table:
-    """An answer of one row for a terminal, a column a line. Columns that are empty texts are left out."""
-    shown = Table(title=title or None, title_justify="left", title_style="bold", show_header=False)
-    shown.add_column(style="bold", no_wrap=True)
-    shown.add_column(overflow="fold")
-    (row,) = answer.rows
-    for position in _told(answer):
-        shown.add_row(_title(answer.columns[position]), Text(cell(row[position])))
-    return shown
-
-
-def _told(answer: Answer) -> list[int]:
-    """The places of the columns that say something in any row; of all if there is no row."""
-    places = range(len(answer.columns))
-    return [place for place in places if not answer.rows or any(row[place] != "" for row in answer.rows)]
-
-
-def _title(column: str) -> str:
-    return column.replace("_", " ")
-
-
-def cell(value: Any) -> str:
-    """A value as a person reads it."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4f}".rstrip("0").rstrip(".")
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(cell(part) for part in value)
-    return str(value)
-
-
-def show(console: Console, answer: Answer, title: str = "", chart: Chart | None = None) -> None:
-    """Print an answer as a table, or as a chart."""
-    if not answer.rows:
-        console.print(f"{title}: nothing yet" if title else "No rows")
-    elif chart is None:
-        is_card = len(answer.rows) == 1 and len(_told(answer)) > CARD_COLUMNS
-        console.print(card(answer, title) if is_card else table(answer, title))
-    else:
-        console.print(chart.drawn(answer.columns, answer.rows, cell))

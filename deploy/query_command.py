@@ -96,7 +96,7 @@ def _refuse_options(found: Query, given: Mapping[str, str]) -> None:
 
 def _run(sql: str, values: Mapping[str, str], form: Form, query: Query | None = None) -> None:
     """Run the SQL, of a named query or not, and show the answer. Whatever is said beside it goes to standard error."""
-    from deploy import queries
+    from deploy import answers, queries
     from deploy.charts import Chart
     from deploy.query_names import unknown_name
     from deploy.up import reachable_clickhouse
@@ -121,7 +121,7 @@ def _run(sql: str, values: Mapping[str, str], form: Form, query: Query | None = 
         chart = (query.chart if query is not None else None) or Chart.of_any(answer.columns, answer.rows)
         if chart is None and answer.rows:
             fail("there is no number to draw beside the first column", 2)
-    queries.show(out, answer, chart=chart)
+    answers.show(out, answer, chart=chart)
 
 
 def _with_moments(client: Client, values: Mapping[str, str]) -> dict[str, str]:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from rich.text import Text
 
+from deploy.answers import show
 from deploy.charts import Chart
-from deploy.queries import Answer, show
+from deploy.queries import Answer
 from deploy.terminal import Terminal
 
 #: Names the window, hides what follows, clears the screen, begins a line anew, rings, turns the line around.
@@ -49,19 +50,3 @@ def test_what_firstcall_itself_styles_stays_styled(terminal: Terminal) -> None:
     terminal.print("[bold]heavy[/] äöü …")
     assert "\x1b[31mred\x1b[0m" in printed(terminal)
     assert "äöü …" in printed(terminal)
-
-
-def test_one_row_of_many_columns_is_shown_as_a_card_without_what_is_empty() -> None:
-    columns = tuple(f"calls_{number}" for number in range(12))
-    terminal = Terminal(file=io.StringIO(), width=80)
-    show(terminal, Answer(columns, ((*range(11), ""),)))
-    lines = printed(terminal).splitlines()[1:-1]
-    assert [[part.strip() for part in line.split("│")[1:3]] for line in lines] == [
-        [f"calls {number}", str(number)] for number in range(11)
-    ]
-
-
-def test_several_rows_are_a_table_however_many_columns_they_have() -> None:
-    terminal = Terminal(file=io.StringIO(), width=200)
-    show(terminal, Answer(tuple(f"calls_{number}" for number in range(12)), (tuple(range(12)),) * 2))
-    assert [line for line in printed(terminal).splitlines() if "calls 0" in line and "calls 11" in line]

@@ -53,7 +53,8 @@ def list_letters(
 
     Example: `firstcall dead-letters list --reason no_identifier --since 2026-05-18`
     """
-    from deploy.queries import Answer, show
+    from deploy.answers import show
+    from deploy.queries import Answer
 
     answer = _asked(_filter(settings_or_exit(), reason, topic, since, until, message), limit, replayed=replayed)
     if form == "json":

@@ -9,6 +9,7 @@
 -- value = : only this value of the segment; empty for each
 -- at = : as of this time, UTC; empty for the latest event
 -- topic: activation
+-- chart: bar definition percent_of_matured
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,

@@ -9,6 +9,7 @@
 -- lookback = 0: only touches of so many days before the conversion; 0 for all
 -- limit = 20: how many rows
 -- topic: attribution
+-- chart: bar touch credit_of_conversions
 WITH
     credited AS
     (

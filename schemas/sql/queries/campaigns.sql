@@ -1,6 +1,7 @@
 -- What first touches lead to: developers by the campaign, else referrer, of their first touch.
 -- limit = 15: how many rows
 -- topic: attribution
+-- chart: bar first_touch signed_up activated
 SELECT
     multiIf(first_touch_campaign != '', first_touch_campaign, first_touch_referrer != '', domain(first_touch_referrer),
         isNotNull(first_touch_at), first_touch_name, '(none)') AS first_touch,

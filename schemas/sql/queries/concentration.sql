@@ -6,6 +6,7 @@
 -- level = : company or token; empty for both
 -- window_hours = 0: 24, 168 or 672; 0 for all
 -- topic: usage
+-- chart: bar window_hours largest_percent herfindahl
 SELECT
     hour, level, window_hours, calls, subjects, largest,
     round(100 * largest_share, 1) AS largest_percent,

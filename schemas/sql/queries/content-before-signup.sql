@@ -4,6 +4,7 @@
 -- from = : sign-ups from this time on, UTC; empty for all
 -- to = : sign-ups before this time, UTC; empty for all
 -- topic: attribution
+-- chart: bar week touched_percent content_percent
 WITH
     signups AS
     (

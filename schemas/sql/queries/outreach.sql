@@ -7,6 +7,7 @@
 -- to = : weeks before this time, UTC; empty for all
 -- names: segment of read_segments
 -- topic: attribution
+-- chart: bar value outreach touches signups
 SELECT week, if(outreach_weeks.value = '', '(none)', outreach_weeks.value) AS value, outreach, touches, signups
 FROM outreach_weeks(segment = {segment:String}, level = {level:String}) AS outreach_weeks
 WHERE ({value:String} = '' OR outreach_weeks.value = {value:String})

@@ -7,6 +7,7 @@
 -- value = : only this value of the segment; empty for each
 -- at = : end of the latest week, UTC; empty for the latest event
 -- topic: funnel
+-- chart: bar week_end active_7_days_percent active_28_days_percent
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     toStartOfHour(as_of - toIntervalMillisecond(1)) + toIntervalHour(1) AS last_hour,

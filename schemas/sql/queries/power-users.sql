@@ -6,6 +6,7 @@
 -- limit = 50: how many rows
 -- names: definition of power_users
 -- topic: accounts
+-- chart: bar subject active_days
 SELECT level, definition, subject_id AS subject, company_id AS company, active_days, of_days, last_day
 FROM power_users_at(at = {at:String})
 WHERE ({level:String} = '' OR level = {level:String}) AND ({definition:String} = '' OR definition = {definition:String})
