@@ -9,9 +9,11 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -24,6 +26,7 @@ from deploy.cli import app
 from deploy.doctor import CHECKS
 from schemas.configuration import load_settings, variable
 from schemas.settings import Settings
+from tests.test_clickhouse_users import ROLES
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -31,6 +34,16 @@ COMPOSE_TEXT = (DEPLOY / "compose.yaml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if service["image"].startswith("firstcall")]
+#: Whose address each service has: of a user of clickhouse-users.sql, or of nobody.
+CLICKHOUSE_ROLES = {
+    "migrate": "migrator",
+    "worker": "",
+    "sink": "writer",
+    "alerts": "writer",
+    "firstcall": "reader",
+    "operator": "migrator",
+}
+USERS_SCRIPT = DEPLOY / "clickhouse-users.sh"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -42,6 +55,21 @@ INTERPOLATION = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 def example_variables() -> dict[str, str]:
     return dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / ".env.example").read_text(), re.MULTILINE))
+
+
+def write_secrets(directory: Path) -> dict[str, str]:
+    """Write the secrets of compose.yaml, by the commands of its head; the passwords of ClickHouse's users, by role."""
+    [made] = re.findall(r"^#   (for role in .*)$", COMPOSE_TEXT, re.MULTILINE)
+    commands = f"mkdir secrets && openssl rand -hex 32 > secrets/api_key_secrets\n{made}\nmv secrets/* ."
+    subprocess.run(["sh", "-euc", commands], cwd=directory, check=True)
+    files = {file.name.removeprefix("clickhouse_"): file for file in directory.glob("clickhouse_*")}
+    return {role: str(urlsplit(file.read_text().strip()).password) for role, file in files.items()}
+
+
+def run_users_script(secrets: Path) -> subprocess.CompletedProcess[str]:
+    """Run the script of the service `clickhouse-users` on a folder with secrets and a `clickhouse-client`."""
+    environment = {"PATH": f"{secrets}:{os.environ['PATH']}", "SECRETS": str(secrets)}
+    return subprocess.run(["sh", str(USERS_SCRIPT)], env=environment, capture_output=True, text=True, check=False)
 
 
 def instructions(name: str) -> list[str]:
@@ -79,23 +107,58 @@ def test_compose_sets_only_settings_that_exist():
 
 @pytest.mark.parametrize("service", OURS)
 def test_the_settings_of_each_service_are_accepted(service, monkeypatch, tmp_path):
-    example = example_variables() | {"CLICKHOUSE_PASSWORD": "abc"}
-    secrets = tmp_path / "secrets"
-    secrets.write_text("0123456789abcdef0123456789abcdef\n")
+    example = example_variables()
+    write_secrets(tmp_path)
     for name, value in SERVICES[service]["environment"].items():
-        monkeypatch.setenv(name, INTERPOLATION.sub(lambda found: example[found[1]], str(value)))
-    monkeypatch.setenv("FIRSTCALL_SECRETS_FILE", str(secrets))
+        given = INTERPOLATION.sub(lambda found: example[found[1]], str(value))
+        monkeypatch.setenv(name, given.replace("/run/secrets", str(tmp_path)))
     monkeypatch.setenv("FIRSTCALL_CONFIG", str(DEPLOY / example["FIRSTCALL_CONFIG"]))
     settings = load_settings()
-    assert (settings.kafka, settings.clickhouse_shown) == ("kafka:9092", "http://firstcall@clickhouse:8123/firstcall")
+    assert settings.kafka == "kafka:9092"
+    if role := CLICKHOUSE_ROLES[service]:
+        assert settings.clickhouse_shown == f"http://firstcall_{role}@clickhouse:8123/firstcall"
+    else:
+        assert settings.clickhouse is None
 
 
 def test_services_reach_each_other_by_name():
     listeners = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
     assert "INTERNAL://kafka:9092" in listeners
-    user = SERVICES["clickhouse"]["environment"]
-    assert f"{user['CLICKHOUSE_USER']}:" in SERVICES["worker"]["environment"]["FIRSTCALL_CLICKHOUSE"]
-    assert SERVICES["worker"]["environment"]["FIRSTCALL_CLICKHOUSE"].endswith(f"/{user['CLICKHOUSE_DB']}")
+    assert "--host clickhouse " in USERS_SCRIPT.read_text()
+
+
+def test_each_service_is_a_clickhouse_user_of_its_own_and_holds_no_other_secret():
+    assert set(CLICKHOUSE_ROLES) == set(OURS)
+    for name, role in CLICKHOUSE_ROLES.items():
+        service = SERVICES[name]
+        assert service["secrets"] == ["api_key_secrets", *([f"clickhouse_{role}"] if role else [])], name
+        assert not any("password" in str(value).lower() for value in service["environment"].values()), name
+    assert SERVICES["clickhouse"]["environment"]["CLICKHOUSE_USER"] == "firstcall_admin"
+
+
+def test_the_users_of_compose_have_the_passwords_of_their_addresses(tmp_path):
+    """By a `clickhouse-client` that writes down what it is told: the server is Docker's."""
+    passwords = write_secrets(tmp_path)
+    assert set(passwords) == set(ROLES)
+    client = tmp_path / "clickhouse-client"
+    client.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/told\ncat > {tmp_path}/statements\n")
+    client.chmod(0o755)
+    done = run_users_script(tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = (tmp_path / "told").read_text().splitlines()
+    for role, password in passwords.items():
+        assert f"--param_{role}_hash={sha256(password.encode()).hexdigest()}" in told
+    assert (tmp_path / "statements").read_text() == (DEPLOY / "clickhouse-users.sql").read_text()
+    assert not any(password in " ".join(told) for password in passwords.values())
+
+
+@pytest.mark.parametrize("address", ["", "secret", "http://firstcall_reader:abc@clickhouse:8123/firstcall"])
+def test_a_secret_that_is_no_address_of_its_user_is_told(tmp_path, address):
+    write_secrets(tmp_path)
+    (tmp_path / "clickhouse_writer").write_text(address)
+    done = run_users_script(tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("clickhouse_writer holds no address of its user; write http://firstcall_writer:")
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -168,9 +231,14 @@ def test_all_that_services_use_is_declared_and_there():
 
 
 def test_a_secret_is_mounted_where_the_setting_looks():
-    worker = SERVICES["worker"]
-    assert worker["environment"]["FIRSTCALL_SECRETS_FILE"] == f"/run/secrets/{worker['secrets'][0]}"
-    assert worker["environment"]["FIRSTCALL_CONFIG"] == worker["configs"][0]["target"]
+    for name in OURS:
+        service = SERVICES[name]
+        named = [value for value in service["environment"].values() if str(value).startswith("/run/secrets/")]
+        assert named == [f"/run/secrets/{secret}" for secret in service["secrets"]], name
+        assert service["environment"]["FIRSTCALL_CONFIG"] == service["configs"][0]["target"]
+    script = SERVICES["clickhouse-users"]
+    assert script["command"][-1] in {config["target"] for config in script["configs"]}
+    assert script["secrets"] == [f"clickhouse_{role}" for role in ROLES]
 
 
 def test_nothing_secret_is_kept_in_the_repository():
@@ -178,6 +246,7 @@ def test_nothing_secret_is_kept_in_the_repository():
     assert ".env" in ignored
     assert "deploy/secrets/" in ignored
     assert example_variables()["API_KEY_SECRETS"].startswith("./secrets/")
+    assert all("./secrets/" in secret["file"] for secret in COMPOSE["secrets"].values())
 
 
 # Dockerfile
