@@ -10,8 +10,9 @@ PYTHON ?= $(shell for python in python3 python3.12 python3.13 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-# Which fault to try: any, or a part of its name.
+# Which fault to try: any, or a part of its name. How many seconds ClickHouse stays away in the one of that name.
 FAULT ?=
+AWAY ?= 600
 # What the demo simulates, and what else to tell it: make demo ARGS=--serve
 DEVELOPERS ?= 2000
 SEED ?= 1
@@ -95,7 +96,8 @@ long: install
 # Faults on real Kafka and ClickHouse, all or one, and the table of what came of them: each replaces its own line.
 faults: EVENTS = 100000
 faults: install
-	FIRSTCALL_TEST_EVENTS=$(EVENTS) FIRSTCALL_TEST_SEED=$(SEED) $(BIN)/python -m pytest -m long --timeout=0 -s -k '$(FAULT)' tests/test_faults.py
+	FIRSTCALL_TEST_EVENTS=$(EVENTS) FIRSTCALL_TEST_SEED=$(SEED) FIRSTCALL_TEST_AWAY=$(AWAY) \
+		$(BIN)/python -m pytest -m long --timeout=0 -s -k '$(FAULT)' tests/test_faults.py
 	$(BIN)/python -m tests.faults.report
 
 # How long a worker with so many aliases of state takes to come back, with its local state and without.

@@ -21,12 +21,14 @@ from clickhouse_connect.driver import Client
 
 from deploy.broker import LocalBroker, Missing, availability, jars_directory
 from deploy.claim import ServiceError
+from deploy.clickhouse import LocalClickHouse
 from deploy.population import Population
 from schemas.configuration import TEST_PREFIX
 from schemas.settings import PREFIX
 from sinks.connection import Address, connect
 from sinks.migrations import migrate
 from streams.topology import source_of
+from tests.faults.services import small_disk
 from tests.reference import Record
 from tests.tables import empty_tables, fresh_database
 
@@ -115,8 +117,6 @@ def clickhouse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     Each test that asks for it runs on the embedded engine, and on a real server where there is one.
     """
     if request.param == "embedded":
-        from deploy.clickhouse import LocalClickHouse
-
         with LocalClickHouse(tmp_path_factory.mktemp("clickhouse")) as running:
             yield running.url
         return
@@ -161,6 +161,31 @@ def database(clickhouse: str, unique: str) -> Iterator[str]:
     client = connect(address, database="default")
     client.command(f"DROP DATABASE `{unique}`")
     client.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk that nobody else uses."""
+    with small_disk(tmp_path / "disk", megabytes=1_000) as directory:
+        yield directory
+
+
+@pytest.fixture
+def clickhouse_service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalClickHouse]:
+    """A ClickHouse of the test's own, to be broken, on the test's own disk if it has one. Always at the same port."""
+    home = request.getfixturevalue("disk") if "disk" in request.fixturenames else tmp_path
+    with LocalClickHouse(home / "clickhouse", free_port()) as running:
+        yield running
+
+
+@pytest.fixture
+def kafka_service(broker: str, tmp_path: Path) -> Iterator[LocalBroker]:
+    """A broker of the test's own, to be broken. Always at the same port. Skipped where there is no Kafka for `broker`."""
+    del broker
+    if isinstance(availability(JARS_HOME), Missing):
+        pytest.skip("no Kafka that the test may break")
+    with LocalBroker(tmp_path / "kafka", free_port(), jars=jars_directory(JARS_HOME)) as running:
+        yield running
 
 
 def require_docker() -> None:

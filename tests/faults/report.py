@@ -20,8 +20,8 @@ PAGE: Final = ROOT / "tests" / "FAULTS.md"
 _TABLE: Final = re.compile(r"(<!-- faults: begin -->\n)(.*?)(<!-- faults: end -->)", re.DOTALL)
 _LINE: Final = re.compile(r"^\| (\d+) \|.*$", re.MULTILINE)
 _HEAD: Final = (
-    "| | fault | times | events | in flight | lost | doubled | other differences | audit | goes on after | settled after | restarts |\n"
-    "|--:|---|--:|--:|--:|--:|--:|--:|---|--:|--:|--:|\n"
+    "| | fault | times | events | not acknowledged | lost | doubled | other differences | audit | goes on after | settled after | restarts | again: `make faults` |\n"
+    "|--:|---|--:|--:|--:|--:|--:|--:|---|--:|--:|--:|---|\n"
 )
 
 
@@ -29,9 +29,10 @@ _HEAD: Final = (
 class Row:
     """What was injected, and what came of it. `order`: its number in the table.
 
-    `in_flight`: the most messages that were in Kafka and not acknowledged when the fault struck. `goes_on_seconds`: after
+    `unacknowledged`: the most messages that were in Kafka and not acknowledged when the fault struck. `goes_on_seconds`: after
     each strike, until something more was acknowledged. `settled_seconds`: after the last one, until nothing was left.
-    `restarts`: processes that ended by themselves, which whoever runs them starts again.
+    `restarts`: processes that ended by themselves, which whoever runs them starts again. `again`: what `make faults` is to be
+    told to do the same.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Row:
     fault: str
     times: int = 0
     events: int = 0
-    in_flight: int = 0
+    unacknowledged: int = 0
     lost: int = 0
     doubled: int = 0
     differences: int = 0
@@ -48,6 +49,7 @@ class Row:
     settled_seconds: float = 0.0
     restarts: int = 0
     note: str = ""
+    again: str = ""
 
     def keep(self) -> None:
         """Store it for the table, unless it has no name."""
@@ -62,9 +64,9 @@ class Row:
         if self.goes_on_seconds:
             middle = sorted(self.goes_on_seconds)[len(self.goes_on_seconds) // 2]
             goes_on = f"{middle:.0f} s, at most {max(self.goes_on_seconds):.0f} s"
-        counts = f"{self.events:,} | {self.in_flight:,} | {self.lost} | {self.doubled} | {self.differences}"
+        counts = f"{self.events:,} | {self.unacknowledged:,} | {self.lost} | {self.doubled} | {self.differences}"
         fault = self.fault + (f" ({self.note})" if self.note else "")
-        return f"| {self.order} | {fault} | {self.times} | {counts} | {self.audit} | {goes_on} | {self.settled_seconds:.0f} s | {self.restarts} |"
+        return f"| {self.order} | {fault} | {self.times} | {counts} | {self.audit} | {goes_on} | {self.settled_seconds:.0f} s | {self.restarts} | `{self.again}` |"
 
 
 def written(page: str) -> str:

@@ -9,7 +9,9 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -24,6 +26,7 @@ from deploy.processes import StartError
 from schemas.configuration import TEST_PREFIX
 from schemas.definitions import build
 from sinks.connection import connect
+from streams.ending import ENDED_WITHIN_SECONDS
 from streams.topology import source_of
 from tests.conftest import NOW_MS
 from tests.contract_reader import rows, usage_differences
@@ -41,6 +44,11 @@ SESSION_SECONDS: Final = 8
 SETTLED_WITHIN_SECONDS: Final = 1_200.0
 GOES_ON_WITHIN_SECONDS: Final = 240.0
 LOOK_SECONDS: Final = 0.1
+#: Events that come before anything is measured, so that starting processes is no part of it.
+WARMING_UP: Final = 1_000
+#: A process that is told to end does so in order within its own deadline, else it ends itself, with exit code 1. And the time
+#: until it sees the signal.
+TERMINATED_WITHIN_SECONDS: Final = ENDED_WITHIN_SECONDS + 1
 
 
 def population(events: int) -> Population:
@@ -53,6 +61,41 @@ def reference(events: int) -> Published:
     """What must be published of them."""
     messages = population(events).messages()
     return compute((Record(source_of(topic), value, NOW_MS) for topic, value in messages), DEFINITIONS, SECRETS)
+
+
+@dataclass
+class Pace:
+    """What was worked on in some time."""
+
+    done: int = 0
+    seconds: float = 0.0
+
+    @property
+    def per_second(self) -> float:
+        return self.done / self.seconds if self.seconds else 0.0
+
+
+@contextmanager
+def tried(
+    broker: str,
+    name: str,
+    directory: Path,
+    database: str,
+    events: int,
+    row: Row,
+    *,
+    workers: int = 1,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Trial]:
+    """A trial with its workers, `worker-1` and on, and its sink running; killed in the end."""
+    trial = Trial(broker, name, directory, database, events, row, environment)
+    try:
+        for number in range(1, workers + 1):
+            trial.start(f"worker-{number}")
+        trial.start_sink()
+        yield trial
+    finally:
+        trial.stop()
 
 
 class Trial(Deployment):
@@ -73,21 +116,66 @@ class Trial(Deployment):
         self._variables |= {
             "FIRSTCALL_SESSION_SECONDS": str(SESSION_SECONDS),
             "FIRSTCALL_SINK_BATCH_ROWS": "5000",
+            # A line for each commit.
+            "FIRSTCALL_LOG_LEVEL": "debug",
             **(environment or {}),
         }
         self._environment = environment
         self.row = row
         self.random = Random(SEED)
         self.events = events
-        self._feed: Feed | None = None
+        #: What the workers did from when they went on after a strike until the next one.
+        self.between = Pace()
+        self._to_come = population(events).messages()
+        self._feeds: list[Feed] = []
         self._since: Stopwatch | None = None
 
     # Load
 
-    def load(self, per_second: float = 0) -> None:
-        """Let events come in from now on."""
-        self._feed = Feed(self.settings, population(self.events).messages(), per_second)
-        self._feed.start()
+    def load(self, per_second: float = 0, events: int | None = None) -> None:
+        """Let so many events more come in from now on, by default all that are left, so many a second, by default all at once."""
+        feed = Feed(self.settings, islice(self._to_come, events), per_second)
+        self._feeds.append(feed)
+        feed.start()
+
+    def paced(self, strikes: Callable[[], None]) -> None:
+        """Half of the events at once and undisturbed, the others at once under strikes, and how much slower that is."""
+        self._worked_through(WARMING_UP, lambda: None)
+        calm = Pace()
+
+        def undisturbed() -> None:
+            with self.pacing(calm):
+                self.until(self.is_through, SETTLED_WITHIN_SECONDS, "nothing is left")
+
+        before, meanwhile = self._worked_through(self.events // 2, undisturbed), self._worked_through(None, strikes)
+        self.row.note = (
+            f"{before:,.0f} events/s before the first, {meanwhile:,.0f} while they go on: {meanwhile / before:.0%}; "
+            f"in between the workers do {self.between.per_second / calm.per_second:.0%} of the messages"
+        )
+
+    def _worked_through(self, events: int | None, happens: Callable[[], None]) -> float:
+        """Events a second, from the first of so many that come at once until worker and sink have nothing left of them."""
+        watch, before = Stopwatch(), self.fed
+        self.load(events=events)
+        self.working()
+        happens()
+        self.settle_all()
+        return (self.fed - before) / watch.seconds
+
+    @contextmanager
+    def pacing(self, pace: Pace) -> Iterator[None]:
+        """Add the messages that the workers acknowledge meanwhile to a pace."""
+        before, watch = self.standing(), Stopwatch()
+        yield
+        after = self.standing()
+        if before is not None and after is not None:
+            pace.done += after[0] - before[0]
+            pace.seconds += watch.seconds
+
+    @property
+    def fed(self) -> int:
+        """How many messages have come in."""
+        return sum(feed.fed for feed in self._feeds)
 
     # Processes
 
@@ -97,6 +185,21 @@ class Trial(Deployment):
         process, self._sink = self._sink, None
         process.send_signal(number)
         return process.wait(60)
+
+    def terminate(self, victim: str) -> float:
+        """Tell a worker, or the sink, to end, and give the seconds until it has.
+
+        Fails unless it ends in order, within its own deadline, and the sink has acknowledged all that it has written.
+        """
+        watch = Stopwatch()
+        code = self.kill_sink(signal.SIGTERM) if victim == "sink" else self.kill(victim, signal.SIGTERM)
+        seconds = watch.seconds
+        assert code == 0, (victim, code, self.log(victim)[-3000:])
+        assert seconds < TERMINATED_WITHIN_SECONDS, (victim, seconds, self.log(victim)[-3000:])
+        if victim == "sink":
+            said = self.log(victim)
+            assert said.rfind("offsets committed") > said.rfind("rows written"), said[-3000:]
+        return seconds
 
     def start(self, worker: str, module: str = "", environment: Mapping[str, str] | None = None) -> None:
         super().start(worker, module, environment={**(self._environment or {}), **(environment or {})})
@@ -117,8 +220,8 @@ class Trial(Deployment):
         return self._workers[worker]
 
     def stop(self) -> None:
-        if self._feed is not None:
-            self._feed.stop()
+        for feed in self._feeds:
+            feed.stop()
         super().stop()
 
     def revive(self) -> None:
@@ -181,6 +284,10 @@ class Trial(Deployment):
         found = self.standing()
         return found is not None and not found[2]
 
+    def is_through(self) -> bool:
+        """Whether all that comes has come, and nothing is left to do."""
+        return not any(feed.is_alive() for feed in self._feeds) and self.is_idle()
+
     # Faults
 
     @contextmanager
@@ -188,7 +295,7 @@ class Trial(Deployment):
         """A fault, from its beginning to its end, and the time until `who` (workers or sink) goes on after it."""
         before = self.standing()
         if before is not None:
-            self.row.in_flight = max(self.row.in_flight, before[2])
+            self.row.unacknowledged = max(self.row.unacknowledged, before[2])
         self.row.times += times
         yield
         self._since = Stopwatch()
@@ -219,8 +326,8 @@ class Trial(Deployment):
     def settle_all(self) -> None:
         """Wait until all that was fed, and all that follows from it, is in ClickHouse."""
         watch = self._since or Stopwatch()
-        if self._feed is not None:
-            self._feed.finish()
+        for feed in self._feeds:
+            feed.finish()
         self.until(
             lambda: (found := self.standing()) is not None and not found[2], SETTLED_WITHIN_SECONDS, "nothing is left"
         )
@@ -234,7 +341,7 @@ class Trial(Deployment):
             usage = usage_differences(client)
         found = audit(self.address, DEFINITIONS)
         wrong = differences(expected, actual)
-        self.row.events = self._feed.fed if self._feed is not None else 0
+        self.row.events = self.fed
         self.row.lost = len(expected.events.keys() - actual.events.keys())
         self.row.doubled = seen - apart
         self.row.differences = len(wrong) + len(usage)
