@@ -245,6 +245,13 @@ class Definitions(_Model):
             raise ValueError(problems_told(problems))
         return self
 
+    @property
+    def signup_selector(self) -> str:
+        """The selector whose earliest event counts as the sign-up."""
+        selector = self.stages["signup"].selector
+        assert selector is not None, "definitions without it are refused when they are loaded"
+        return selector
+
     def fingerprint(self) -> str:
         """Sixteen hex digits that change with any change of what the streams' state depends on."""
         meaning = json.dumps(self.model_dump(mode="json", exclude=set(READ_SECTIONS)), sort_keys=True)

@@ -173,8 +173,7 @@ def default_watch(definitions: Definitions) -> dict[str, Monitor]:
     for start, end in (("signup", "key"), ("key", "first_call"), ("signup", "first_call")):
         if start in stages and end in stages:
             found[f"conversion-{start}-{end}"] = ConversionMonitor(kind="conversion", from_stage=start, to_stage=end)
-    if "signup" in stages and "first_call" in stages:
-        found["time-to-first-call"] = FirstCallMonitor(kind="time_to_first_call")
+    found["time-to-first-call"] = FirstCallMonitor(kind="time_to_first_call")
     found["active-tokens"] = TokensMonitor(kind="active_tokens")
     found["silence-web"] = SilenceMonitor(kind="silence", source="web")
     found["silence-api"] = SilenceMonitor(kind="silence", source="api")

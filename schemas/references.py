@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from schemas.problems import Problem, meant
+
+#: Stages that tables, queries and alerts know by name, and what is counted by them.
+REQUIRED_STAGES: Final = {"signup": "sign-ups are counted", "first_call": "the time to first call is counted"}
 
 
 def unresolved(sections: Mapping[str, Any], given_segments: Collection[str]) -> Iterator[Problem]:
     """What does not go together in the sections of definitions. `given_segments`: names that segments may not take."""
     stages, selectors = _entries(sections, "stages"), sections.get("selectors")
     activations = _entries(sections, "activations")
+    if isinstance(sections.get("stages"), Mapping):
+        yield from _without_required(stages)
+        # Told once is enough: what refers to them is right.
+        stages = {name: {} for name in REQUIRED_STAGES} | stages
     for name, stage in stages.items():
         yield from _stage(name, stage, selectors, activations)
     for name, definition in activations.items():
@@ -54,6 +61,14 @@ def unresolved_monitors(
             yield from _known(segment, segments, inner, "segment")
             if segment == "company" and level == "company":
                 yield Problem(inner, "companies cannot be told apart by company")
+
+
+def _without_required(stages: Mapping[str, Any]) -> Iterator[Problem]:
+    """The stages that every configuration has, and this one does not."""
+    for name, counted in REQUIRED_STAGES.items():
+        if name not in stages:
+            advice = f"give the one by which {counted} this name{meant(name, stages)}"
+            yield Problem(("stages",), f"there is no stage named {name!r}: {advice}")
 
 
 def _stage(name: str, stage: Mapping[str, Any], selectors: Any, activations: Mapping[str, Any]) -> Iterator[Problem]:

@@ -69,9 +69,8 @@ class Plan:
         self._days = [(i, 1 << i) for i in sorted(self.cuts.days)]
         self._usage = 1 << self.number[definitions.usage]
         self._touch = 1 << self.number[definitions.touch]
-        #: The selector whose earliest event counts as the sign-up, if there is a stage of that name.
-        signup = definitions.stages.get("signup")
-        self.signup_selector = self.number[signup.selector] if signup and signup.selector else None
+        #: The selector whose earliest event counts as the sign-up.
+        self.signup_selector = self.number[definitions.signup_selector]
         self._by_kind: dict[tuple[str, str, str], tuple[int, list[tuple[int, PropertyTests]]]] = {}
 
     def observe(self, event: Event) -> Observation | None:

@@ -61,9 +61,8 @@ def standing_of(
     """The standing of a subject that counts. `active_metric`: what its hours of production use count for, or ''."""
     hours = facts.hours.get("production")
     moments = {f"activated:{name}": hour_of(activated.activated_at) for name, activated in reached.items()}
-    signup = plan.signup_selector
-    if signup is not None and signup in facts.firsts:
-        moments["signups"] = hour_of(facts.firsts[signup])
+    if plan.signup_selector in facts.firsts:
+        moments["signups"] = hour_of(facts.firsts[plan.signup_selector])
     for name, matured_at in matured_of(plan, level, facts).items():
         # Whoever activates does so within the span, so it is known by then.
         moments[f"matured:{name}"] = hour_of(matured_at)

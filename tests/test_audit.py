@@ -120,7 +120,10 @@ def test_every_kind_of_selector_matches_in_sql_what_it_matches_in_the_streams(cl
     definitions = build(
         {
             "selectors": SELECTORS,
-            "stages": {"signup": {"phase": "adoption", "selector": "sign_up"}}
+            "stages": {
+                "signup": {"phase": "adoption", "selector": "sign_up"},
+                "first_call": {"phase": "adoption", "selector": "call"},
+            }
             | {name: {"phase": "adoption", "selector": name} for name in SELECTORS},
             "activations": {
                 "called": {"levels": ["developer"], "anchor": "signup", "all": [{"count": "call", "at_least": 1}]}

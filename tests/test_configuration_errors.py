@@ -15,6 +15,11 @@ from schemas.configuration import problems_of_settings
 from schemas.definitions import DefinitionsError, build, load, shipped
 from schemas.document import DocumentError, parse_document
 
+NO_SIGNUP = "there is no stage named 'signup': give the one by which sign-ups are counted this name"
+NO_FIRST_CALL = (
+    "there is no stage named 'first_call': give the one by which the time to first call is counted this name"
+)
+
 
 def said(tmp_path: Path, text: str) -> list[str]:
     """The lines that are said of a file, without its name."""
@@ -50,6 +55,7 @@ monitors:
         f"{tmp_path}/f.yaml cannot be used:",
         "2:3: settings.partition: there is no such field; did you mean 'partitions'?",
         "3:1: segment: there is no such section; did you mean 'segments'?",
+        f"4:1: stages: {NO_FIRST_CALL}; there are activated, signup",
         "5:12: stages.signup.phase: 'Adoption' is none of these; did you mean 'adoption'?",
         "5:29: stages.signup.selector: no selector named 'sign_upp'; did you mean 'sign_up'?",
         "8:18: stages.activated.activation.dev: 'dev' is none of these; did you mean 'developer'?",
@@ -153,6 +159,18 @@ def test_a_mistake_is_told_with_its_place_and_field_and_never_with_a_secret(tmp_
     lines = said(tmp_path, text)
     assert any(line in each for each in lines), lines
     assert not any("hunter22" in each for each in lines)
+
+
+def test_stages_that_numbers_are_counted_by_cannot_be_renamed_and_each_is_told_once(tmp_path):
+    stages = (shipped()["stages"] | {"sign_up": shipped()["stages"]["signup"]}).items()
+    own = {"stages": {name: stage for name, stage in stages if name not in ("signup", "first_call")}}
+    assert said(tmp_path, yaml.safe_dump(own))[1:] == [
+        f"1:1: stages: {NO_SIGNUP}; did you mean 'sign_up'?",
+        f"1:1: stages: {NO_FIRST_CALL}; there are activated, advocate, docs, key, paying, sign_up, visit",
+    ]
+    reached = own["stages"] | {"signup": {"phase": "adoption", "activation": {"developer": "three_days"}}}
+    lines = said(tmp_path, yaml.safe_dump({"stages": reached | {"first_call": shipped()["stages"]["first_call"]}}))
+    assert "stages.signup: give a `selector`, by which sign-ups are counted" in "\n".join(lines)
 
 
 def test_one_section_is_read_without_the_others_mistakes(tmp_path):

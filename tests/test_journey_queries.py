@@ -191,11 +191,12 @@ def test_the_funnel_is_the_configured_one_and_a_stage_may_be_of_one_level_only(c
         "used": {"phase": "adoption", "selector": "call"},
         "regular": {"phase": "advocacy", "activation": {"developer": "three_days"}},
         "signup": {"phase": "awareness", "selector": "sign_up"},
+        "first_call": {"phase": "advocacy", "selector": "successful_call"},
     }
     definitions = build({"stages": stages})
     write_definitions(client, definitions)
-    assert [row["stage"] for row in ask(client, "funnel")] == ["used", "regular", "signup"]
-    assert [row["stage"] for row in ask(client, "funnel", level="company")] == ["used", "signup"]
+    assert [row["stage"] for row in ask(client, "funnel")] == ["used", "regular", "signup", "first_call"]
+    assert [row["stage"] for row in ask(client, "funnel", level="company")] == ["used", "signup", "first_call"]
     (used,) = rows_of(client, "SELECT next_stage FROM funnel_stages WHERE level = 'company' AND stage = 'used'")
     assert used["next_stage"] == "signup"
 

@@ -32,13 +32,23 @@ def test_without_the_section_everything_that_the_definitions_have_is_watched():
 
 def test_definitions_of_ones_own_are_watched_by_default_too():
     sections = {
-        "stages": {"signup": {"phase": "consideration", "selector": "sign_up"}},
+        "stages": {
+            "signup": {"phase": "consideration", "selector": "sign_up"},
+            "first_call": {"phase": "adoption", "selector": "call"},
+        },
         "activations": {
             "paid": {"levels": ["company"], "anchor": "signup", "all": [{"count": "payment", "at_least": 1}]}
         },
     }
     watch = load(None, build_definitions(sections)).watch
-    assert set(watch) == {"activations-company-paid", "active-tokens", "silence-web", "silence-api"}
+    assert set(watch) == {
+        "activations-company-paid",
+        "conversion-signup-first_call",
+        "time-to-first-call",
+        "active-tokens",
+        "silence-web",
+        "silence-api",
+    }
 
 
 def test_the_section_of_a_file_is_read_and_is_no_concern_of_the_definitions(tmp_path: Path):

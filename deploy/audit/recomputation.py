@@ -39,14 +39,11 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[Step]:
     is_content = condition(definitions.selectors[definitions.touch], given)
     said = segments.said(segments.fields_of(definitions), given)
     limits = definitions.limits
-    signup = definitions.stages.get("signup")
-    signup_selector = signup.selector if signup else None
     workspace.parameters |= given.values | segments.parameters_of(definitions)
     workspace.parameters |= {
         "numbers": list(numbers.values()),
         "usage": numbers[definitions.usage],
-        "has_signup": signup_selector is not None,
-        "signup": numbers[signup_selector] if signup_selector else 0,
+        "signup": numbers[definitions.signup_selector],
         "own_companies": definitions.internal.company_ids,
         "most_events": limits.web_alias_events,
         "most_users": limits.web_alias_users,

@@ -11,7 +11,7 @@ WITH
         UNION ALL
         SELECT 'signups' AS metric, level, id, firsts[{signup:UInt16}] AS at
         FROM {subjects:Identifier}
-        WHERE {has_signup:Bool} AND NOT is_internal AND mapContains(firsts, {signup:UInt16})
+        WHERE NOT is_internal AND mapContains(firsts, {signup:UInt16})
     ),
     edges AS
     (
