@@ -210,7 +210,7 @@ def test_content_before_sign_up_is_a_touch_that_came_earlier_than_the_sign_up(to
         ad_clicked(MONDAY + HOUR, user_id="at once"),
         ad_clicked(MONDAY + 2 * HOUR, user_id="later"),
         *(signed_up(MONDAY + HOUR, user_id=user) for user in ("content", "referred", "at once", "later")),
-        signed_up(MONDAY + WEEK, user_id="untouched"),
+        signed_up(MONDAY + WEEK + 1, user_id="untouched"),
     )
     assert answer(client, "content-before-signup") == [
         ("developer", "2026-01-05", 4, 2, 1, 50, 25),
@@ -235,10 +235,10 @@ def signups(time: int, technology: str, how_many: int):
 
 def test_outreach_and_sign_ups_are_counted_by_technology_and_week(told):
     client = told(
-        talk(MONDAY, "Python 3"),
-        talk(MONDAY + 2 * WEEK, "go"),
-        *signups(MONDAY + 2 * WEEK, "python", 3),
-        ad_clicked(MONDAY, user_id="u", properties={"technology": "cobol"}),
+        talk(MONDAY + HOUR, "Python 3"),
+        talk(MONDAY + 2 * WEEK + HOUR, "go"),
+        *signups(MONDAY + 2 * WEEK + HOUR, "python", 3),
+        ad_clicked(MONDAY + HOUR, user_id="u", properties={"technology": "cobol"}),
     )
     found = {(str(week), value): counts for week, value, *counts in answer(client, "outreach")}
     assert {key: counts for key, counts in found.items() if any(counts)} == {
@@ -258,8 +258,8 @@ def test_sign_ups_that_follow_outreach_two_weeks_later_correlate_at_that_lag(tol
     """
     talks = [1, 0, 2, 0, 0, 1, 3, 0]
     client = told(
-        *(talk(MONDAY + week * WEEK + place, "go") for week, n in enumerate(talks) for place in range(n)),
-        *(one for week, n in enumerate(talks) for one in signups(MONDAY + (week + 2) * WEEK, "go", n + 1)),
+        *(talk(MONDAY + week * WEEK + 1 + place, "go") for week, n in enumerate(talks) for place in range(n)),
+        *(one for week, n in enumerate(talks) for one in signups(MONDAY + (week + 2) * WEEK + 1, "go", n + 1)),
     )
     at = {"at": "2026-03-15"}
     found = {(value, lag): (n, r) for value, lag, n, r in answer(client, "outreach-lag", **at)}
@@ -275,6 +275,25 @@ def answer_of(measure: str, client, at):
 
 
 # Edges
+
+
+def test_what_happens_on_monday_at_midnight_is_of_the_week_that_ends_then_whoever_counts_it(told):
+    """
+              Monday 00:00                Monday 00:00
+    week 1  ──────────────┤ week 2 ──────────────────┤
+                                        talk, ad, sign-up
+    """
+    end = MONDAY + WEEK
+    ad = ad_clicked(end - 1, user_id="u"), ad_clicked(end, user_id="u", properties={"technology": "go"})
+    client = told(*ad, signed_up(end, user_id="u", properties={"technology": "go"}), talk(end, "go"))
+    week = "2026-01-05"
+    assert rows(client, "SELECT toString(signup_week) FROM signups") == [(week,)]
+    outreach = [(str(row[0]), *row[1:]) for row in answer(client, "outreach")]
+    assert outreach == [(week, "(none)", 0, 1, 0), (week, "go", 1, 1, 1)]
+    assert answer(client, "content-before-signup") == [("developer", week, 1, 1, 1, 100, 100)]
+    whole = {"per": "all", "from": "2026-01-05", "to": "2026-01-12"}
+    assert answer(client, "content-before-signup", **whole)[0][:3] == ("developer", "all", 1)
+    assert answer(client, "content-before-signup", **whole | {"from": "2026-01-12", "to": "2026-01-19"}) == []
 
 
 def test_an_empty_database_has_no_rows_and_no_errors(client):

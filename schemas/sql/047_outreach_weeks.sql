@@ -1,5 +1,6 @@
 -- Grain: one row for each week and value of a segment, with none left out between the first and the last week of any of them:
 --   SELECT * FROM outreach_weeks(segment = 'technology', level = 'developer').
+--   Weeks are those of `signups`: they include their end and not their start.
 -- Key: (week, value).
 -- Engine: a view with parameters. A sign-up has the value of the subject, outreach and touches that which the event itself says.
 --   Values that the configuration does not name are counted as other, as in rolling_counts, if it names any.
@@ -13,14 +14,14 @@ WITH
     ) AS named,
     told AS
     (
-        SELECT toMonday(held_at) AS week, segments[{segment:String}] AS said, 1 AS outreach, 0 AS touches, 0 AS signups
+        SELECT toMonday(held_at - toIntervalMillisecond(1)) AS week, segments[{segment:String}] AS said, 1 AS outreach, 0 AS touches, 0 AS signups
         FROM outreach
         UNION ALL
-        SELECT toMonday(touched_at) AS week, segments[{segment:String}] AS said, 0 AS outreach, 1 AS touches, 0 AS signups
+        SELECT toMonday(touched_at - toIntervalMillisecond(1)) AS week, segments[{segment:String}] AS said, 0 AS outreach, 1 AS touches, 0 AS signups
         FROM /* database */touches_of(level = {level:String}) AS touches
         WHERE is_content AND level = {level:String}
         UNION ALL
-        SELECT toMonday(stages['signup']) AS week, segments[{segment:String}] AS said, 0 AS outreach, 0 AS touches, 1 AS signups
+        SELECT toMonday(stages['signup'] - toIntervalMillisecond(1)) AS week, segments[{segment:String}] AS said, 0 AS outreach, 0 AS touches, 1 AS signups
         FROM profile_rows FINAL
         WHERE level = {level:String} AND NOT is_internal AND NOT is_bot AND mapContains(stages, 'signup')
     ),

@@ -11,10 +11,9 @@ from typing import NamedTuple
 from schemas.definitions import Definitions
 from tests.reference.events import DAY
 from tests.reference.published import Published, Touch
+from tests.reference.subjects import week_of
 
 MODELS = ("first", "last", "linear", "position")
-#: Monday 1970-01-05.
-FIRST_MONDAY = 4 * DAY
 
 Words = tuple[tuple[str, str], ...]
 
@@ -118,18 +117,13 @@ def before_signup(
     for level, subject, name, time in converted:
         if name == "signup":
             earlier = [one for one in touches.get((level, subject), []) if one.time < time]
-            signups, touched, content = found[level, monday(time)]
-            found[level, monday(time)] = (
+            signups, touched, content = found[level, week_of(time)]
+            found[level, week_of(time)] = (
                 signups + 1,
                 touched + bool(earlier),
                 content + any(one.is_content for one in earlier),
             )
     return dict(found)
-
-
-def monday(time: int) -> int:
-    """Begin of the week, in ms."""
-    return (time - FIRST_MONDAY) // (7 * DAY) * 7 * DAY + FIRST_MONDAY
 
 
 def outreach_weeks(
@@ -147,7 +141,8 @@ def outreach_weeks(
         if not profile["is_internal"] and not profile["is_bot"] and "signup" in profile["stages"]:
             said.append((profile["stages"]["signup"], profile["segments"].get(segment, ""), 2))
     counts = Counter(
-        (monday(time), "other" if named and value and value not in named else value, what) for time, value, what in said
+        (week_of(time), "other" if named and value and value not in named else value, what)
+        for time, value, what in said
     )
     weeks = sorted({week for week, _, _ in counts})
     values = {value for _, value, _ in counts}

@@ -1,8 +1,8 @@
 -- Of those who signed up, how many had been touched before: by anything, and by a piece of content (whatever the selector of
 -- touches matches). Of a company, its first sign-up and the touches of all its people count.
--- per = week: week (from Monday, UTC), or all for one row a level
--- from = : sign-ups from this time on, UTC; empty for all
--- to = : sign-ups before this time, UTC; empty for all
+-- per = week: week (by its Monday, UTC), or all for one row a level
+-- from = : sign-ups after this time, UTC; empty for all
+-- to = : and at this time at the latest; empty for all
 -- topic: attribution
 -- chart: bar week touched_percent content_percent
 WITH
@@ -10,8 +10,8 @@ WITH
     (
         SELECT level, cityHash64(subject_id) AS subject_hash, converted_at FROM conversions
         WHERE conversion = 'signup'
-            AND converted_at >= coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64(0, 3, 'UTC'))
-            AND converted_at < coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01', 3, 'UTC'))
+            AND converted_at > coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64(0, 3, 'UTC'))
+            AND converted_at <= coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01', 3, 'UTC'))
     ),
     firsts AS
     (
@@ -22,7 +22,7 @@ WITH
     )
 SELECT
     level,
-    if({per:String} = 'week', toString(toMonday(converted_at)), 'all') AS week,
+    if({per:String} = 'week', toString(toMonday(converted_at - toIntervalMillisecond(1))), 'all') AS week,
     count() AS signed_up,
     countIf(first_touch_at < converted_at) AS touched_before,
     countIf(first_content_at < converted_at) AS content_before,
