@@ -17,6 +17,7 @@ from typing import Final
 import orjson
 
 from deploy.broker import LocalBroker, jars_directory
+from deploy.processes import unwinding_signals
 from schemas.definitions import load
 from tests.conftest import JARS_HOME
 from tests.pipeline import Pipeline
@@ -59,6 +60,11 @@ def back_again(pipeline: Pipeline) -> float:
     return time.monotonic() - began
 
 
+def megabytes(directory: Path) -> float:
+    """What the files in it hold."""
+    return sum(file.stat().st_size for file in directory.rglob("*") if file.is_file()) / 1e6
+
+
 def main() -> None:
     """Print the table of what was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -76,17 +82,20 @@ def main() -> None:
             settled(pipeline)
             print(f"{aliases:,} aliases: built in {time.monotonic() - began:.0f} s")
             pipeline.kill("worker-1", signal.SIGTERM)
+            state = pipeline.state("worker-1")
+            print(f"state on disk: {megabytes(state):,.0f} MB")
             print(f"after SIGTERM, with local state: {back_again(pipeline):.1f} s")
             pipeline.kill("worker-1")
             print(
                 f"after kill -9, with local state: {back_again(pipeline):.1f} s, of them up to 8 s for the group to notice"
             )
             pipeline.kill("worker-1", signal.SIGTERM)
-            shutil.rmtree(Path(place) / "worker-1" / "streams")
+            shutil.rmtree(state)
             print(f"without local state: {back_again(pipeline):.1f} s")
         finally:
             pipeline.stop()
 
 
 if __name__ == "__main__":
-    main()
+    with unwinding_signals():
+        main()
