@@ -130,8 +130,11 @@ class BatchConsumer(aiokafka.Consumer):
     async def perform_seek(self) -> None:
         """Go back to the committed offsets, as after every rebalance; to the earliest where nothing was committed.
 
-        Faust leaves the latter where they are, which skips what was fetched and then dropped.
+        Faust leaves the latter where they are, which skips what was fetched and then dropped. It also seeks when the worker
+        ends, which reads nothing more, and would forget what is worked on before it is committed.
         """
+        if self.app.should_stop:
+            return
         self._places.clear()
         await super().perform_seek()
         streams = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
