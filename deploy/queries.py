@@ -1,7 +1,7 @@
 """The named queries of `schemas/sql/queries`: found, given their parameters, and run.
 
-A query's file opens with comments: first what it tells, then a line for each parameter, `-- name = default: meaning`, and what else
-there is to say: `-- topic: accounts` (where it is listed), `-- chart: line day calls` (what is drawn: kind, the column of the labels,
+A query's file opens with comments: first what it tells, then a line for each parameter, `-- name = default: meaning`, and for each
+column of the answer, `--   name: meaning`, and what else there is to say: `-- topic: accounts` (where it is listed), `-- chart: line day calls` (what is drawn: kind, the column of the labels,
 those of the numbers), `-- needs: company or developer` (of which parameters one must be given; `either company or developer`: just one), `-- names: definition of churn_risks` (what a parameter
 names, where `query_names.KINDS` does not say it). A meaning that begins with values, as
 `developer or company`, names all there are beside the default. Parameters are ClickHouse's own, `{name:Type}`, and are sent beside the
@@ -25,6 +25,7 @@ from schemas.problems import meant
 OTHER_TOPIC: Final = "other"
 
 _PARAMETER = re.compile(r"^-- (\w+) = (.*?): (.+)$")
+_COLUMN = re.compile(r"^--   (\w+): (.+)$")
 _CHOICES = re.compile(r"\w+(?:, \w+)*,? or \w+(?=$|;|: | \()")
 _DIGITS = re.compile(r"[0-9]{1,20}")
 _FLOAT = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
@@ -50,7 +51,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Query:
-    """A named query: what it tells, its SQL, its parameters. `needs`: of which of these at least one must be given.
+    """A named query: what it tells, its SQL, its parameters, its columns with their meaning. `needs`: of which of these at least one must be given.
 
     `needs_one`: not more than one of these. `names`: what parameters name, see `query_names`.
     """
@@ -64,6 +65,7 @@ class Query:
     needs: tuple[str, ...] = ()
     needs_one: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,15 @@ def read_query(name: str, sql: str) -> Query:
     """The query of a file."""
     title: list[str] = []
     parameters = []
+    columns: dict[str, str] = {}
     remarks: dict[str, str] = {}
     for line in sql.splitlines():
         if not line.startswith("-- "):
             break
         if parameter := _PARAMETER.match(line):
             parameters.append(Parameter(*parameter.groups()))
+        elif column := _COLUMN.match(line):
+            columns[column[1]] = column[2]
         elif remark := _REMARK.match(line):
             remarks[remark[1]] = remark[2].strip()
         else:
@@ -115,6 +120,7 @@ def read_query(name: str, sql: str) -> Query:
         tuple(remarks["needs"].removeprefix(_EITHER).split(" or ")) if "needs" in remarks else (),
         remarks.get("needs", "").startswith(_EITHER),
         dict(_named(each) for each in remarks["names"].split(", ")) if "names" in remarks else {},
+        columns,
     )
 
 

@@ -159,6 +159,10 @@ def _describe(found: Query) -> None:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     if found.needs:
         out.print(f"  Give {'either ' if found.needs_one else ''}{' or '.join(found.needs)}.", highlight=False)
+    out.print("  Each row tells:", highlight=False)
+    width = max(map(len, found.columns))
+    for column, meaning in found.columns.items():
+        out.print(f"    {column:{width}}  {meaning}", markup=False, highlight=False, soft_wrap=True)
     if found.chart is not None:
         out.print(f"  --format chart draws {', '.join(found.chart.numbers)} by {found.chart.label}.", highlight=False)
 

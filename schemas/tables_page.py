@@ -17,7 +17,8 @@ _COLUMN: Final = re.compile(r"^    (\w+) (\S.*?)\s+COMMENT '((?:[^']|'')*)',?$",
 _BESIDE_TYPE: Final = re.compile(r"\s+(?:CODEC|DEFAULT|MATERIALIZED)\b.*", re.DOTALL)
 _OF_OBJECT: Final = re.compile(r"^COMMENT '((?:[^']|'')*)'", re.MULTILINE)
 _PARAMETER: Final = re.compile(r"^-- (\w+) = (.*?): (.+)$")
-_REMARK: Final = re.compile(r"^-- (topic|chart|needs): (.+)$")
+_REMARK: Final = re.compile(r"^-- (topic|chart|needs|names): (.+)$")
+_TOLD: Final = re.compile(r"^--   (\w+): (.+)$")
 
 _HEAD: Final = """# Tables, views and queries
 
@@ -135,17 +136,21 @@ def _cell(text: str) -> str:
 def _query(name: str, sql: str) -> str:
     title: list[str] = []
     parameters: list[str] = []
+    columns: list[str] = []
     for line in sql.splitlines():
         if not line.startswith("-- "):
             break
         if parameter := _PARAMETER.match(line):
             default = f"`{parameter[2]}`" if parameter[2] else ""
             parameters.append(f"| `{parameter[1]}` | {_cell(default)} | {_cell(parameter[3])} |")
+        elif column := _TOLD.match(line):
+            columns.append(f"| `{column[1]}` | {_cell(column[2])} |")
         elif not _REMARK.match(line):
             title.append(line.removeprefix("-- ").strip())
     lines = [f"### firstcall query {name}\n", " ".join(title) + "\n"]
     if parameters:
         lines += ["| parameter | default | meaning |", "|---|---|---|", *parameters, ""]
+    lines += ["| column | meaning |", "|---|---|", *columns, ""]
     return "\n".join(lines)
 
 

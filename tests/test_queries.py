@@ -22,6 +22,7 @@ from schemas.definitions import build
 from schemas.settings import Settings
 from sinks.connection import Address, connect
 from streams.topology import API_EVENTS, WEB_EVENTS
+from tests.contract_reader import rows
 from tests.test_cli import plain
 
 DEFINITIONS = build({})
@@ -136,6 +137,15 @@ def test_every_parameter_that_names_something_is_held_against_what_there_is(clie
         assert query.names.keys() <= {parameter.name for parameter in query.parameters}
         for parameter, kind in kinds_of(query).items():
             assert kind in known or kind in ("companies", "developers"), (query.name, parameter)
+
+
+@pytest.mark.parametrize("name", named_queries())
+def test_every_column_of_an_answer_is_described(name, client):
+    query = named_queries()[name]
+    values = queries.bind(query, {"company": "acme"} if query.needs else {})
+    assert isinstance(values, dict)
+    told = [row[0] for row in rows(client, f"DESCRIBE ({query.sql})", values)]
+    assert list(query.columns) == told
 
 
 def test_before_the_first_event_nothing_is_known_and_every_name_is_let_through(database, monkeypatch):

@@ -5,6 +5,24 @@
 -- at = : of which the last one is the day of this time, UTC; empty for that of the latest event
 -- topic: accounts
 -- needs: either company or developer
+--   level: developer or company
+--   id: of the company or developer
+--   company: its id; of a developer the last it was linked to
+--   first_seen: its first event, UTC
+--   stage: the furthest of the funnel that it entered
+--   stage_entered_at: when, UTC
+--   activations: definitions that it reached
+--   churn_risks: definitions by which it may be lost
+--   power_user: definitions by which it is one
+--   calls: production calls of the 28 days
+--   calls_before: of the 28 days before these
+--   client_errors: with a status of 400 to 499
+--   server_errors: with a status of 500 to 599
+--   errors_percent: both kinds of errors among the calls
+--   mean_latency_ms: of the calls that tell a latency
+--   developers: distinct, those known by more than their key
+--   tokens: distinct API keys
+--   sdks: client libraries
 WITH
     ifNull(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     toDate(ifNull(as_of, toDateTime64(0, 3, 'UTC'))) AS last_day,

@@ -10,6 +10,15 @@
 -- at = : as of this time, UTC; empty for the latest event
 -- topic: activation
 -- chart: bar definition percent_of_matured
+--   level: developer or company
+--   segment_value: value of the segment asked for; empty if none was, or it has none
+--   definition: its name in the configuration
+--   anchored: entered the anchor stage
+--   activated: of these, reached the definition so far
+--   matured: of those anchored, whose span has passed
+--   activated_of_matured: of these, reached it
+--   percent_so_far: activated of those anchored
+--   percent_of_matured: activated of the matured: the rate to compare
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,

@@ -7,6 +7,14 @@
 -- names: segment of counted_segments
 -- topic: usage
 -- chart: line week_end active_tokens active_developers active_companies
+--   segment_value: value of the segment asked for; empty if none was, or it has none
+--   week_end: end of the seven days, UTC
+--   active_tokens: distinct production keys with a call in them
+--   active_developers: distinct developers with such a key
+--   active_companies: distinct companies with one
+--   tokens_growth_percent: against the seven days before
+--   developers_growth_percent: likewise
+--   companies_growth_percent: likewise
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     toStartOfHour(as_of - toIntervalMillisecond(1)) + toIntervalHour(1) AS last_hour,

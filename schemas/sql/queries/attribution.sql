@@ -10,6 +10,10 @@
 -- limit = 20: how many rows
 -- topic: attribution
 -- chart: bar touch credit_of_conversions
+--   touch: what is asked for by `by`; (none): the touch does not say; (no touch): there was none
+--   credit_of_conversions: sum of parts of conversions
+--   percent: of all credit
+--   subjects_with_credit: distinct subjects whose conversion it has a part of
 WITH
     credited AS
     (

@@ -2,6 +2,12 @@
 -- limit = 15: how many rows
 -- topic: attribution
 -- chart: bar first_touch signed_up activated
+--   first_touch: its campaign, else the domain of its referrer, else its name
+--   developers: whose first touch it is, visitors included
+--   signed_up: of these
+--   called: of these, with a successful call
+--   activated: of these, entered the stage activated
+--   activated_percent_of_signed_up: activated of those signed up
 SELECT
     multiIf(first_touch_campaign != '', first_touch_campaign, first_touch_referrer != '', domain(first_touch_referrer),
         isNotNull(first_touch_at), first_touch_name, '(none)') AS first_touch,

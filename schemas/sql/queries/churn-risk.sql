@@ -7,6 +7,14 @@
 -- limit = 50: how many rows
 -- names: definition of churn_risks
 -- topic: accounts
+--   level: developer or company
+--   definition: its name in the configuration
+--   subject: id of the developer or company
+--   company: of a developer, the last it was linked to
+--   at_risk_since: when the time without use was over, UTC
+--   entered_at: the stage, where the definition names one
+--   last_use_hour: start of the last hour of production use; NULL if never
+--   days_silent: whole days since then, else since the stage
 SELECT level, definition, subject_id AS subject, company_id AS company, at_risk_since, entered_at, last_use_hour, days_silent
 FROM churn_risks_at(at = {at:String})
 WHERE ({level:String} = '' OR level = {level:String}) AND ({definition:String} = '' OR definition = {definition:String})

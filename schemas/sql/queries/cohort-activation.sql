@@ -10,6 +10,15 @@
 -- value = : only this value of the segment; empty for each
 -- at = : as of this time, UTC; empty for the latest event
 -- topic: activation
+--   segment_value: value of the segment asked for; empty if none was, or it has none
+--   definition: its name in the configuration
+--   signup_week: Monday of the week of the sign-up
+--   signups_complete: whether the week of the sign-ups is over
+--   size: sign-ups of the week
+--   week_number: weeks since that of the sign-up, from 0
+--   week_end: end of that week, UTC
+--   activated: had reached the definition by then; NULL before it
+--   activated_percent: of the size
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,

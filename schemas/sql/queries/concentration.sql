@@ -7,6 +7,14 @@
 -- window_hours = 0: 24, 168 or 672; 0 for all
 -- topic: usage
 -- chart: bar window_hours largest_percent herfindahl
+--   hour: end of the window, UTC
+--   level: company or token
+--   window_hours: length of the window
+--   calls: production calls in it
+--   subjects: companies or tokens with one
+--   largest: the one with the most
+--   largest_percent: its share of the calls
+--   herfindahl: sum of squared shares
 SELECT
     hour, level, window_hours, calls, subjects, largest,
     round(100 * largest_share, 1) AS largest_percent,

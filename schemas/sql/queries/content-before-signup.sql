@@ -5,6 +5,13 @@
 -- to = : and at this time at the latest; empty for all
 -- topic: attribution
 -- chart: bar week touched_percent content_percent
+--   level: developer or company
+--   week: Monday of the week of the sign-up
+--   signed_up: sign-ups of the week
+--   touched_before: with any touch at or before it
+--   content_before: with a piece of content among these
+--   touched_percent: of the sign-ups
+--   content_percent: of the sign-ups
 WITH
     signups AS
     (

@@ -1,6 +1,13 @@
 -- Messages that were refused, by reason, with an example of where one lies; `open` are those that were not replayed.
 -- limit = 15: how many rows
 -- topic: pipeline
+--   reason: why they were refused
+--   field: the field it is about
+--   messages: how many
+--   open: of these, not replayed
+--   latest: when the latest was recorded, UTC
+--   example: topic, partition and offset of one
+--   example_detail: what is wrong with it
 SELECT
     reason, field,
     count() AS messages,

@@ -12,6 +12,17 @@
 -- at = : as of this time, UTC; empty for the latest event
 -- topic: funnel
 -- chart: bar stage entered
+--   segment_value: value of the segment asked for; empty if none was, or it has none
+--   stage: of the funnel, in its order
+--   phase: awareness, consideration, adoption or advocacy
+--   entered: entered this stage
+--   dropped: entered the stage before, and not this one
+--   dropped_percent: of those who entered the stage before
+--   percent_of_previous: entered both, of those who entered the stage before
+--   percent_of_first: entered this stage too, of those who entered the first
+--   out_of_order: entered this stage before the one before
+--   median_minutes: of the step, of those who took it in order
+--   p90_minutes: 90th percentile of the same
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,

@@ -8,6 +8,11 @@
 -- names: segment of counted_segments
 -- topic: usage
 -- chart: line week_end value
+--   week_end: end of the seven days, UTC
+--   value_of_segment: value of the segment asked for; empty if none was, or it has none
+--   value: distinct subjects in them
+--   week_before: in the seven days before
+--   growth_percent: by which it grew; NULL from nothing
 WITH
     toUnixTimestamp64Milli(ifNull(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers))) AS as_of,
     toInt64(ceil(ifNull(as_of, 0) / 3600000)) AS last_hour

@@ -8,6 +8,11 @@
 -- to = : hours that end at this time at the latest; empty for all
 -- topic: alerts
 -- chart: bar hour count
+--   segment: by what is counted; empty for all together
+--   value: of the segment
+--   hour: end of the hour, UTC
+--   count: newly activated in it
+--   trials: 0: a count is no share
 WITH
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
     coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,

@@ -5,6 +5,12 @@
 -- to = : hours that end at this time at the latest; empty for all
 -- topic: alerts
 -- chart: bar hour count longest_gap_seconds
+--   segment: empty
+--   value: empty
+--   hour: end of the hour, UTC
+--   count: events received in it, with copies
+--   trials: 0: a count is no share
+--   longest_gap_seconds: the longest time without any that ended in it, within a UTC day
 WITH
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
     coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,

@@ -10,6 +10,12 @@
 -- to = : hours that end at this time at the latest; empty for all
 -- topic: alerts
 -- chart: bar hour count trials
+--   segment: by what is counted; empty for all together
+--   value: of the segment
+--   hour: end of the hour of the later stage, UTC
+--   count: of these, within the usual time
+--   trials: entered the later stage
+--   usual_seconds: what that time is
 WITH
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
     coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,

@@ -4,6 +4,11 @@
 -- to = : hours that end at this time at the latest; empty for all
 -- topic: alerts
 -- chart: bar hour count
+--   segment: empty
+--   value: empty
+--   hour: end of the hour, UTC
+--   count: distinct tokens with a call in it
+--   trials: 0: a count is no share
 WITH
     -- Within what a Date holds.
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-02 00:00:00', 3, 'UTC')) AS after,

@@ -6,6 +6,15 @@
 -- limit = 100: how many events
 -- topic: accounts
 -- needs: developer or company
+--   time: of the event, UTC
+--   source: web or api
+--   name: what happened
+--   path: page or API route
+--   status: HTTP status of a call
+--   developer: whose it is by all that is known now
+--   company: likewise
+--   alias_kind: the strongest identifier that it carries
+--   environment: production, test or development
 WITH
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS since,
     coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,

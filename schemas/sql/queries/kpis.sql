@@ -13,6 +13,14 @@
 -- value = : only this value of the segment; empty for each
 -- at = : as of this time, UTC; empty for the latest event
 -- topic: funnel
+--   segment_value: value of the segment asked for; empty if none was, or it has none
+--   week: its Monday
+--   phase: awareness, consideration, adoption or advocacy
+--   kpi: name of the figure, as above
+--   value: NULL before the week, and what it needs beyond, is over
+--   numerator: what is counted
+--   denominator: what a percent is of; NULL of a count
+--   is_over: whether that time has passed
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,

@@ -9,6 +9,10 @@
 -- at = : weeks whose last day has begun by this time, UTC; empty for the latest event
 -- names: segment of read_segments
 -- topic: attribution
+--   value: of the segment; (all): all together
+--   lag_weeks: how many weeks later the sign-ups are
+--   pairs_of_weeks: that the correlation is of
+--   r: Pearson's correlation; NULL where it says nothing
 WITH
     toDate(coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers))) AS last_day,
     weeks AS

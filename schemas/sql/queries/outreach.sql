@@ -8,6 +8,11 @@
 -- names: segment of read_segments
 -- topic: attribution
 -- chart: bar value outreach touches signups
+--   week: its Monday
+--   value: of the segment; (none): the events do not say
+--   outreach: talks, tutorials and the like that were held
+--   touches: pieces of content that people touched
+--   signups: subjects that signed up
 SELECT week, if(outreach_weeks.value = '', '(none)', outreach_weeks.value) AS value, outreach, touches, signups
 FROM outreach_weeks(segment = {segment:String}, level = {level:String}) AS outreach_weeks
 WHERE ({value:String} = '' OR outreach_weeks.value = {value:String})

@@ -8,6 +8,14 @@
 -- at = : end of the latest week, UTC; empty for the latest event
 -- topic: funnel
 -- chart: bar week_end active_7_days_percent active_28_days_percent
+--   level: developer or company
+--   segment_value: value of the segment asked for; empty if none was, or it has none
+--   week_end: end of the seven days, UTC
+--   paying: had entered the stage by then
+--   active_7_days: of these, used the API in production in the seven days
+--   active_7_days_percent: of those paying
+--   active_28_days: or in the 28 days
+--   active_28_days_percent: of those paying
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     toStartOfHour(as_of - toIntervalMillisecond(1)) + toIntervalHour(1) AS last_hour,

@@ -7,6 +7,13 @@
 -- names: definition of power_users
 -- topic: accounts
 -- chart: bar subject active_days
+--   level: developer or company
+--   definition: its name in the configuration
+--   subject: id of the developer or company
+--   company: of a developer, the last it was linked to
+--   active_days: UTC days with production use
+--   of_days: of so many last ones
+--   last_day: the latest of them
 SELECT level, definition, subject_id AS subject, company_id AS company, active_days, of_days, last_day
 FROM power_users_at(at = {at:String})
 WHERE ({level:String} = '' OR level = {level:String}) AND ({definition:String} = '' OR definition = {definition:String})

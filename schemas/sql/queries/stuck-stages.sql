@@ -9,6 +9,17 @@
 -- at = : as of this time, UTC; empty for the latest event
 -- topic: funnel
 -- chart: bar stage standing
+--   segment_value: value of the segment asked for; empty if none was, or it has none
+--   stage: of the funnel, in its order
+--   phase: awareness, consideration, adoption or advocacy
+--   next_stage: what would come next; empty at the goal
+--   entered: ever entered this stage
+--   standing: of these, have entered none further
+--   percent_of_all: of all who stand anywhere
+--   percent_of_entered: of those who entered it
+--   median_waiting_hours: since they entered it
+--   p90_waiting_hours: 90th percentile of the same
+--   longest_waiting_hours: the longest of the same
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,

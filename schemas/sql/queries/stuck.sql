@@ -9,6 +9,16 @@
 -- at = : as of this time, UTC; empty for the latest event
 -- limit = 50: how many rows
 -- topic: funnel
+--   subject_id: id of the developer or company
+--   company_id: of a developer, the last it was linked to
+--   kind: user, visitor or company
+--   segment_value: value of the segment asked for; empty if none was, or it has none
+--   stage: the furthest that it entered
+--   phase: awareness, consideration, adoption or advocacy
+--   since: when it entered that, UTC
+--   waiting_hours: since then
+--   next_stage: what would come next
+--   last_active: its latest event, UTC
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of
 SELECT

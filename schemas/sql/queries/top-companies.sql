@@ -4,6 +4,13 @@
 -- limit = 15: how many rows
 -- topic: usage
 -- chart: bar company calls
+--   company: its id
+--   calls: production calls
+--   calls_percent: of the calls of all companies
+--   errors_percent: both kinds of errors among the calls
+--   developers: distinct, those known by more than their key
+--   tokens: distinct API keys
+--   sdks: client libraries
 WITH
     ifNull(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC') - toIntervalMillisecond(1), (SELECT max(last_active) FROM developers)) AS until,
     toInt32(toUInt16(toDate(ifNull(until, toDateTime64(0, 3, 'UTC'))))) AS last,

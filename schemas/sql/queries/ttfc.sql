@@ -10,6 +10,17 @@
 -- at = : as of this time, UTC; empty for the latest event
 -- topic: activation
 -- chart: bar signup_week called_percent median_minutes
+--   level: developer or company
+--   segment_value: value of the segment asked for; empty if none was, or it has none
+--   signup_week: Monday of the week of the sign-up; NULL if all weeks are one
+--   signed_up: how many
+--   called: of these, with a successful call
+--   called_percent: of those signed up
+--   called_before_signup: of those who called, before they signed up
+--   median_minutes: from sign-up to the first call
+--   p90_minutes: 90th percentile of the same
+--   called_within_5_minutes: of those who called
+--   percent_within_5_minutes: of those who called
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,

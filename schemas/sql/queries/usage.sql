@@ -7,6 +7,15 @@
 -- to = : days that begin before this time; empty for the day of the latest event, that one included
 -- topic: accounts
 -- chart: line day calls
+--   day: UTC day
+--   calls: of the environment asked for
+--   client_errors: with a status of 400 to 499
+--   server_errors: with a status of 500 to 599
+--   errors_percent: both kinds of errors among the calls
+--   mean_latency_ms: of the calls that tell a latency
+--   developers: distinct, those known by more than their key
+--   tokens: distinct API keys
+--   sdks: client libraries
 WITH
     ifNull(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC') - toIntervalMillisecond(1), (SELECT max(last_active) FROM developers)) AS until,
     toInt32(toUInt16(toDate(ifNull(until, toDateTime64(0, 3, 'UTC'))))) AS last,
