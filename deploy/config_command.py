@@ -33,7 +33,14 @@ def check(file: File = None) -> None:
 
     Example: `firstcall config check firstcall.yaml`
     """
+    from schemas.monitors import unread_files
+    from schemas.problems import problems_told
+
     found = _read(file)
+    unread = problems_told(unread_files(found.monitors), found.document)
+    if unread:
+        text = f"Alerts need these files where they run:\n{unread}"
+        err.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
     counts = [_counted(section, len(getattr(found.definitions, section))) for section in _COUNTED]
     own = "" if found.document.has("monitors") else " (the default ones)"
     counts.append(f"{_counted('monitors', len(found.monitors.watch))}{own}")

@@ -286,12 +286,12 @@ def checked(sections: Mapping[str, Any]) -> Definitions | list[Problem]:
 
 
 def _of_shipped(problem: Problem, sections: Mapping[str, Any]) -> Problem:
-    """The problem, with advice if it lies in a section that nobody has written here."""
+    """The problem; if it lies in a section that nobody has written here, told of the section that was to have the name."""
     section = problem.way[0]
     if section in sections:
         return problem
-    advice = f"This section is the shipped one: keep what it names, or give `{section}` too"
-    return Problem(problem.way, f"{problem.what}. {advice}")
+    advice = f"The shipped `{problem.field}` needs it: keep it, or give `{section}` too"
+    return Problem((problem.names,), f"{problem.what}. {advice}")
 
 
 def build(sections: Mapping[str, Any], origin: str | Document = "definitions") -> Definitions:

@@ -6,11 +6,12 @@ call and both sources are watched, and alerts are rows, messages and log lines o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 
 from schemas.definitions import SEGMENTS_GIVEN, Definitions, DefinitionsError, Level
 from schemas.document import Document, DocumentError, read_document
@@ -20,6 +21,7 @@ from schemas.references import unresolved_monitors
 _SEGMENTS: Final = "Fields of the first touch, `company`, or segments of the definitions."
 #: Where secrets are: what is given there is not shown.
 _HIDDEN: Final = frozenset({"channels"})
+_WEB_ADDRESS: Final = re.compile(r"https?://[^/?#\s]+", re.IGNORECASE)
 
 
 class MonitorsError(DefinitionsError):
@@ -106,6 +108,13 @@ class SlackChannel(_Secret):
     kind: Literal["slack"]
     url: SecretStr | None = None
     url_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _web_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _WEB_ADDRESS.match(value.get_secret_value()):
+            raise ValueError("must begin with https:// or http:// and name a host")
+        return value
 
     @model_validator(mode="after")
     def _exactly_one(self) -> SlackChannel:
@@ -202,6 +211,18 @@ def build(section: Any, definitions: Definitions, origin: str | Document = "moni
         name = document.name if document else origin
         raise MonitorsError(f"{name} cannot be used:\n{problems_told(found, document)}")
     return filled(found, definitions)
+
+
+def unread_files(monitors: Monitors) -> Iterator[Problem]:
+    """Files of secrets that cannot be read here. They may be there where alerts are sent, so this is no mistake by itself."""
+    for name, channel in monitors.channels.items():
+        for field in ("url_file", "secret_file"):
+            file = getattr(channel, field, None)
+            try:
+                _Secret.read(None, file)
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is no text"
+                yield Problem(("monitors", "channels", name, field), f"{file} cannot be read here: {reason}")
 
 
 def filled(monitors: Monitors, definitions: Definitions) -> Monitors:

@@ -34,11 +34,15 @@ _MEMBER: Final = re.compile(r"str|int|float|bool|list\[.*\]|\[key\]")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong. `way`: the keys and positions that lead to it; `place`: what to point at, if something else."""
+    """One thing that is wrong. `way`: the keys and positions that lead to it; `place`: what to point at, if something else.
+
+    `names`: the section of names that it leads to in vain, if it does.
+    """
 
     way: tuple[str, ...]
     what: str
     place: tuple[str, ...] | None = None
+    names: str = ""
 
     @property
     def field(self) -> str:
@@ -75,7 +79,7 @@ def problems_of(error: ValidationError, model: Any, hidden: Collection[str] = ()
     """The problems that pydantic found in data of a model (or any annotation). What is given under a `hidden` name is not shown."""
     found: dict[tuple[str, ...], list[Any]] = {}
     for each in error.errors(include_url=False):
-        found.setdefault(_written(each["loc"], model), []).append(each)
+        found.setdefault(_followed(each["loc"], model)[0], []).append(each)
     return [
         Problem(way, what)
         for way, errors in found.items()
@@ -102,7 +106,10 @@ def _what(error: Any, way: tuple[str, ...], model: Any, *, secret: bool) -> str:
         quotes = "; put it in quotes" if mistyped[1] == "string" and isinstance(given, bool | int | float) else ""
         return f"give {_WANTED[mistyped[1]]}, not {_shown(given, secret=secret)}{quotes}"
     if kind == "extra_forbidden":
-        return f"there is no such field{meant(way[-1], fields_at(model, way[:-1]))}"
+        here = _followed(error["loc"][:-1], model)[1]
+        kinds = _tags(here)
+        whose = f"the kind {kinds.pop()!r} has" if len(kinds) == 1 else "there is"
+        return f"{whose} no such field{meant(way[-1], _fields(here))}"
     if kind == "missing":
         return "is missing"
     if kind == "literal_error":
@@ -112,8 +119,11 @@ def _what(error: Any, way: tuple[str, ...], model: Any, *, secret: bool) -> str:
         return f"there is no kind {context['tag']!r}{meant(str(context['tag']), _QUOTED.findall(context['expected_tags']))}"
     if kind == "union_tag_not_found":
         return "give its `kind`"
-    if kind == "too_short" and secret:
-        return f"must have at least {context['min_length']} characters"
+    if kind in ("too_short", "too_long"):
+        bound = f"least {context['min_length']}" if kind == "too_short" else f"most {context['max_length']}"
+        return f"must have at {bound} characters" if secret else f"the number of entries must be at {bound}"
+    if kind == "url_scheme":
+        return f"must begin with {context['expected_schemes'].replace(chr(39), '').replace(' or ', ':// or ')}://"
     message: str = error["msg"].removeprefix("Value error, ")
     return message.replace("Input should be", "must be").replace("Input should", "must")
 
@@ -131,27 +141,26 @@ def _shown(given: Any, *, secret: bool) -> str:
     return {"list": "a list", "dict": "a mapping"}.get(type(given).__name__, f"a {type(given).__name__}")
 
 
-def _written(place: Sequence[int | str], model: Any) -> tuple[str, ...]:
-    """The way to a value as it is in the file: without what pydantic puts in between for unions and keys."""
+def _followed(place: Sequence[int | str], model: Any) -> tuple[tuple[str, ...], list[Any]]:
+    """The way to a value as it is in the file, without what pydantic puts in between for unions and keys; what may stand there."""
     way: list[str] = []
     here = [model]
     for part in place:
         name = str(part)
         after = [inner for each in here for inner in _inside(each, name)]
-        if not after and (_MEMBER.fullmatch(name) or name in _tags(here)):
+        if not after and name in _tags(here):
+            here = [each for each in _models(here) if name in _tags([each])]
+            continue
+        if not after and _MEMBER.fullmatch(name):
             continue
         way.append(name)
         here = after
-    return tuple(way)
+    return tuple(way), here
 
 
-def fields_at(model: Any, way: Sequence[str]) -> list[str]:
-    """The fields that may stand at a place, under the names that a file uses for them."""
-    here = [model]
-    for part in way:
-        here = [inner for each in here for inner in _inside(each, part)]
-    models = [each for one in here for each in _members(one) if _is_model(each)]
-    return [field.alias or name for each in models for name, field in each.model_fields.items()]
+def _fields(annotations: Iterable[Any]) -> list[str]:
+    """The fields of models, under the names that a file uses for them."""
+    return [field.alias or name for each in _models(annotations) for name, field in each.model_fields.items()]
 
 
 def _inside(annotation: Any, part: str) -> list[Any]:
@@ -176,12 +185,16 @@ def _members(annotation: Any) -> list[Any]:
     return [annotation]
 
 
+def _models(annotations: Iterable[Any]) -> list[Any]:
+    """The models among annotations and the members of unions."""
+    return [each for one in annotations for each in _members(one) if _is_model(each)]
+
+
 def _tags(annotations: Iterable[Any]) -> set[str]:
     """What the `kind` of the models may be."""
-    models = [each for one in annotations for each in _members(one) if _is_model(each)]
     return {
         str(tag)
-        for each in models
+        for each in _models(annotations)
         if "kind" in each.model_fields
         for tag in get_args(each.model_fields["kind"].annotation)
     }

@@ -26,7 +26,7 @@ def unresolved(sections: Mapping[str, Any], given_segments: Collection[str]) -> 
         yield from _known(definition.get("anchor"), stages, (*way, "anchor"), "stage")
         anchor = _entry(stages, definition.get("anchor"))
         if anchor is not None and anchor.get("selector") is None and anchor.get("activation") is not None:
-            yield Problem((*way, "anchor"), f"the stage {definition['anchor']!r} has no selector")
+            yield Problem((*way, "anchor"), f"the stage {definition['anchor']!r} has no selector", names="stages")
         for position, condition in enumerate(_list(definition.get("all"))):
             for kind in ("count", "distinct_days"):
                 named = condition.get(kind) if isinstance(condition, Mapping) else None
@@ -56,11 +56,23 @@ def unresolved_monitors(
         if monitor.get("kind") in ("conversion", "time_to_first_call"):
             for field in ("from", "to"):
                 yield from _known(monitor.get(field), stages, (*way, field), "stage")
+            yield from _forwards(monitor, list(stages), way)
         for position, segment in enumerate(_list(monitor.get("segments"))):
             inner = (*way, "segments", str(position))
             yield from _known(segment, segments, inner, "segment")
             if segment == "company" and level == "company":
                 yield Problem(inner, "companies cannot be told apart by company")
+
+
+def _forwards(monitor: Mapping[str, Any], stages: list[str], way: tuple[str, ...]) -> Iterator[Problem]:
+    """A problem if the way from one stage to another leads back, or nowhere."""
+    # A conversion names both.
+    usual = {"from": "signup", "to": "first_call"} if monitor.get("kind") == "time_to_first_call" else {}
+    start, end = (monitor.get(field, usual.get(field)) for field in ("from", "to"))
+    if start in stages and end in stages and stages.index(end) <= stages.index(start):
+        later = ", ".join(stages[stages.index(start) + 1 :]) or "none"
+        order = f"{end!r} does not come after {start!r} in the order of stages"
+        yield Problem((*way, "to"), f"{order}; after it there are {later}")
 
 
 def _without_required(stages: Mapping[str, Any]) -> Iterator[Problem]:
@@ -85,13 +97,13 @@ def _stage(name: str, stage: Mapping[str, Any], selectors: Any, activations: Map
 def _at_level(activation: Any, level: Any, activations: Mapping[str, Any], way: tuple[str, ...]) -> Iterator[Problem]:
     found = _entry(activations, activation)
     if found is not None and level in ("developer", "company") and level not in _list(found.get("levels")):
-        yield Problem(way, f"{activation!r} is not defined at level {level}")
+        yield Problem(way, f"{activation!r} is not defined at level {level}", names="activations")
 
 
 def _known(name: Any, names: Any, way: tuple[str, ...], kind: str) -> Iterator[Problem]:
     """A problem if a name is not among names. What is no name at all is told by who checks types."""
     if isinstance(name, str) and isinstance(names, Mapping | list) and name not in names:
-        yield Problem(way, f"no {kind} named {name!r}{meant(name, map(str, names))}")
+        yield Problem(way, f"no {kind} named {name!r}{meant(name, map(str, names))}", names=f"{kind}s")
 
 
 def _entries(sections: Mapping[str, Any], section: str) -> dict[str, Mapping[str, Any]]:

@@ -50,6 +50,22 @@ def test_check_says_in_one_line_what_there_is(changed, monkeypatch):
     assert "monitors (the default ones), 0 channels" in result.output
 
 
+def test_check_names_files_of_secrets_that_are_not_here_and_takes_the_configuration_all_the_same(tmp_path):
+    (tmp_path / "there").write_text("a secret of a file")
+    file = tmp_path / "firstcall.yaml"
+    file.write_text(
+        "monitors:\n"
+        "  channels:\n"
+        f"    growth: {{kind: slack, url_file: {tmp_path}/gone}}\n"
+        f"    own: {{kind: webhook, url: 'https://x', secret_file: {tmp_path}/there}}\n"
+    )
+    result = firstcall("config", "check", str(file))
+    assert result.exit_code == 0
+    where = f"{file}:3:27: monitors.channels.growth.url_file"
+    assert f"{where}: {tmp_path}/gone cannot be read here: No such file or directory\n" in result.output
+    assert "own" not in result.output
+
+
 def test_check_says_everything_that_is_wrong_and_ends_with_2(changed):
     changed.write_text(
         CHANGED.replace("usage:", "usag:").replace("partitions", "partition").replace("first_call,", "first_cal,")

@@ -94,7 +94,23 @@ def test_the_example_in_the_shipped_file_is_one_that_works():
         ),
         (
             {"watch": {"a": {"kind": "activations", "definition": "first_call", "segment": []}}},
-            "monitors.watch.a.segment: there is no such field; did you mean 'segments'?",
+            "monitors.watch.a.segment: the kind 'activations' has no such field; did you mean 'segments'?",
+        ),
+        (
+            {"watch": {"a": {"kind": "silence", "source": "web", "segments": ["source"]}}},
+            "monitors.watch.a.segments: the kind 'silence' has no such field; there are after_minutes, kind, source",
+        ),
+        (
+            {"watch": {"a": {"kind": "conversion", "from": "key", "to": "signup"}}},
+            "monitors.watch.a.to: 'signup' does not come after 'key' in the order of stages; after it there are first_call",
+        ),
+        (
+            {"watch": {"a": {"kind": "conversion", "from": "key", "to": "key"}}},
+            "monitors.watch.a.to: 'key' does not come after 'key'",
+        ),
+        (
+            {"watch": {"a": {"kind": "time_to_first_call", "from": "advocate"}}},
+            "monitors.watch.a.to: 'first_call' does not come after 'advocate' in the order of stages; after it there are none",
         ),
         (
             {"watch": {"a": {"kind": "activations", "definition": "first_call", "segments": ["campain"]}}},
@@ -104,6 +120,14 @@ def test_the_example_in_the_shipped_file_is_one_that_works():
         (
             {"channels": {"a": {"kind": "webhook", "url": "nowhere"}}},
             "monitors.channels.a.url: must be a valid URL",
+        ),
+        (
+            {"channels": {"a": {"kind": "webhook", "url": "ftp://x"}}},
+            "monitors.channels.a.url: must begin with http:// or https://",
+        ),
+        (
+            {"channels": {"a": {"kind": "webhook", "url": "http://x", "labels": {}}}},
+            "monitors.channels.a.labels: the kind 'webhook' has no such field; there are kind, secret, secret_file, url",
         ),
     ],
 )
