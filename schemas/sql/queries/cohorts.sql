@@ -5,6 +5,7 @@
 -- weeks = 12: to be followed for so many weeks
 -- from = : cohorts whose week begins at this time, UTC, or later; empty for all
 -- to = : and ends at this time at the latest; empty for all
+-- company = : only this company and its developers; empty for all
 -- segment = : by the values of this segment, as technology; empty for all together
 -- value = : only this value of the segment; empty for each
 -- at = : as of this time, UTC; empty for the latest event
@@ -27,6 +28,7 @@ WITH
             toDateTime64(signup_week, 3, 'UTC') AS began
         FROM signups
         WHERE level = {level:String} AND signup_at <= as_of AND ({value:String} = '' OR segment_value = {value:String})
+            AND ({company:String} = '' OR company_id = {company:String})
         GROUP BY segment_value, signup_week
         HAVING began >= after AND began + toIntervalDay(7) <= until
     ),
@@ -39,6 +41,7 @@ WITH
             count() AS active
         FROM weekly_use
         WHERE level = {level:String} AND weeks_since_signup BETWEEN 0 AND {weeks:UInt16}
+            AND ({company:String} = '' OR company_id = {company:String})
         GROUP BY segment_value, signup_week, week_number
     )
 SELECT

@@ -9,6 +9,7 @@
 -- within_days = 7: how long a newcomer has for consideration and sign-up
 -- from = : weeks that begin at this time, UTC, or later; empty for all
 -- to = : and end at this time at the latest; empty for all
+-- company = : only this company and its developers; empty for all
 -- segment = : by the values of this segment, as technology; empty for all together
 -- value = : only this value of the segment; empty for each
 -- at = : as of this time, UTC; empty for the latest event
@@ -54,6 +55,7 @@ WITH
             mapContains(stages, 'signup') AND stages['signup'] <= decided_at AS signed_up
         FROM subjects
         WHERE level = {level:String} AND ({value:String} = '' OR segment_value = {value:String})
+            AND ({company:String} = '' OR company_id = {company:String})
     ),
     counted AS
     (
@@ -78,6 +80,7 @@ WITH
         FROM activation_candidates
         WHERE level = {level:String} AND definition = definition_used AND isNotNull(matures_at)
             AND ({value:String} = '' OR segment_value = {value:String})
+            AND ({company:String} = '' OR company_id = {company:String})
         GROUP BY segment_value, week
         UNION ALL
         SELECT
@@ -87,6 +90,7 @@ WITH
         ARRAY JOIN [('weekly_active', true), ('advocates_of_active_percent',
             arrayExists(entered -> entered <= toDateTime64(week, 3, 'UTC') + toIntervalDay(7), times_of(stages, of_advocacy)))] AS made
         WHERE level = {level:String} AND ({value:String} = '' OR segment_value = {value:String})
+            AND ({company:String} = '' OR company_id = {company:String})
         GROUP BY segment_value, week, kpi
     ),
     figures AS

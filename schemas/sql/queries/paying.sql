@@ -3,6 +3,7 @@
 -- level = : developer or company; empty for both
 -- stage = paying: the stage that makes a customer
 -- weeks = 8: how many weeks back
+-- company = : only this company and its developers; empty for all
 -- segment = : by the values of this segment, as plan; empty for all together
 -- value = : only this value of the segment; empty for each
 -- at = : end of the latest week, UTC; empty for the latest event
@@ -32,6 +33,7 @@ WITH
         WHERE kind != 'visitor' AND mapContains(stages, {stage:String})
             AND ({level:String} = '' OR level = {level:String})
             AND ({value:String} = '' OR segment_value = {value:String})
+            AND ({company:String} = '' OR company_id = {company:String})
     ),
     -- The weeks, counted back from the latest one, in which each used the API.
     used AS
