@@ -153,16 +153,20 @@ def demo(
 
 
 def feeder_or_exit(settings: Settings, source: Literal["web", "api"], *, in_process: bool = False) -> Feeder:
-    """Events into the deployment's topics, which must be there, or without Kafka into its tables."""
+    """Events into the deployment's topics, which must be there, or without Kafka into its tables, which are created."""
     from deploy import topics
     from deploy.in_process import InProcess
     from deploy.replay import Feeder, KafkaTopics
+    from sinks.connection import Address
+    from sinks.migrations import migrate
     from streams.normalise import Normaliser
     from streams.topology import INPUTS
 
     definitions, secrets = definitions_or_exit(settings), hmac_secrets(settings)
     normaliser = Normaliser(definitions, secrets)
     if in_process:
+        # Nobody else could: `firstcall migrate` creates topics too, and there are no brokers.
+        migrate(Address.parse(settings.clickhouse_address), cluster=settings.clickhouse_cluster)
         return Feeder(InProcess(settings, definitions, secrets), normaliser, source)
     wrong = topics.wrong_topics(settings, INPUTS)
     if wrong:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 from uuid import uuid4
 
@@ -248,11 +250,20 @@ def _progress(console: Console, what: str, total: int) -> Iterator[Callable[[int
 
 
 def _next_steps(settings: Settings, options: DemoOptions) -> Iterable[str]:
-    command = "firstcall" if shutil.which("firstcall") else ".venv/bin/firstcall"
-    place = "" if settings.clickhouse else f"FIRSTCALL_DATA_DIR={shown_path(Path(settings.data_dir))} "
+    command = _command()
+    place = "" if settings.clickhouse else f"FIRSTCALL_DATA_DIR={quote(str(shown_path(settings.data_dir)))} "
     yield "\nGo on with:"
     yield f"  {place}{command} query                  the named queries"
     yield f"  {place}{command} query campaigns        what first touches lead to"
     yield f'  {place}{command} query --sql "{EXAMPLE_SQL}"'
     if options.serve:
         yield f"\nClickHouse is at {settings.clickhouse_shown}, Kafka at {settings.brokers}. Ctrl-C ends all."
+
+
+def _command() -> str:
+    """How this installation's command is called from this directory."""
+    script = Path(sys.executable).parent / "firstcall"
+    found = shutil.which("firstcall")
+    if found is not None and (not script.exists() or Path(found).samefile(script)):
+        return "firstcall"
+    return quote(str(shown_path(script)))

@@ -83,4 +83,6 @@ def _check_empty(address: Address) -> None:
     with connected(address) as client:
         found = client.query("SELECT count() FROM profile_rows").result_rows[0][0]
     if found:
-        raise NotEmptyError(f"{address} holds {found:,} profile rows already; give an empty database")
+        raise NotEmptyError(
+            f"{address} holds {found:,} profile rows already; give an empty database, as that of another FIRSTCALL_DATA_DIR"
+        )

@@ -97,7 +97,9 @@ def up(variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
             running.kill()
 
 
-def test_without_kafka_the_same_job_runs_in_one_process(variables):
+def test_without_kafka_the_same_job_runs_in_one_process(variables, tmp_path, monkeypatch):
+    """Called from any directory, it ends with commands that work there."""
+    monkeypatch.chdir(tmp_path)
     printed = demo(variables, "--in-process")
     assert "No Kafka: --in-process was given. The same stages and sink run in this process." in printed
     for table in (
@@ -109,6 +111,24 @@ def test_without_kafka_the_same_job_runs_in_one_process(variables):
         "Refused messages",
     ):
         assert table in printed
+    (advised,) = re.findall(r"^  (.* query campaigns)  ", printed, re.MULTILINE)
+    assert "FIRSTCALL_DATA_DIR=data/demo " in advised
+    usual = {name: value for name, value in variables.items() if name != "FIRSTCALL_DATA_DIR"}
+    answer = subprocess.run(advised, shell=True, env=usual, capture_output=True, text=True, timeout=120, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout
+
+
+def test_a_file_is_replayed_without_kafka_into_a_directory_that_is_not_there_yet(variables, tmp_path):
+    file = tmp_path / "events.ndjson"
+    file.write_text('{"name": "Signed Up", "time": "2026-01-05T10:00:00Z", "user_id": "ann"}\n')
+    replayed = firstcall(variables, "replay", "--in-process", str(file))
+    assert replayed.returncode == 0, replayed.stderr
+    counted = firstcall(variables, "query", "--sql", "SELECT count() FROM signups", "-f", "csv")
+    assert counted.stdout.splitlines()[-1] == "1"
+    again = firstcall(variables, "replay", "--in-process", str(file))
+    assert again.returncode == 1
+    assert "holds 1 profile rows already; give an empty database, as that of another FIRSTCALL_DATA_DIR" in again.stderr
 
 
 @pytest.mark.kafka
