@@ -1,6 +1,6 @@
 """Which numbers are watched, how sure an alert must be, and whom it is told: the section `monitors` of the configuration file.
 
-Without the section every activation definition, the steps of the funnel around the first call, active tokens, the time to first
+Without the section every activation definition, the steps of the funnel from the docs to the first call, active tokens, the time to first
 call and both sources are watched, and alerts are rows, messages and log lines only.
 """
 
@@ -178,9 +178,11 @@ def default_watch(definitions: Definitions) -> dict[str, Monitor]:
             found[f"activations-{level}-{name}"] = ActivationsMonitor(
                 kind="activations", level=level, definition=name, segments=["source"] if level == "developer" else []
             )
-    stages = definitions.stages
-    for start, end in (("signup", "key"), ("key", "first_call"), ("signup", "first_call")):
-        if start in stages and end in stages:
+    stages = list(definitions.stages)
+    # Steps that are usually taken within hours. A conversion is judged when its time is up: of what takes days or weeks, as activation
+    # and payment, it would tell so late that the monitors of activations are long before it.
+    for start, end in (("docs", "signup"), ("signup", "key"), ("key", "first_call"), ("signup", "first_call")):
+        if start in stages and end in stages[stages.index(start) :]:
             found[f"conversion-{start}-{end}"] = ConversionMonitor(kind="conversion", from_stage=start, to_stage=end)
     found["time-to-first-call"] = FirstCallMonitor(kind="time_to_first_call")
     found["active-tokens"] = TokensMonitor(kind="active_tokens")

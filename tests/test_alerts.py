@@ -157,9 +157,9 @@ def test_an_empty_database_has_no_alerts_and_no_errors(address):
     looked = watch.look(NOW_HOUR * HOUR_MS)
     watch.stop()
     assert {judged.standing.condition for judged in looked} == {"learning"}
-    assert len(looked) == 11
+    assert len(looked) == len(watch.monitors.watch)
     assert rows(address, "SELECT * FROM alerts") == []
-    assert len(rows(address, "SELECT * FROM monitors")) == 11
+    assert len(rows(address, "SELECT * FROM monitors")) == len(looked)
 
 
 def test_one_developer_and_one_event_are_no_alert(address):
@@ -174,7 +174,7 @@ def test_one_developer_and_one_event_are_no_alert(address):
     fill(address, "event_rows", [orjson.dumps(event | {"received_at": event["time"], "anonymous_id": "a"})])
     watch = Watch(address, build({}, DEFINITIONS), None)
     for hour in range(3):
-        assert len(watch.look((NOW_HOUR + hour) * HOUR_MS)) == 11
+        assert len(watch.look((NOW_HOUR + hour) * HOUR_MS)) == len(watch.monitors.watch)
     watch.stop()
     assert rows(address, "SELECT * FROM alerts") == []
 

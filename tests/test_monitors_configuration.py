@@ -20,6 +20,7 @@ def test_without_the_section_everything_that_the_definitions_have_is_watched():
         "activations-company-first_call",
         "activations-company-messages",
         "activations-developer-three_days",
+        "conversion-docs-signup",
         "conversion-signup-key",
         "conversion-key-first_call",
         "conversion-signup-first_call",
@@ -49,6 +50,12 @@ def test_definitions_of_ones_own_are_watched_by_default_too():
         "silence-web",
         "silence-api",
     }
+
+
+def test_no_step_that_leads_back_is_watched_by_default():
+    stages = build_definitions({}).model_dump()["stages"]
+    turned = build_definitions({"stages": {name: stages[name] for name in reversed(stages)}})
+    assert not [name for name in load(None, turned).watch if name.startswith("conversion")]
 
 
 def test_the_section_of_a_file_is_read_and_is_no_concern_of_the_definitions(tmp_path: Path):
