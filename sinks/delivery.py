@@ -127,7 +127,10 @@ class Delivery:
                 if self._positions or self._sink.waiting_rows:
                     self._await_flight()
                     self._launch()
-                elif self._flight is not None and self._flight.done.done():
+                elif self._flight is None:
+                    # What a rebalance refused: no batch may come for hours that would take it along.
+                    self._commit()
+                elif self._flight.done.done():
                     self._land()
             self._land()
             self._launch()
@@ -254,7 +257,7 @@ class Delivery:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            log.warning("offsets not committed; the next commit includes them", error=error.args[0].str())
+            log.warning("offsets not committed; they are tried again", error=error.args[0].str())
         else:
             log.debug("offsets committed", offsets={f"{each.topic}/{each.partition}": each.offset for each in offsets})
             self._uncommitted.clear()

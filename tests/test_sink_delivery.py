@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from structlog.testing import capture_logs
@@ -325,6 +325,25 @@ def test_partitions_that_move_to_a_second_sink_are_all_delivered(pipe):
                 pipe.send("web-events", *events(50, first=total + 50), partition=1)
             pipe.await_commit("web-events")
     assert pipe.count("events") == total + 100
+
+
+def test_a_commit_that_a_rebalance_refuses_is_tried_again_when_no_event_follows(pipe, monkeypatch):
+    refused = []
+
+    class InRebalance(Consumer):
+        """A member that has not heard yet of the group's next generation."""
+
+        def commit(self, *given: Any, **named: Any) -> Any:
+            if not refused:
+                refused.append(named["offsets"])
+                raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION))
+            return super().commit(*given, **named)
+
+    monkeypatch.setattr("sinks.process.Consumer", InRebalance)
+    pipe.send("web-events", *events(50))
+    with pipe.sink():
+        pipe.await_commit("web-events")
+    assert refused
 
 
 @contextmanager
