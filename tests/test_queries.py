@@ -295,11 +295,10 @@ def test_dead_letters_are_counted_by_reason(client):
     assert (row["reason"], row["messages"]) == ("no_identifier", 1)
 
 
-@pytest.mark.parametrize("name", queries.named_queries())
-def test_every_query_runs_with_its_defaults(name, settings):
-    needed = queries.named_queries()[name].needs
-    result = firstcall("query", name, *(part for part in ("--company", "acme") if "company" in needed))
-    assert result.exit_code == 0, result.output
+def test_every_query_runs_with_its_defaults(settings):
+    for name, query in queries.named_queries().items():
+        result = firstcall("query", name, *(part for part in ("--company", "acme") if "company" in query.needs))
+        assert result.exit_code == 0, (name, result.output)
 
 
 def test_an_answer_comes_as_csv_and_as_json(settings):
