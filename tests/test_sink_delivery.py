@@ -328,7 +328,7 @@ def test_partitions_that_move_to_a_second_sink_are_all_delivered(pipe):
 
 
 def test_a_commit_that_a_rebalance_refuses_is_tried_again_when_no_event_follows(pipe, monkeypatch):
-    refused = []
+    refused: list[object] = []
 
     class InRebalance(Consumer):
         """A member that has not heard yet of the group's next generation."""
