@@ -63,8 +63,9 @@ def test_faults_in_turn_lose_and_double_nothing(broker: str, database: str, uniq
 def test_sigterm_under_full_load_ends_worker_and_sink_in_order_and_in_time(
     broker: str, database: str, unique: str, tmp_path: Path
 ) -> None:
-    with tried(broker, unique, tmp_path, database, 10_000, row()) as trial:
-        trial.load()
+    with tried(broker, unique, tmp_path, database, 24_000, row()) as trial:
+        # About as much as two cores take, and for ten seconds however fast they are, so that both are struck at work.
+        trial.load(per_second=2_400)
         trial.working()
         terminate(trial, ("worker-1", "sink"))
         trial.finish()
