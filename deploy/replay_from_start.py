@@ -10,11 +10,9 @@ Stopped at any place, the old numbers are served, and the next call goes on; onc
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Final
 
 from kafka.admin import KafkaAdminClient
@@ -31,6 +29,7 @@ from schemas.settings import Settings
 from sinks.connection import Address, connected
 from sinks.definition_rows import write_definitions
 from sinks.settling import settle
+from streams.stages import STAGES
 from streams.topology import ROWS, UPDATES
 
 #: So few records behind is as good as none where events keep coming; the rest is waited for exactly.
@@ -117,15 +116,14 @@ def hand_over(settings: Settings, after: int) -> bool:
 
 def remove(client: KafkaAdminClient, settings: Settings, removed: Iterable[int]) -> None:
     """Remove topics, groups, state and tables of generations that are not live. Raises StartError while one still runs."""
-    existing = list(client.list_topics())
+    existing = set(client.list_topics())
     for number in removed:
         each = generations.of_generation(settings, number)
         groups = [each.streams_id, f"{each.streams_id}-sink"]
         _await_end(client, number, groups)
-        with suppress(GroupIdNotFoundError):
-            client.delete_groups(groups)
-        names = [each.topic(topic.name) for topic in (*UPDATES, *ROWS)] + changelogs(each, existing)
-        if there := sorted(set(names) & set(existing)):
+        _delete_groups(client, number, groups)
+        names = [each.topic(topic.name) for topic in (*UPDATES, *ROWS)] + changelogs(each)
+        if there := sorted(existing.intersection(names)):
             client.delete_topics(there)
         generations.drop_tables(settings, number)
         for directory in (settings.data_dir, *settings.data_dir.glob("worker-*")):
@@ -135,17 +133,25 @@ def remove(client: KafkaAdminClient, settings: Settings, removed: Iterable[int])
 def _await_end(client: KafkaAdminClient, generation: int, groups: Iterable[str]) -> None:
     """Wait until no worker or sink is a member of these groups. Brokers find out late about killed ones."""
     end = time.monotonic() + _GONE_WITHIN_SECONDS
-    while any(topics.members_of(client, group) for group in groups):
+    while not all(topics.is_deserted(client, group) for group in groups):
         if time.monotonic() > end:
             raise StartError(f"a worker or sink of generation {generation} still runs; stop it first")
         time.sleep(_POLL_SECONDS)
 
 
-def changelogs(settings: Settings, existing: Iterable[str]) -> list[str]:
-    """The topics in which the streams of a generation keep their state."""
-    other = re.compile(rf"{re.escape(settings.streams_id)}-g\d+-")
-    return [
-        name
-        for name in existing
-        if name.startswith(f"{settings.streams_id}-") and name.endswith("-changelog") and not other.match(name)
-    ]
+def _delete_groups(client: KafkaAdminClient, generation: int, groups: list[str]) -> None:
+    """Forget how far they have come: whoever reads under this name next is to begin at the beginning."""
+    for group, told in client.delete_groups(groups).items():
+        if told not in ("OK", GroupIdNotFoundError.__name__):
+            raise StartError(
+                f"the consumer group {group} of generation {generation} cannot be deleted: Kafka says {told}. If a worker or sink of it "
+                "still runs, stop it; then give the same command again"
+            )
+
+
+def changelogs(settings: Settings) -> list[str]:
+    """The topics in which the streams of a generation keep their state, by the names that Faust gives them.
+
+    By no pattern: another deployment's may begin with the same letters.
+    """
+    return [f"{settings.streams_id}-{stage.__name__}-changelog" for stage in STAGES.values()]

@@ -203,6 +203,16 @@ def members_of(client: KafkaAdminClient, group: str) -> int:
     return len(found["members"]) if found["group_state"] == "Stable" else 0
 
 
+def is_deserted(client: KafkaAdminClient, group: str) -> bool:
+    """Whether it is certain that a group has no consumers, nor any that are still finding each other."""
+    try:
+        return str(client.describe_groups([group])[group]["group_state"]) in ("Empty", "Dead")
+    except GroupIdNotFoundError:
+        return True
+    except CoordinatorNotAvailableError:
+        return False
+
+
 def _partitions(client: KafkaAdminClient, names: Iterable[str]) -> list[TopicPartition]:
     """The partitions of topics that exist."""
     wanted = sorted(names)

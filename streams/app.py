@@ -74,6 +74,8 @@ class Worker:
         self.app = make_app(settings)
         self.app.beats = Beats()
         self.app.queues = {}
+        probe = (settings.topic(topology.ERASURES), 0)
+        self.app.brokers = Brokers(settings.streams_id, options, probe)
         #: The stage that works on a topic, and the tables that are kept.
         self._stages: dict[str, str] = {}
         self._tables: dict[str, RowTable] = {}
@@ -87,17 +89,15 @@ class Worker:
         self.watchdog = Watchdog(
             self.app.beats,
             lambda: standing.report(self.app, self.app.reader, self._stages),
-            Brokers(settings.streams_id, options, (settings.topic(topology.ERASURES), 0)),
+            Brokers(settings.streams_id, options, probe),
         )
         metrics.MARKS_AGE.set_function(lambda: self.erasures.age_seconds)
 
         self.app.timer(LEASE_CHECK_SECONDS, name="check_lease")(self.check_lease)
         self.app.timer(SIZE_SECONDS, name="measure_state")(self.measure_state)
         self._agent("normalise_events", topology.INPUTS, self.normalise_events)
-        self._fold("fold_aliases", topology.ALIAS_UPDATES, stages.fold_aliases)
-        self._fold("resolve_merges", topology.MERGES, stages.resolve_merges, partitions=1)
-        self._fold("fold_developers", topology.DEVELOPER_UPDATES, stages.fold_developers)
-        self._fold("fold_companies", topology.COMPANY_UPDATES, stages.fold_companies)
+        for topic in topology.UPDATES:
+            self._fold(topic, stages.STAGES[topic.name])
 
     async def check_lease(self) -> None:
         """Stop the worker if it has stood still for too long, or is about to."""
@@ -136,9 +136,9 @@ class Worker:
                     log.warning("erasures_unknown", error=error.args[0].str())
                     await asyncio.sleep(RETRY_SECONDS)
 
-    def _fold(self, name: str, topic: str, stage: Stage, partitions: int | None = None) -> None:
-        """Declare a table and the agent that folds a topic into it."""
-        partitions = partitions or self.settings.partitions
+    def _fold(self, topic: topology.Topic, stage: Stage) -> None:
+        """Declare a table and the agent that folds a topic into it, both named as the stage is."""
+        name, partitions = stage.__name__, 1 if topic.single else self.settings.partitions
         table = cast(
             "RowTable",
             self.app.Table(
@@ -169,7 +169,7 @@ class Worker:
                     await self._apply(table, tp, stage(self.plan, rows, scope_of(tp), part))
             return True
 
-        self._agent(name, (topology.topic_named(topic),), fold)
+        self._agent(name, (topic,), fold)
 
     async def _apply(self, table: RowTable, tp: TP, outcome: Outcome) -> None:
         """Make the parts of an outcome durable, in their order."""

@@ -65,6 +65,8 @@ class Brokers:
                 # One record is asked for; a whole batch comes all the same.
                 "fetch.message.max.bytes": 16_384,
                 "queued.min.messages": 1,
+                # That there is nothing is an answer too, which the broker need not put off.
+                "fetch.wait.max.ms": 10,
             },
             logger=logging.getLogger("librdkafka"),
         )

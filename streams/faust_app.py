@@ -17,6 +17,7 @@ from schemas.kafka_options import KafkaOptions
 from schemas.settings import Settings
 from streams import metrics
 from streams.beats import Beats
+from streams.brokers import Brokers
 from streams.ending import end_in_time
 from streams.tables import RowTable
 from streams.topology import INPUTS, UPDATES
@@ -40,6 +41,8 @@ class StreamsApp(faust.App):
     beats: Beats
     #: Where batches wait in front of each agent.
     queues: dict[str, Any]
+    #: Asked by the consumer for what its client does not say.
+    brokers: Brokers
     #: Its consumer, once there is one.
     reader: BatchConsumer | None = None
 

@@ -17,14 +17,8 @@ from streams.normalise import Normaliser
 from streams.outbox import Message
 from streams.plan import Plan
 from streams.rows import MemoryStore
-from streams.stages import Delivered, Outcome, Received, Stage
+from streams.stages import Delivered, Outcome, Received
 
-STAGES: Final[dict[str, Stage]] = {
-    topology.ALIAS_UPDATES: stages.fold_aliases,
-    topology.MERGES: stages.resolve_merges,
-    topology.DEVELOPER_UPDATES: stages.fold_developers,
-    topology.COMPANY_UPDATES: stages.fold_companies,
-}
 ROW_TOPICS: Final = frozenset(topic.name for topic in topology.ROWS)
 
 
@@ -89,7 +83,7 @@ class LocalRunner:
         interrupted_to = stages.interrupted_to(self.plan, store, topic)
         again = sum(1 for offset, _ in waiting if offset <= interrupted_to)
         batch = waiting[:again] or stages.parts(waiting[: self._batch_size])[0]
-        self._apply(store, STAGES[topic](self.plan, store, f"{topic}/{partition}", batch))
+        self._apply(store, stages.STAGES[topic](self.plan, store, f"{topic}/{partition}", batch))
         self._waiting[place] = waiting[len(batch) :]
 
     def _apply(self, store: MemoryStore, outcome: Outcome) -> None:

@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from schemas.event import Event, Rejected, Source
-from streams import api_keys, companies, developers, merges, web_aliases
+from streams import api_keys, companies, developers, merges, topology, web_aliases
 from streams.dead_letters import foreign_letter, letters
 from streams.normalise import Normaliser
 from streams.outbox import Message, Outbox
@@ -156,6 +156,15 @@ def fold_companies(plan: Plan, store: Store, scope: str, batch: Sequence[Deliver
 def resolve_merges(plan: Plan, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
     """Take in pointers between users."""
     return _fold(Step.of(plan, store), scope, batch, Pointer, merges.fold)
+
+
+#: The stages with state, by the topic that each folds. Its table is named as it is.
+STAGES: Final[dict[str, Stage]] = {
+    topology.ALIAS_UPDATES: fold_aliases,
+    topology.MERGES: resolve_merges,
+    topology.DEVELOPER_UPDATES: fold_developers,
+    topology.COMPANY_UPDATES: fold_companies,
+}
 
 
 def interrupted_to(plan: Plan, store: Store, scope: str) -> int:

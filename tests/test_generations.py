@@ -196,12 +196,8 @@ def test_the_data_directory_remembers_which_generation_runs_unless_a_setting_say
 
 
 def test_changelogs_are_those_of_one_generation_alone():
-    names = [
-        "firstcall-fold_aliases-changelog",
-        "firstcall-g2-fold_aliases-changelog",
-        "firstcall-g22-x-changelog",
-        "firstcall-profiles",
-    ]
-    first = Settings()
-    assert replay_from_start.changelogs(first, names) == names[:1]
-    assert replay_from_start.changelogs(generations.of_generation(first, 2), names) == names[1:2]
+    """And of one deployment: with the same brokers may be one whose name begins with this one's."""
+    first = replay_from_start.changelogs(Settings())
+    assert "firstcall-fold_aliases-changelog" in first
+    second = replay_from_start.changelogs(generations.of_generation(Settings(), 2))
+    assert second == [name.replace("firstcall-", "firstcall-g2-") for name in first]

@@ -18,11 +18,11 @@ from schemas.event import Event, Rejected, Source
 from streams import redaction, stages, topology
 from streams.clock import NEWEST_MS
 from streams.dead_letters import LETTERS_OF_A_MESSAGE
-from streams.local import STAGES, LocalRunner
+from streams.local import LocalRunner
 from streams.normalise import Normaliser
 from streams.plan import Plan
 from streams.rows import MemoryStore
-from streams.stages import UnknownUpdateError
+from streams.stages import STAGES, UnknownUpdateError
 from streams.updates import AliasUpdate, CompanyUpdate, DeveloperUpdate, Pointer, Update, encode
 from tests.conftest import NOW_MS
 from tests.published import RowTopics

@@ -11,8 +11,9 @@ from collections import Counter, defaultdict
 from itertools import islice
 
 from schemas.definitions import load
-from streams.local import STAGES, LocalRunner
+from streams.local import LocalRunner
 from streams.outbox import Message
+from streams.stages import STAGES
 from tests.conftest import NOW_MS
 from tests.soak.crowd import Crowd
 from tests.worlds import SECRETS
