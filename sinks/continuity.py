@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import Final
+from collections.abc import Collection
+from typing import Final, NamedTuple
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
@@ -14,6 +14,13 @@ from streams.brokers import Partition, UnreadDeletedError, listed
 ANSWER_SECONDS: Final = 5.0
 
 log = structlog.get_logger("firstcall.sink")
+
+
+class _Leap(NamedTuple):
+    """Offsets that were not read. `start`: the first one; None: what is committed, which is not known yet. `end`: the one after them."""
+
+    start: int | None
+    end: int
 
 
 class Continuity:
@@ -27,58 +34,68 @@ class Continuity:
         self._consumer = consumer
         self._group = group
         self._topics = frozenset(topics)
-        #: Partitions just assigned: what is committed there is not known yet.
-        self._begun: set[Partition] = set()
-        #: The offset that comes next, and the beginnings of holes that are not explained yet.
+        #: The offset that comes next. None of a partition of which nothing was read: that is the committed one.
         self._next: dict[Partition, int] = {}
-        self._holes: dict[Partition, int] = {}
-
-    def begin(self, places: Iterable[Partition]) -> None:
-        """Follow partitions that were assigned."""
-        self._begun |= {place for place in places if place[0] in self._topics}
+        #: By partition, the first one that is not explained yet.
+        self._leaps: dict[Partition, _Leap] = {}
 
     def leave(self, place: Partition) -> None:
-        """Follow a partition no more."""
-        self._begun.discard(place)
+        """Follow a partition no more: whoever has it next begins at what is committed."""
         self._next.pop(place, None)
-        self._holes.pop(place, None)
+        self._leaps.pop(place, None)
 
     def read(self, place: Partition, offset: int) -> None:
         """Note the offset of a record that was read."""
         if place[0] in self._topics:
-            expected = self._next.get(place, offset)
-            if offset > expected:
-                self._holes.setdefault(place, expected)
+            self._reach(place, offset)
             self._next[place] = offset + 1
+
+    def end(self, place: Partition, offset: int) -> bool:
+        """Note where the log ends by now. False if that is where it was read to; else it ends in transaction markers."""
+        if place[0] not in self._topics or self._next.get(place, -1) >= offset:
+            return False
+        self._reach(place, offset)
+        self._next[place] = offset
+        return True
+
+    def _reach(self, place: Partition, offset: int) -> None:
+        expected = self._next.get(place)
+        if expected is None or offset > expected:
+            self._leaps.setdefault(place, _Leap(expected, offset))
 
     def is_whole(self) -> bool:
         """Whether it is certain that all was read up to here; False while the brokers do not answer: ask again.
 
         Raises UnreadDeletedError if something was deleted before.
         """
-        if not self._begun and not self._holes:
+        if not self._leaps:
             return True
         try:
-            expected = self._committed() | self._holes
-            first = listed(self._consumer, list(expected), OFFSET_BEGINNING, ANSWER_SECONDS)
+            begun = self._committed([place for place, leap in self._leaps.items() if leap.start is None])
+            # Where nothing is committed the group has never been.
+            starts = {
+                place: begun.get(place, leap.end) if leap.start is None else leap.start
+                for place, leap in self._leaps.items()
+            }
+            holes = {place: start for place, start in starts.items() if start < self._leaps[place].end}
+            first = listed(self._consumer, list(holes), OFFSET_BEGINNING, ANSWER_SECONDS)
         except KafkaException as error:
             log.warning("it is not known whether Kafka still has what comes next; rows wait", error=error.args[0].str())
             return False
-        for place, offset in expected.items():
+        for place, start in holes.items():
             # A partition without a leader, or whose topic is just deleted: then it is taken away.
             if place not in first:
                 return False
-            if offset < first[place]:
-                raise UnreadDeletedError(self._group, place, offset, first[place])
-        self._begun.clear()
-        self._holes.clear()
+            if start < first[place]:
+                raise UnreadDeletedError(self._group, place, start, first[place])
+        self._leaps.clear()
         return True
 
-    def _committed(self) -> dict[Partition, int]:
-        """What is committed of the partitions just assigned; where nothing is, the group has never been."""
-        if not self._begun:
+    def _committed(self, places: Collection[Partition]) -> dict[Partition, int]:
+        """What is committed of partitions; none where nothing is. Raises KafkaException."""
+        if not places:
             return {}
-        asked = self._consumer.committed([TopicPartition(*place) for place in self._begun], ANSWER_SECONDS)
+        asked = self._consumer.committed([TopicPartition(*place) for place in places], ANSWER_SECONDS)
         for each in asked:
             if each.error is not None:
                 raise KafkaException(each.error)

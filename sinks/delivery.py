@@ -103,6 +103,7 @@ class Delivery:
         self._held: set[tuple[str, int]] | None = None
         self._steps = 0
         self._flight: _Flight | None = None
+        self._is_paused = False
         #: Of rows that are written.
         self._uncommitted: Positions = {}
 
@@ -121,10 +122,9 @@ class Delivery:
             while not self._stop.is_set():
                 self._beats.beat(LOOP)
                 self._gather()
-                if not self._continuity.is_whole():
-                    continue
+                self._await_certainty()
                 # Rows whose partitions went to others are written too, or a full batch of them would never have room again.
-                if self._positions or self._sink.waiting_rows:
+                if self._has_some():
                     self._await_flight()
                     self._launch()
                 elif self._flight is None:
@@ -180,13 +180,17 @@ class Delivery:
         while self._read and self._has_room():
             message = self._read.popleft()
             error = message.error()
-            if error is not None:
-                _report(error)
-                continue
             # Only an error lacks any of these.
             topic: Any = message.topic()
             partition: Any = message.partition()
             offset: Any = message.offset()
+            if error is not None:
+                if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - public, but for its name
+                    _report(error)
+                elif self._continuity.end((topic, partition), offset):
+                    # Of a log that ends in transaction markers all is done when they are behind too: nothing else may ever follow.
+                    positions[topic, partition] = offset
+                continue
             timestamp = message.timestamp()[1]
             add(topic, message.value(), timestamp, partition, offset)
             self._collected += 1
@@ -212,9 +216,13 @@ class Delivery:
                 self._stop.wait(RETRY_SECONDS)
         return True
 
+    def _has_some(self) -> bool:
+        """Whether anything is collected, also of partitions that are gone, or messages without rows."""
+        return bool(self._positions or self._sink.waiting_rows or self._collected)
+
     def _launch(self) -> None:
         """Let what is collected be written. Not while the batch before it is not written: its offsets come first."""
-        if self._flight is None and (self._positions or self._sink.waiting_rows) and self._continuity.is_whole():
+        if self._flight is None and self._has_some() and self._continuity.is_whole():
             done = self._thread.submit(self._scribe.write, self._sink.take())
             self._flight = _Flight(done, self._positions, self._received, self._oldest)
             self._positions, self._received, self._oldest, self._collected = {}, {}, {}, 0
@@ -223,21 +231,39 @@ class Delivery:
         """Wait until the batch before is written, however long ClickHouse is away, as a member of the group."""
         if self._flight is None:
             return
-        pausing_at, paused = time.monotonic() + QUIET_SECONDS, False
+        quiet_until = time.monotonic() + QUIET_SECONDS
         while not self._stop.is_set() and not wait([self._flight.done], WAIT_SECONDS).done:
             self._beats.beat(LOOP)
-            if time.monotonic() < pausing_at:
-                continue
-            self._consumer.pause(self._consumer.assignment())
-            paused = True
-            message = self._consumer.poll(0)
-            if message is not None:
-                # Of a partition that was assigned in the meantime. It joins the batch.
-                self._take([message])
-        if paused:
-            self._consumer.resume(self._consumer.assignment())
+            if time.monotonic() >= quiet_until:
+                self._stay()
+        self._go_on()
         if self._flight.done.done():
             self._land()
+
+    def _await_certainty(self) -> None:
+        """Wait until the brokers say that nothing is missing in what was read, as a member of the group."""
+        while not self._stop.is_set() and not self._continuity.is_whole():
+            self._beats.beat(LOOP)
+            if self._flight is not None and self._flight.done.done():
+                self._land()
+            self._stay()
+            self._stop.wait(RETRY_SECONDS)
+        self._go_on()
+
+    def _stay(self) -> None:
+        """Let the group hear of this member, which reads no more for now."""
+        self._consumer.pause(self._consumer.assignment())
+        self._is_paused = True
+        message = self._consumer.poll(0)
+        if message is not None:
+            # Of a partition that was assigned in the meantime. It joins the batch.
+            self._take([message])
+
+    def _go_on(self) -> None:
+        """Read again what `_stay` has paused."""
+        if self._is_paused:
+            self._consumer.resume(self._consumer.assignment())
+            self._is_paused = False
 
     def _land(self) -> None:
         """Commit the batch that is being written, once it is; it stays if it was given up."""
@@ -255,23 +281,32 @@ class Delivery:
         if not offsets:
             return
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
+            told = self._consumer.commit(offsets=offsets, asynchronous=False) or []
         except KafkaException as error:
             log.warning("offsets not committed; they are tried again", error=error.args[0].str())
-        else:
-            log.debug("offsets committed", offsets={f"{each.topic}/{each.partition}": each.offset for each in offsets})
-            self._uncommitted.clear()
+            return
+        refused = {(each.topic, each.partition): each.error for each in told if each.error is not None}
+        if refused:
+            errors = {f"{topic}/{partition}": error.str() for (topic, partition), error in refused.items()}
+            log.warning("some offsets not committed; they are tried again", errors=errors)
+        done = {place: offset for place, offset in self._uncommitted.items() if place not in refused}
+        log.debug(
+            "offsets committed", offsets={f"{topic}/{partition}": end for (topic, partition), end in done.items()}
+        )
+        self._uncommitted = {place: offset for place, offset in self._uncommitted.items() if place in refused}
 
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         log.info("partitions assigned", partitions=_shown(partitions))
         streams_metrics.REBALANCES.inc()
         places = {(partition.topic, partition.partition) for partition in partitions}
         self._held = (self._held or set()) | places
-        self._continuity.begin(places)
 
-    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Leave partitions to their next owner, who reads again what is not committed. Their rows here are written too."""
         log.info("partitions revoked", partitions=_shown(partitions))
+        if self._is_paused:
+            # librdkafka would remember it, and not read them when they come back.
+            consumer.resume(partitions)
         gone = {(partition.topic, partition.partition) for partition in partitions}
         self._read = deque(message for message in self._read if (message.topic(), message.partition()) not in gone)
         for partition in partitions:

@@ -119,8 +119,9 @@ def _make_consumer(bootstrap_servers: str, group: str, options: dict[str, Any]) 
         "bootstrap.servers": bootstrap_servers,
         "group.id": group,
         "client.id": group,
-        # `Continuity` notes what is leapt over.
+        # `Continuity` notes what is leapt over, and where a log ends.
         "auto.offset.reset": "earliest",
+        "enable.partition.eof": True,
         "enable.auto.commit": False,
         # As the workers read: an event that only one of the two knew would be in rows and in no number, or the reverse.
         "isolation.level": "read_uncommitted",
@@ -140,8 +141,9 @@ def _stopping(stop: threading.Event) -> Iterator[None]:
     """Set `stop` on SIGTERM and SIGINT. ClickHouse may hang then: what it does not take in time is read again."""
 
     def told(*_: object) -> None:
-        stop.set()
+        # First: `set` would wait for ever where the signal comes in the middle of `wait`, which holds the same lock.
         end_in_time()
+        stop.set()
 
     if threading.current_thread() is not threading.main_thread():
         yield

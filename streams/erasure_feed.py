@@ -77,7 +77,7 @@ class ErasureFeed:
         began = time.monotonic()
         partition = TopicPartition(self._topic, _PARTITION)
         first, end = self._consumer.get_watermark_offsets(partition, ANSWER_SECONDS)
-        if self._next is None or self._next > end:
+        if self._next is None or not first <= self._next <= end:
             self._next = first
             self._consumer.assign([TopicPartition(self._topic, _PARTITION, first)])
         while self._next < end:

@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from operator import add
@@ -23,10 +23,12 @@ from structlog.testing import capture_logs
 
 from schemas.event import Event, Rejected
 from sinks.connection import Address, connect
+from sinks.continuity import Continuity
 from sinks.definition_rows import recorded
 from sinks.process import run_sink
 from sinks.sink import TABLE_BY_TOPIC
 from streams import topology
+from streams.brokers import UnreadDeletedError
 from streams.normalise import Normaliser
 from tests.contract_reader import rows
 from tests.line import Line
@@ -49,7 +51,7 @@ class Pipe:
         self.client = connect(address)
         empty_tables(self.client)
         self._producer = Producer({"bootstrap.servers": broker, "linger.ms": 1})
-        self._offsets = Consumer({"bootstrap.servers": broker, "group.id": f"{prefix}app-sink"})
+        self.group = Consumer({"bootstrap.servers": broker, "group.id": f"{prefix}app-sink"})
         self._admin = AdminClient({"bootstrap.servers": broker})
         topics = [NewTopic(prefix + topic.name, PARTITIONS, 1) for topic in (*topology.INPUTS, *topology.ROWS)]
         for created in self._admin.create_topics(topics).values():
@@ -57,7 +59,7 @@ class Pipe:
 
     def close(self) -> None:
         self.client.close()
-        self._offsets.close()
+        self.group.close()
 
     def delete(self, topic: str) -> None:
         """Delete all records, as age does."""
@@ -65,11 +67,12 @@ class Pipe:
         for deleted in self._admin.delete_records(ends).values():
             deleted.result()
 
-    def make_anew(self, topic: str) -> None:
+    def make_anew(self, topic: str, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Delete the topic, and create it."""
         for deleted in self._admin.delete_topics([self.prefix + topic]).values():
             deleted.result()
         until(lambda: self.prefix + topic not in self._admin.list_topics(timeout=PATIENCE_SECONDS).topics)
+        meanwhile()
         for created in self._admin.create_topics([NewTopic(self.prefix + topic, PARTITIONS, 1)]).values():
             created.result()
 
@@ -106,12 +109,12 @@ class Pipe:
     def committed(self, topic: str) -> list[int]:
         """The committed offset of each partition; 0 where there is none."""
         places = [TopicPartition(self.prefix + topic, partition) for partition in range(PARTITIONS)]
-        return [max(place.offset, 0) for place in self._offsets.committed(places, timeout=PATIENCE_SECONDS)]
+        return [max(place.offset, 0) for place in self.group.committed(places, timeout=PATIENCE_SECONDS)]
 
     def sent(self, topic: str) -> list[int]:
         """The end of each partition."""
         places = [TopicPartition(self.prefix + topic, partition) for partition in range(PARTITIONS)]
-        return [self._offsets.get_watermark_offsets(place, timeout=PATIENCE_SECONDS)[1] for place in places]
+        return [self.group.get_watermark_offsets(place, timeout=PATIENCE_SECONDS)[1] for place in places]
 
     def await_commit(self, *topics: str) -> None:
         """Wait until all that was sent to the topics is committed."""
@@ -399,6 +402,42 @@ def test_what_kafka_deletes_before_it_is_written_ends_the_sink(pipe):
     assert pipe.committed("web-events") == [50, 0]
 
 
+@pytest.mark.parametrize("reads", [[], [20]], ids=["of which nothing was read", "that was read to its end"])
+def test_what_kafka_deletes_of_a_partition_before_its_next_record_comes_is_missed(pipe, reads):
+    """The batch was full meanwhile: the sink did not see the log end anew."""
+    place = (f"{pipe.prefix}web-events", 0)
+    pipe.send("web-events", *events(20))
+    with pipe.sink():
+        pipe.await_commit("web-events")
+    continuity = Continuity(pipe.group, "the-sink", [place[0]])
+    for end in reads:
+        continuity.end(place, end)
+    assert continuity.is_whole()
+    pipe.send("web-events", *events(20, first=20))
+    pipe.delete("web-events")
+    continuity.read(place, 40)
+    with pytest.raises(UnreadDeletedError, match="records 20 to 39"):
+        continuity.is_whole()
+
+
+def test_partitions_that_went_while_clickhouse_was_away_are_read_when_they_come_back(pipe, line):
+    """Their messages, which make no rows, fill the batch behind the one that ClickHouse does not take."""
+    line.mend()
+    with pipe.sink(clickhouse_url=through(pipe, line), batch_rows=20), capture_logs() as logs:
+        pipe.send("web-events", *events(20))
+        pipe.await_commit("web-events")
+        line.cut()
+        pipe.send("web-events", *events(20, first=20))
+        pipe.send("web-events", *([b"no event"] * 40))
+        until(lambda: any(entry["event"].startswith("ClickHouse takes no rows") for entry in logs))
+        gone = partial(until, lambda: any(entry["event"] == "partitions revoked" for entry in logs))
+        pipe.make_anew("web-events", gone)
+        line.mend()
+        # Fewer than were committed of the old one: so it begins at the beginning.
+        pipe.send("web-events", *events(10, first=40))
+        until(lambda: pipe.count("events") == 50)
+
+
 def test_what_kafka_deletes_while_clickhouse_is_away_ends_the_sink(pipe, line):
     """More waits than a sink fetches ahead, and it is deleted: the record after it says so."""
     line.mend()
@@ -416,7 +455,7 @@ def test_what_kafka_deletes_while_clickhouse_is_away_ends_the_sink(pipe, line):
         assert sink.exitcode == 1
 
 
-def test_the_markers_of_transactions_are_no_hole(pipe):
+def test_the_markers_of_transactions_are_no_hole_and_done_with_what_is_before_them(pipe):
     producer = Producer({"bootstrap.servers": pipe.broker, "transactional.id": pipe.prefix})
     producer.init_transactions(PATIENCE_SECONDS)
     for first in range(0, 30, 10):
@@ -426,7 +465,8 @@ def test_the_markers_of_transactions_are_no_hole(pipe):
         producer.commit_transaction(PATIENCE_SECONDS)
     with pipe.sink():
         until(lambda: pipe.count("events") == 30)
-        until(lambda: pipe.committed("web-events") == [32, 0])
+        pipe.await_commit("web-events")
+    assert pipe.committed("web-events") == [33, 0]
 
 
 def test_a_log_that_was_made_anew_is_read_from_its_beginning(pipe):
