@@ -41,6 +41,11 @@ class Place(msgspec.Struct):
         while self.delivered and self.delivered[0][0] <= self.done:
             self.delivered.popleft()
 
+    def skip(self, end: int) -> None:
+        """There is nothing to work on before `end`, and all that was delivered is worked on."""
+        self.following, self.ahead = end, None
+        self.finish(end)
+
     def undeliver(self, offset: int) -> None:
         """What was delivered from `offset` on will be delivered again."""
         while self.delivered and self.delivered[-1][0] > offset:

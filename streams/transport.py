@@ -20,6 +20,7 @@ from typing import Any, cast
 
 import structlog
 from aiokafka.errors import IllegalStateError
+from confluent_kafka import KafkaException
 from faust.transport.drivers import aiokafka
 from faust.types import TP, Message
 from faust.types.tuples import ConsumerMessage
@@ -109,6 +110,14 @@ class BatchConsumer(aiokafka.Consumer):
 
     def _new_offset(self, tp: TP) -> int | None:
         return self._places[tp].done
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        """Commit. Faust takes refused offsets for committed, and would not try them again before others follow."""
+        is_done = bool(await super()._commit_offsets(offsets, start_new_transaction))
+        if not is_done:
+            for tp in offsets:
+                self._committed_offset.pop(tp, None)
+        return is_done
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget what was finished of partitions that others may have now."""
@@ -273,11 +282,32 @@ class BatchConsumer(aiokafka.Consumer):
             except IllegalStateError:
                 # A rebalance has begun meanwhile, and it is another member's.
                 continue
+            if ahead is None or ahead <= position or place.dropped is not None:
+                continue
             # Once for each place: a log may end in transaction markers, which are no records.
-            if ahead is not None and ahead > position and place.ahead != (position, ahead):
+            if place.ahead != (position, ahead):
                 place.ahead = (position, ahead)
-                if place.dropped is None:
-                    place.dropped = position
+                place.dropped = position
+            elif not place.delivered:
+                await self._pass_markers(tp, position, ahead)
+
+    async def _pass_markers(self, tp: TP, position: int, ahead: int) -> None:
+        """Take markers in which a log ends for done, if they are: nothing else may ever follow, and Kafka deletes them by age."""
+        loop, brokers = asyncio.get_running_loop(), cast("Any", self.app).brokers
+        try:
+            found = await loop.run_in_executor(None, brokers.first_record, (tp.topic, tp.partition), position)
+        except KafkaException as error:
+            self.log.warning("it is not known whether a log ends in transaction markers: %s", error)
+            return
+        place = self._places[tp]
+        if place.ahead != (position, ahead) or self._read_offset.get(tp) != position:
+            # A rebalance came in between.
+            return
+        if found is not None and found.offset < ahead:
+            place.dropped = position
+            return
+        self._read_offset[tp] = ahead
+        place.skip(ahead)
 
     def queued(self) -> set[TP]:
         """The partitions of which a batch waits in front of its stage, which is busy with others. For any thread."""

@@ -117,15 +117,20 @@ class Pipeline:
         for worker in list(self._workers):
             self.kill(worker)
 
-    def feed(self, records: Iterable[Record]) -> None:
+    def feed(self, records: Iterable[Record], *, transaction: str = "") -> None:
         """Write records to the input topics, without a key, as a producer that knows nothing."""
         values = ((one.topic, as_bytes(one)) for one in records)
-        self.feed_values((f"{topic}-events", one.value, one.timestamp_ms) for topic, one in values)
+        messages = ((f"{topic}-events", one.value, one.timestamp_ms) for topic, one in values)
+        self.feed_values(messages, transaction=transaction)
 
-    def feed_values(self, values: Iterable[tuple[str, Any, int]]) -> None:
-        """Write (topic, value, timestamp in ms) to the input topics."""
+    def feed_values(self, values: Iterable[tuple[str, Any, int]], *, transaction: str = "") -> None:
+        """Write (topic, value, timestamp in ms) to the input topics. `transaction`: as one of a producer with this name."""
         refused: list[str] = []
-        producer = Producer({"bootstrap.servers": self.settings.brokers, "linger.ms": 5})
+        options = {"transactional.id": transaction} if transaction else {}
+        producer = Producer({"bootstrap.servers": self.settings.brokers, "linger.ms": 5, **options})
+        if transaction:
+            producer.init_transactions(30)
+            producer.begin_transaction()
         for topic, value, timestamp in values:
             while True:
                 try:
@@ -139,6 +144,8 @@ class Pipeline:
                 except BufferError:
                     producer.poll(0.1)
         assert producer.flush(30) == 0
+        if transaction:
+            producer.commit_transaction(30)
         assert not refused, refused[:3]
 
     def delete(self, topic: str) -> None:

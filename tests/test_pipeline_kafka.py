@@ -122,6 +122,34 @@ def test_only_the_thread_of_the_client_tells_it_where_to_read(broker: str, uniqu
         assert differing(pipeline, records, load()) == []
 
 
+def test_the_markers_of_transactions_are_done_when_what_is_before_them_is(
+    broker: str, unique: str, tmp_path: Path
+) -> None:
+    """Erasures and replays wait for the ends of the logs; and markers that age deletes would look like lost events."""
+    records = journey().records
+    with running(broker, unique, tmp_path, load()) as pipeline:
+        for part in range(2):
+            pipeline.feed(records[part::2], transaction=unique)
+            pipeline.settle()
+        for topic in ("web-events", "api-events"):
+            pipeline.delete(topic)
+        pipeline.start("worker-2")
+        pipeline.feed(records[:5], transaction=unique)
+        pipeline.settle()
+        assert differing(pipeline, records, load()) == []
+
+
+def test_a_commit_that_is_refused_is_tried_again_when_no_event_follows(
+    broker: str, unique: str, tmp_path: Path
+) -> None:
+    records = journey().records
+    with running(broker, unique, tmp_path, load(), workers=0) as pipeline:
+        pipeline.start("worker-1", "tests.refused_worker")
+        pipeline.feed(records)
+        pipeline.settle()
+        assert differing(pipeline, records, load()) == []
+
+
 def test_a_worker_that_is_asked_to_stop_ends_in_order(broker: str, unique: str, tmp_path: Path) -> None:
     with running(broker, unique, tmp_path, load()) as pipeline:
         pipeline.feed(journey().records)
