@@ -53,7 +53,9 @@ def _table(columns: Sequence[_Column], title: str, room: int) -> Table:
     """A row a line, numbers to the right."""
     shown = _framed(title, show_header=True)
     for column, width in zip(columns, _widths(columns, room), strict=True):
-        shown.add_column(column.title, justify="right" if column.is_number else "left", overflow="fold", width=width)
+        shown.add_column(
+            Text(column.title), justify="right" if column.is_number else "left", overflow="fold", width=width
+        )
     for row in zip(*(column.words for column in columns), strict=True):
         shown.add_row(*map(Text, row))
     return shown
@@ -66,7 +68,7 @@ def _records(columns: Sequence[_Column], title: str) -> Table:
     shown.add_column(overflow="fold")
     for row in zip(*(column.words for column in columns), strict=True):
         for column, words in zip(columns, row, strict=True):
-            shown.add_row(column.title, Text(words))
+            shown.add_row(Text(column.title), Text(words))
         shown.add_section()
     return shown
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+
+#: Below it the decimals that numbers are told with show nothing of them, as of a probability.
+LEAST: Final = 0.001
 
 
 def told(values: Sequence[Any]) -> list[str]:
@@ -24,6 +27,8 @@ def _told(value: Any, precision: str = "seconds") -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
+        if 0 < abs(value) < LEAST:
+            return f"{value:.2g}"
         return f"{value:,.4f}".rstrip("0").rstrip(".")
     if isinstance(value, datetime):
         plain = value.replace(tzinfo=None)

@@ -158,6 +158,11 @@ def missing(query: Query, values: Mapping[str, str]) -> Unknown | None:
         return Unknown(f"query {query.name} takes either {' or '.join(given)}, not both")
     if query.needs and not given:
         return Unknown(f"query {query.name} needs {' or '.join(query.needs)}, as in -p {query.needs[0]}=...")
+    for by in ("segment", "segments"):
+        if values.get("value") and not values.get(by, "given"):
+            return Unknown(
+                f"value of query {query.name} is that of a segment, which is not named, as in -p {by}=technology"
+            )
     return None
 
 

@@ -97,7 +97,9 @@ def _known(client: Client) -> dict[str, list[str]]:
     for section, name, definition in client.query(_ENTRIES).result_rows:
         sections[section][name] = json.loads(definition)
     activations, segments = list(sections["activations"]), sections["segments"]
-    of_activations = [f"{kind}:{name}" for kind in ("activated", "matured") for name in activations]
+    of_activations = [
+        f"{kind}:{name}" for kind in ("activated", "matured", "matured_activated") for name in activations
+    ]
     return {
         **{section: list(sections[section]) for section in ("stages", "activations", "churn_risks", "power_users")},
         "conversions": ["signup", *(f"activated:{name}" for name in activations)],

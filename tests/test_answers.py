@@ -57,6 +57,13 @@ def test_neither_numbers_nor_times_nor_words_of_a_title_are_broken() -> None:
     }
 
 
+def test_what_is_improbable_is_not_told_to_be_impossible_and_titles_are_no_markup() -> None:
+    shown = lines("alert chance[red] [/x]", ("a", 3.1e-7, 0.0), ("b", 0.25, -0.00001))
+    assert "chance[red]" in shown[1]
+    assert "[/x]" in shown[1]
+    assert [cells(line) for line in shown[3:5]] == [["a", "3.1e-07", "0"], ["b", "0.25", "-1e-05"]]
+
+
 def test_times_are_as_exact_as_their_column() -> None:
     days = [(MIDNIGHT,), (MIDNIGHT + timedelta(days=7),)]
     assert [cells(line) for line in lines("week", *days) if "2026" in line] == [["2026-05-04"], ["2026-05-11"]]

@@ -122,6 +122,8 @@ MISTYPED = [
     (["hourly-activations", "-p", "segments=source,sorce"], "segments of query hourly-activations: there is no segment 'sorce'; did you mean 'source'?"),
     (["funnel", "--company", "Acm"], "company of query funnel: there is no company 'Acm'; did you mean 'acme'?"),
     (["journey", "-p", "developer=nobody-of-ours"], "developer of query journey: there is no developer 'nobody-of-ours'"),
+    (["active", "-p", "value=python"], "value of query active is that of a segment, which is not named"),
+    (["hourly-activations", "-p", "value=summer"], "which is not named, as in -p segments=technology"),
     (["account", "--company", "acme", "-p", "developer=ann"], "query account takes either company or developer, not both"),
 ]  # fmt: skip
 

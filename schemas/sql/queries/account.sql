@@ -14,7 +14,7 @@
 --   activations: definitions that it reached
 --   churn_risks: definitions by which it may be lost
 --   power_user: definitions by which it is one
---   calls: production calls of the 28 days
+--   calls: production calls of the 28 days: events of the API with a key
 --   calls_before: of the 28 days before these
 --   client_errors: with a status of 400 to 499
 --   server_errors: with a status of 500 to 599

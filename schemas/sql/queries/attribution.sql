@@ -30,7 +30,7 @@ WITH
 SELECT
     multiIf(position = 0, '(no touch)', text = '', '(none)', toString(text)) AS touch,
     round(toFloat64(sum(credit)), 2) AS credit_of_conversions,
-    round(100 * credit_of_conversions / nullIf(sum(credit_of_conversions) OVER (), 0), 1) AS percent,
+    round(100 * toFloat64(sum(credit)) / nullIf(sum(toFloat64(sum(credit))) OVER (), 0), 1) AS percent,
     uniqExact(subject_id) AS subjects_with_credit
 FROM credited
 GROUP BY touch

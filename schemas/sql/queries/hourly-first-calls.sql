@@ -13,7 +13,7 @@
 --   segment: by what is counted; empty for all together
 --   value: of the segment
 --   hour: end of the hour of the later stage, UTC
---   count: of these, within the usual time
+--   count: of these, within the usual time; empty if there is none: ask for more than a week, or name `target_seconds`
 --   trials: entered the later stage
 --   usual_seconds: what that time is
 WITH
@@ -33,15 +33,15 @@ WITH
     ),
     if({target_seconds:Float64} > 0, {target_seconds:Float64},
         (SELECT quantileExact(0.5)(seconds) FROM taken
-         WHERE hour <= least(until, (SELECT max(hour) FROM taken)) - toIntervalDay(7))) AS usual_seconds
+         WHERE hour <= least(until, (SELECT max(hour) FROM taken)) - toIntervalDay(7))) AS usual
 SELECT
     segment,
     -- No configured segment has the name of a field of the first touch.
     multiIf(segment = '', '', segment = 'company', company_id, mapUpdate(first_touch, segments)[segment]) AS value,
     hour,
-    countIf(seconds <= usual_seconds) AS count,
+    if(isFinite(usual), countIf(seconds <= usual), NULL) AS count,
     count() AS trials,
-    usual_seconds
+    if(isFinite(usual), usual, NULL) AS usual_seconds
 FROM taken
 ARRAY JOIN wanted AS segment
 WHERE {value:String} = '' OR segment = '' OR value = {value:String}

@@ -5,7 +5,7 @@
 -- topic: usage
 -- chart: bar company calls
 --   company: its id
---   calls: production calls
+--   calls: production calls: events of the API with a key
 --   calls_percent: of the calls of all companies
 --   errors_percent: both kinds of errors among the calls
 --   developers: distinct, those known by more than their key

@@ -8,7 +8,7 @@
 -- topic: accounts
 -- chart: line day calls
 --   day: UTC day
---   calls: of the environment asked for
+--   calls: events of the API with a key, of the environment asked for; calls without a key are in `usage_resolved`
 --   client_errors: with a status of 400 to 499
 --   server_errors: with a status of 500 to 599
 --   errors_percent: both kinds of errors among the calls
