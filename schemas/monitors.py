@@ -84,6 +84,10 @@ Monitor = Annotated[
 ]
 
 
+#: Of the secret by which webhooks are signed, at least.
+SECRET_CHARACTERS: Final = 16
+
+
 class _Secret(_Model):
     """A secret, given or in a file that is mounted."""
 
@@ -102,10 +106,9 @@ class AlertmanagerChannel(_Model):
     labels: dict[str, str] = Field(default_factory=dict, description="Put on every alert, for its routes.")
 
 
-class SlackChannel(_Secret):
-    """An incoming webhook of Slack, or of anything that takes the same. Its URL is a secret."""
+class _Addressed(_Secret):
+    """Whoever knows its URL may write to it, so that is a secret."""
 
-    kind: Literal["slack"]
     url: SecretStr | None = None
     url_file: Path | None = None
 
@@ -117,22 +120,31 @@ class SlackChannel(_Secret):
         return value
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> SlackChannel:
+    def _exactly_one(self) -> _Addressed:
         if (self.url is None) == (self.url_file is None):
             raise ValueError("give either `url` or `url_file`")
         return self
 
     @property
     def address(self) -> str:
-        return self.read(self.url, self.url_file)
+        """Raises OSError, ValueError."""
+        found = self.read(self.url, self.url_file)
+        if not _WEB_ADDRESS.match(found):
+            raise ValueError("it must begin with https:// or http:// and name a host")
+        return found
 
 
-class WebhookChannel(_Secret):
+class SlackChannel(_Addressed):
+    """An incoming webhook of Slack, or of anything that takes the same."""
+
+    kind: Literal["slack"]
+
+
+class WebhookChannel(_Addressed):
     """Any HTTP endpoint. The body is signed with HMAC-SHA-256 if there is a secret."""
 
     kind: Literal["webhook"]
-    url: HttpUrl
-    secret: SecretStr | None = Field(default=None, min_length=16)
+    secret: SecretStr | None = Field(default=None, min_length=SECRET_CHARACTERS)
     secret_file: Path | None = None
 
     @model_validator(mode="after")
@@ -143,7 +155,11 @@ class WebhookChannel(_Secret):
 
     @property
     def key(self) -> bytes:
-        return self.read(self.secret, self.secret_file).encode()
+        """Raises OSError, ValueError."""
+        found = self.read(self.secret, self.secret_file)
+        if self.secret_file is not None and len(found) < SECRET_CHARACTERS:
+            raise ValueError(f"it holds fewer than {SECRET_CHARACTERS} characters")
+        return found.encode()
 
 
 Channel = Annotated[AlertmanagerChannel | SlackChannel | WebhookChannel, Field(discriminator="kind")]
@@ -218,13 +234,26 @@ def build(section: Any, definitions: Definitions, origin: str | Document = "moni
 def unread_files(monitors: Monitors) -> Iterator[Problem]:
     """Files of secrets that cannot be read here. They may be there where alerts are sent, so this is no mistake by itself."""
     for name, channel in monitors.channels.items():
-        for field in ("url_file", "secret_file"):
+        for field, content in (("url_file", "address"), ("secret_file", "key")):
             file = getattr(channel, field, None)
-            try:
-                _Secret.read(None, file)
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "it is no text"
-                yield Problem(("monitors", "channels", name, field), f"{file} cannot be read here: {reason}")
+            if file is not None and (reason := _unusable(channel, content)):
+                yield Problem(("monitors", "channels", name, field), f"{file} cannot be used here: {reason}")
+
+
+def _unusable(channel: Channel, content: str) -> str:
+    """Why what a file holds cannot be used, or nothing."""
+    try:
+        getattr(channel, content)
+    except (OSError, ValueError) as error:
+        return told_unusable(error)
+    return ""
+
+
+def told_unusable(error: OSError | ValueError) -> str:
+    """What is wrong with a file of a secret, without any of it."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return "it is no text" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def filled(monitors: Monitors, definitions: Definitions) -> Monitors:

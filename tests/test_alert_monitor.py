@@ -95,6 +95,21 @@ def test_a_drop_that_lasts_is_accepted_as_the_new_level():
     assert isinstance(run(further, start=len(counts), state=state)[0][0][1], Opened)
 
 
+def test_a_drop_of_a_segment_that_is_watched_no_more_says_nothing_of_the_others():
+    ads, docs = steady(10, 40.0, 4), steady(10, 60.0, 5)
+    ads[PAST + 50 :] = 0
+    whole = {ALL: ads + docs, ADS: ads, DOCS: docs}
+    until = PAST + 80
+    changes, state = run({scope: each[:until] for scope, each in whole.items()})
+    assert [type(change) for _, change in changes] == [Opened]
+    changes, state = run({ALL: docs}, start=until, state=state)
+    assert [change.reason for _, change in changes] == ["withdrawn"]
+    assert state.level_from == 0
+    weeks, expected = expectation(state, RULES, ALL, Series(len(docs), docs, None), Memory())
+    assert expected is not None
+    assert weeks > 6
+
+
 def test_after_a_restart_in_any_hour_the_same_is_told_with_the_same_id():
     counts = dip()
     whole, _ = run(counts)
@@ -149,6 +164,11 @@ def test_a_drop_in_one_segment_is_told_of_that_segment():
     opened = changes[0][1]
     assert isinstance(opened, Opened)
     assert opened.incident.scope == ADS
+    # As seldom as by all that was looked at: a drop in one of several segments comes more often by chance than one in all.
+    told = opened.incident.log_strength
+    only = step(MonitorState(), RULES, up_to({ALL: Series(len(ads), ads, None)}, changes[0][0]), Memory()).standing.now
+    assert only is not None
+    assert np.log(RULES.level_hours) <= told < only.log_strength
 
 
 def test_the_weights_of_all_scopes_are_one():

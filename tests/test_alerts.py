@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 import pytest
 import yaml
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from deploy.alerts.alert import Alert
@@ -54,6 +55,9 @@ class Receiver:
                     receiver.refused += 1
                 self.send_response(status)
                 self.end_headers()
+                if status != 200:
+                    # As some servers do.
+                    self.wfile.write(f"Cannot POST {self.path}".encode())
 
             def log_message(self, format: str, *_: Any) -> None:  # noqa: A002
                 pass
@@ -277,6 +281,26 @@ def test_what_was_not_delivered_before_a_restart_is_after_it(dropped, receiver):
     watch.stop()
     assert len(receiver.got) == 1
     assert rows(dropped, "SELECT delivered_to FROM alerts") == [{"delivered_to": ["own"]}]
+
+
+def test_neither_logs_nor_an_empty_file_give_a_secret_of_a_channel_away(dropped, receiver, tmp_path):
+    receiver.answers = [500]
+    empty = tmp_path / "empty"
+    empty.touch()
+    config = monitors(
+        ACTIVATIONS,
+        failing={"kind": "slack", "url": f"{receiver.url}/T0-SECRET"},
+        unsigned={"kind": "webhook", "url": receiver.url, "secret_file": str(empty)},
+    )
+    with capture_logs() as logs:
+        watch = Watch(dropped, config, None, first_retry_seconds=0.01)
+        watch.look(NOW_HOUR * HOUR_MS)
+        while not receiver.got or "fewer than 16" not in str(logs):
+            time.sleep(0.01)
+        watch.stop()
+    assert "HTTP 500: (the answer repeats the address)" in str(logs)
+    assert "SECRET" not in str(logs)
+    assert len(receiver.got) == 1, "nothing is sent unsigned that is to be signed"
 
 
 def test_a_receiver_that_fails_is_tried_again_and_holds_up_nobody(dropped, receiver):

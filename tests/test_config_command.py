@@ -62,8 +62,12 @@ def test_check_names_files_of_secrets_that_are_not_here_and_takes_the_configurat
     result = firstcall("config", "check", str(file))
     assert result.exit_code == 0
     where = f"{file}:3:27: monitors.channels.growth.url_file"
-    assert f"{where}: {tmp_path}/gone cannot be read here: No such file or directory\n" in result.output
+    assert f"{where}: {tmp_path}/gone cannot be used here: No such file or directory\n" in result.output
     assert "own" not in result.output
+    (tmp_path / "there").write_text("")
+    told = firstcall("config", "check", str(file)).output
+    assert "monitors.channels.own.secret_file" in told
+    assert "it holds fewer than 16 characters" in told
 
 
 def test_check_says_everything_that_is_wrong_and_ends_with_2(changed):

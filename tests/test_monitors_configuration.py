@@ -126,15 +126,15 @@ def test_the_example_in_the_shipped_file_is_one_that_works():
         ({"channels": {"a": {"kind": "slack"}}}, "give either `url` or `url_file`"),
         (
             {"channels": {"a": {"kind": "webhook", "url": "nowhere"}}},
-            "monitors.channels.a.url: must be a valid URL",
+            "monitors.channels.a.url: must begin with https:// or http:// and name a host",
         ),
         (
             {"channels": {"a": {"kind": "webhook", "url": "ftp://x"}}},
-            "monitors.channels.a.url: must begin with http:// or https://",
+            "monitors.channels.a.url: must begin with https:// or http:// and name a host",
         ),
         (
             {"channels": {"a": {"kind": "webhook", "url": "http://x", "labels": {}}}},
-            "monitors.channels.a.labels: the kind 'webhook' has no such field; there are kind, secret, secret_file, url",
+            "monitors.channels.a.labels: the kind 'webhook' has no such field; there are kind, secret, secret_file, url, url_file",
         ),
     ],
 )

@@ -93,9 +93,10 @@ def _webhook(channel: WebhookChannel, alert: Alert, now: float) -> Request:
         "Idempotency-Key": f"{alert.alert_id}:{alert.state}",
         "X-Firstcall-Timestamp": timestamp,
     }
-    if channel.key:
-        headers["X-Firstcall-Signature"] = signature(channel.key, timestamp, body)
-    return Request(str(channel.url), headers, body)
+    key = channel.key
+    if key:
+        headers["X-Firstcall-Signature"] = signature(key, timestamp, body)
+    return Request(channel.address, headers, body)
 
 
 def webhook_body(alert: Alert) -> bytes:

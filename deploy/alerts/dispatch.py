@@ -6,11 +6,13 @@ still to be told.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote
 
 import structlog
 import urllib3
@@ -18,7 +20,7 @@ import urllib3
 from deploy.alerts import metrics
 from deploy.alerts.alert import Alert
 from deploy.alerts.channels import REPEATED_AFTER_SECONDS, Request, repeats, request
-from schemas.monitors import Channel
+from schemas.monitors import Channel, told_unusable
 
 ANSWER_SECONDS: Final = 10.0
 FIRST_RETRY_SECONDS: Final = 1.0
@@ -193,8 +195,8 @@ class _Line:
         """What went wrong, or nothing. It never holds the URL, which may be a secret."""
         try:
             return self._answer(request(self._channel, alerts, time.time()))
-        except OSError as error:
-            return f"cannot be read: {error.strerror}"
+        except (OSError, ValueError) as error:
+            return f"the file of its URL or secret cannot be used: {told_unusable(error)}"
 
     def _answer(self, asked: Request) -> str:
         try:
@@ -208,4 +210,13 @@ class _Line:
                 answer.release_conn()
         except urllib3.exceptions.HTTPError as error:
             return type(error).__name__
-        return "" if 200 <= answer.status < 300 else f"HTTP {answer.status}: {detail}"
+        if 200 <= answer.status < 300:
+            return ""
+        return f"HTTP {answer.status}: {'(the answer repeats the address)' if _repeats(detail, asked.url) else detail}"
+
+
+def _repeats(answer: str, url: str) -> bool:
+    """Whether an answer, cut off as it may be, holds a part of what a URL has after its host."""
+    rest = url.split("/", 3)[3:]
+    parts = [part[:8] for part in re.split(r"[^\w-]+", unquote(rest[0])) if len(part) > 2] if rest else []
+    return any(part in unquote(answer) for part in parts)

@@ -72,7 +72,7 @@ def _count(row: dict[str, Any]) -> HourCount:
     end = row["hour"]
     assert isinstance(end, datetime)
     hour = round(end.replace(tzinfo=UTC).timestamp() * 1000) // HOUR_MS
-    return HourCount(Scope(row["segment"], row["value"]), hour, int(row["count"]), int(row["trials"]))
+    return HourCount(Scope(row["segment"], row["value"]), hour, int(row["count"] or 0), int(row["trials"]))
 
 
 def _text(hour: int) -> str:

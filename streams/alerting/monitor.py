@@ -88,7 +88,7 @@ class Closed:
 
     incident: Incident
     ended: int
-    reason: Literal["recovered", "accepted"]
+    reason: Literal["recovered", "accepted", "withdrawn"]
 
 
 @dataclass(frozen=True)
@@ -174,19 +174,24 @@ def _look(state: MonitorState, rules: Rules, series: Mapping[Scope, Series], mem
     weights = weights_of(series)
     strengths = {scope: weighed.log_strength + float(np.log(weights[scope])) for scope, weighed in found.items()}
     scope = max(strengths, key=lambda each: strengths[each])
-    passed = float(np.logaddexp.reduce(list(strengths.values()))) >= np.log(rules.level_hours)
-    if not passed or found[scope].drop < rules.minimum_drop:
-        return Step(state, Standing("quiet", weeks, now))
-    incident = _incident(scope, found[scope], state.evaluated)
-    return Step(replace(state, incident=incident), Standing("dropped", weeks, found[scope]), Opened(incident))
+    # Of all scopes together, each with its weight: by this it is decided, and told how seldom it is by chance.
+    strength = float(np.logaddexp.reduce(list(strengths.values())))
+    if strength < np.log(rules.level_hours) or found[scope].drop < rules.minimum_drop:
+        return Step(state, Standing("quiet", weeks, replace(now, log_strength=strength) if now is not None else None))
+    decisive = replace(found[scope], log_strength=strength)
+    incident = _incident(scope, decisive, state.evaluated)
+    return Step(replace(state, incident=incident), Standing("dropped", weeks, decisive), Opened(incident))
 
 
 def _hold(
     state: MonitorState, incident: Incident, rules: Rules, series: Mapping[Scope, Series], memory: Memory
 ) -> Step:
-    hour, expected, weeks = state.evaluated, None, 0.0
-    if incident.scope in series:
-        weeks, expected = expectation(state, rules, incident.scope, series[incident.scope], memory)
+    hour = state.evaluated
+    if incident.scope not in series:
+        # The segment is watched no more. That is no word on its level, nor on that of all others.
+        after = replace(state, incident=None, excluded=_excluded(state, rules, incident.started, hour), quiet_from=hour)
+        return Step(after, Standing("quiet", 0.0), Closed(incident, hour, "withdrawn"))
+    weeks, expected = expectation(state, rules, incident.scope, series[incident.scope], memory)
     if hour - incident.started >= rules.accept_after_hours or expected is None:
         # The hours of the drop are all there is to learn the new level from.
         after = MonitorState(hour, None, (), incident.started, hour)
@@ -198,10 +203,17 @@ def _hold(
         log_ratio, hours = evidence.recovery(expected, drop=drop, hours=min(WEEK, held), at_least=RECOVERY_HOURS)
         if log_ratio >= np.log(RECOVERY_RATIO):
             ended = hour - hours
-            kept = tuple(span for span in state.excluded if span[1] > hour - (rules.weeks + 2) * WEEK)
-            after = replace(state, incident=None, excluded=(*kept, (incident.started, ended)), quiet_from=ended)
+            after = replace(
+                state, incident=None, excluded=_excluded(state, rules, incident.started, ended), quiet_from=ended
+            )
             return Step(after, Standing("quiet", weeks, so_far), Closed(incident, ended, "recovered"))
     return Step(state, Standing("dropped", weeks, so_far))
+
+
+def _excluded(state: MonitorState, rules: Rules, after: int, up_to: int) -> tuple[tuple[int, int], ...]:
+    """The spans that nothing is learned from, with one more."""
+    kept = tuple(span for span in state.excluded if span[1] > state.evaluated - (rules.weeks + 2) * WEEK)
+    return (*kept, (after, up_to))
 
 
 def weights_of(scopes: Mapping[Scope, object]) -> dict[Scope, float]:
