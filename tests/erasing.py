@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
-
 from deploy import topics
 from deploy.doctor import consumed_topics
 from schemas.definitions import Definitions
 from sinks.connection import Address, connect
 from streams.topology import ROWS, TOLD
 from tests.contract_reader import read_contract
+from tests.kafka_log import records
 from tests.pipeline import ROOT, SETTLED_WITHIN_SECONDS, Pipeline
 from tests.reference import Published
 from tests.worlds import SECRETS
@@ -129,30 +128,12 @@ class Deployment(Pipeline):
         assert len(names) >= 1 + len(compacted) + 4, names
         for name in names:
             latest: dict[tuple[int, bytes], bytes | None] = {}
-            for partition, key, value in self._messages(name):
+            for message in records(self.settings.brokers, name):
+                key, value, partition = message.key(), message.value(), message.partition()
+                assert isinstance(key, bytes) and not isinstance(value, str) and partition is not None
                 latest[partition, key] = value
             found[name] = b"\n".join(key + b"=" + value for (_, key), value in latest.items() if value is not None)
         return found
-
-    def _messages(self, topic: str) -> Iterator[tuple[int, bytes, bytes | None]]:
-        consumer = Consumer(
-            {"bootstrap.servers": self.settings.brokers, "group.id": "no-one", "enable.auto.commit": False}
-        )
-        numbers = consumer.list_topics(topic).topics[topic].partitions
-        ends = {number: consumer.get_watermark_offsets(TopicPartition(topic, number))[1] for number in numbers}
-        consumer.assign([TopicPartition(topic, number, 0) for number in numbers])
-        left = {number for number, end in ends.items() if end}
-        while left:
-            message = consumer.poll(1.0)
-            if message is None:
-                continue
-            key, value, number, offset = message.key(), message.value(), message.partition(), message.offset()
-            assert message.error() is None and number is not None and offset is not None
-            assert isinstance(key, bytes) and not isinstance(value, str)
-            yield number, key, value
-            if offset + 1 >= ends[number]:
-                left.discard(number)
-        consumer.close()
 
     def _kept(self, printed: str) -> str:
         with (self._home / "erase.log").open("a") as log:

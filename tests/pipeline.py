@@ -14,7 +14,7 @@ from typing import Any
 
 import kafka
 import yaml
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 from kafka.admin import KafkaAdminClient
 
 from deploy import topics
@@ -24,6 +24,7 @@ from schemas.settings import Settings
 from streams.outbox import Message
 from streams.topology import INPUTS, ROWS
 from tests.conftest import free_port
+from tests.kafka_log import records
 from tests.published import RowTopics
 from tests.reference import Record
 from tests.worlds import SECRETS, as_bytes
@@ -195,24 +196,10 @@ class Pipeline:
         return read
 
     def _records(self, topic: str) -> Iterator[tuple[bytes, bytes]]:
-        consumer = Consumer(
-            {"bootstrap.servers": self.settings.brokers, "group.id": "no-one", "enable.auto.commit": False}
-        )
-        partitions = consumer.list_topics(topic).topics[topic].partitions
-        ends: Mapping[int, int] = {
-            number: consumer.get_watermark_offsets(TopicPartition(topic, number))[1] for number in partitions
-        }
-        consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
-        left = {number for number, end in ends.items() if end}
-        while left:
-            for message in consumer.consume(10_000, 1.0):
-                key, value, number, offset = message.key(), message.value(), message.partition(), message.offset()
-                assert message.error() is None and number is not None and offset is not None
-                if isinstance(key, bytes) and value is not None:
-                    yield key, value
-                if offset + 1 >= ends[number]:
-                    left.discard(number)
-        consumer.close()
+        for message in records(self.settings.brokers, topic):
+            key, value = message.key(), message.value()
+            if isinstance(key, bytes) and value is not None:
+                yield key, value
 
 
 @contextmanager

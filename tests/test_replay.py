@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Message
 from typer.testing import CliRunner, Result
 
 from deploy import topics
@@ -17,6 +17,7 @@ from deploy.cli import app
 from schemas.configuration import load_settings
 from schemas.settings import Settings
 from streams.topology import API_EVENTS, WEB_EVENTS
+from tests.kafka_log import records
 
 API_KEY = "sk_live_0123456789"
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -68,15 +69,7 @@ def replay(*arguments: str, lines: list[Any] | None = None) -> Result:
 
 def received(settings: Settings, topic: str) -> list[Message]:
     """All records of a topic, in no order over partitions."""
-    consumer = Consumer({"bootstrap.servers": settings.brokers, "group.id": "reader", "auto.offset.reset": "earliest"})
-    places = [TopicPartition(settings.topic(topic), partition, 0) for partition in range(settings.partitions)]
-    consumer.assign(places)
-    wanted = sum(consumer.get_watermark_offsets(place)[1] for place in places)
-    found: list[Message] = []
-    while len(found) < wanted:
-        found += consumer.consume(wanted - len(found), 5)
-    consumer.close()
-    return found
+    return list(records(settings.brokers, settings.topic(topic)))
 
 
 def test_events_go_to_the_topic_of_their_source_as_they_are(settings):

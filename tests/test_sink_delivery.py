@@ -31,6 +31,7 @@ from streams import topology
 from streams.brokers import UnreadDeletedError
 from streams.normalise import Normaliser
 from tests.contract_reader import rows
+from tests.kafka_log import ends
 from tests.line import Line
 from tests.scraped import until
 from tests.tables import empty_tables
@@ -63,8 +64,8 @@ class Pipe:
 
     def delete(self, topic: str) -> None:
         """Delete all records, as age does."""
-        ends = [TopicPartition(self.prefix + topic, partition, end) for partition, end in enumerate(self.sent(topic))]
-        for deleted in self._admin.delete_records(ends).values():
+        sent = [TopicPartition(self.prefix + topic, partition, end) for partition, end in enumerate(self.sent(topic))]
+        for deleted in self._admin.delete_records(sent).values():
             deleted.result()
 
     def make_anew(self, topic: str, meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -113,8 +114,7 @@ class Pipe:
 
     def sent(self, topic: str) -> list[int]:
         """The end of each partition."""
-        places = [TopicPartition(self.prefix + topic, partition) for partition in range(PARTITIONS)]
-        return [self.group.get_watermark_offsets(place, timeout=PATIENCE_SECONDS)[1] for place in places]
+        return ends(self.group, self.prefix + topic, PARTITIONS)
 
     def await_commit(self, *topics: str) -> None:
         """Wait until all that was sent to the topics is committed."""
