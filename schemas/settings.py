@@ -28,6 +28,7 @@ _SHARED = frozenset({*TOPIC_BY_SOURCE.values(), MARKS_TOPIC})
 ALERTS_TOPIC = "alerts"
 _BROKER = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$")
 _TOPIC_PART = re.compile(r"^[A-Za-z0-9._-]{0,100}$")
+_OF_A_GENERATION = re.compile(r"-g[0-9]+$")
 _URL_SHAPE = "give http(s)://user:password@host:port/database"
 
 
@@ -204,6 +205,15 @@ class Settings(BaseSettings):
     def _topic_characters(cls, value: str) -> str:
         if not _TOPIC_PART.match(value):
             raise ValueError("may have up to 100 letters, digits, dots, underscores and hyphens")
+        return value
+
+    @field_validator("app_id")
+    @classmethod
+    def _no_generation(cls, value: str) -> str:
+        if _OF_A_GENERATION.search(value):
+            raise ValueError(
+                f"ends as names of generations do: {value!r} would meet one of another application. Choose another ending"
+            )
         return value
 
     @field_validator("data_dir", "config")

@@ -23,6 +23,7 @@ from deploy.alerts.judge import Judge
 from deploy.alerts.readings import read_longest_gap, read_newest, read_series
 from deploy.alerts.watch import Watch
 from deploy.cli import app
+from deploy.queries import Query, find_query
 from schemas.definitions import build as build_definitions
 from schemas.monitors import Monitors, SilenceMonitor, build
 from sinks.connection import Address, connect
@@ -439,13 +440,26 @@ def test_tokens_are_counted_in_the_hour_that_ends_after_them(address):
     assert series.counts.sum() == 4
 
 
+def event(number: int, at: int, source: str) -> bytes:
+    fields = {"message_id": f"{source}{number}", "type": "event", "name": "API Call", "anonymous_id": "a"}
+    return orjson.dumps(fields | {"time": at, "received_at": at, "source": source})
+
+
+def test_an_event_at_the_full_hour_is_of_the_hour_that_ends_with_it_whatever_comes_next_to_it(address):
+    end = NOW_HOUR * HOUR_MS
+    fill(address, "event_rows", [event(n, end + after, "web") for n, after in enumerate((-1, 0, 1, 2))])
+    query = find_query("hourly-events")
+    assert isinstance(query, Query)
+    client = connect(address)
+    answer = client.query(query.sql, {"source": "web", "from": "", "to": ""}).named_results()
+    found = [(row["hour"].replace(tzinfo=UTC).timestamp(), row["count"], row["longest_gap_seconds"]) for row in answer]
+    client.close()
+    assert found == [(end / 1000, 2, 0), (end / 1000 + 3600, 2, 0.001)]
+
+
 def test_a_source_that_falls_silent_is_told_within_minutes_and_until_it_is_heard_again(address, receiver):
     minute = 60_000
     stop = NOW_HOUR * HOUR_MS - 20 * minute
-
-    def event(number: int, at: int, source: str) -> bytes:
-        fields = {"message_id": f"{source}{number}", "type": "event", "name": "API Call", "anonymous_id": "a"}
-        return orjson.dumps(fields | {"time": at, "received_at": at, "source": source})
 
     times = range(NOW_HOUR * HOUR_MS - 5 * WEEK * HOUR_MS, NOW_HOUR * HOUR_MS, minute)
     fill(address, "event_rows", [event(n, at, "web") for n, at in enumerate(times)])

@@ -1,5 +1,5 @@
--- Events received from a source in each hour, with their copies: what the monitors of silence look at. The longest time within
--- the hour's UTC day without any is beside it.
+-- Events received from a source in each hour, with their copies: what the monitors of silence look at. The longest time without
+-- any that ended in the hour is beside it.
 -- source = web: web or api
 -- from = : hours that end after this time, UTC; empty for all
 -- to = : hours that end at this time at the latest; empty for all
@@ -10,13 +10,14 @@
 --   hour: end of the hour, UTC
 --   count: events received in it, with copies
 --   trials: 0: a count is no share
---   longest_gap_seconds: the longest time without any that ended in it, within a UTC day
+--   longest_gap_seconds: the longest time without any that ended in it, whenever it began; 0 for the first event
 WITH
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,
     coalesce(parseDateTime64BestEffortOrNull({to:String}, 3, 'UTC'), toDateTime64('2200-01-01 00:00:00', 3, 'UTC')) AS until,
     minutes AS
     (
-        SELECT intDiv(received_at, 60000) AS minute, count() AS events, min(received_at) AS first, max(received_at) AS last
+        -- Minutes have their end and not their start, as hours do: else an event at the full hour would go where its neighbours do.
+        SELECT intDiv(received_at - 1, 60000) AS minute, count() AS events, min(received_at) AS first, max(received_at) AS last
         FROM event_rows
         WHERE source = {source:String}
             AND received_at > toUnixTimestamp64Milli(after) AND received_at <= toUnixTimestamp64Milli(until)
