@@ -212,7 +212,7 @@ class Settings(BaseSettings):
     def _no_generation(cls, value: str) -> str:
         if _OF_A_GENERATION.search(value):
             raise ValueError(
-                f"ends as names of generations do: {value!r} would meet one of another application. Choose another ending"
+                "ends as the names of generations do, and would meet one of another application; choose another ending"
             )
         return value
 

@@ -25,13 +25,13 @@ from tests.worlds import (
     ad_clicked,
     api_call,
     deliveries,
-    event,
     group,
     identify,
     page_viewed,
     record,
     signed_up,
     small_definitions,
+    talk_given,
     worlds,
 )
 
@@ -222,10 +222,6 @@ def test_content_before_sign_up_is_a_touch_that_came_earlier_than_the_sign_up(to
 # Outreach
 
 
-def talk(time: int, technology: str, **fields):
-    return event("Talk Given", time, user_id="employee", properties={"technology": technology}, **fields)
-
-
 def signups(time: int, technology: str, how_many: int):
     return [
         signed_up(time + place, user_id=f"{technology}{time}{place}", properties={"technology": technology})
@@ -235,8 +231,8 @@ def signups(time: int, technology: str, how_many: int):
 
 def test_outreach_and_sign_ups_are_counted_by_technology_and_week(told):
     client = told(
-        talk(MONDAY + HOUR, "Python 3"),
-        talk(MONDAY + 2 * WEEK + HOUR, "go"),
+        talk_given(MONDAY + HOUR, "Python 3"),
+        talk_given(MONDAY + 2 * WEEK + HOUR, "go"),
         *signups(MONDAY + 2 * WEEK + HOUR, "python", 3),
         ad_clicked(MONDAY + HOUR, user_id="u", properties={"technology": "cobol"}),
     )
@@ -258,7 +254,7 @@ def test_sign_ups_that_follow_outreach_two_weeks_later_correlate_at_that_lag(tol
     """
     talks = [1, 0, 2, 0, 0, 1, 3, 0]
     client = told(
-        *(talk(MONDAY + week * WEEK + 1 + place, "go") for week, n in enumerate(talks) for place in range(n)),
+        *(talk_given(MONDAY + week * WEEK + 1 + place, "go") for week, n in enumerate(talks) for place in range(n)),
         *(one for week, n in enumerate(talks) for one in signups(MONDAY + (week + 2) * WEEK + 1, "go", n + 1)),
     )
     at = {"at": "2026-03-15"}
@@ -285,7 +281,7 @@ def test_what_happens_on_monday_at_midnight_is_of_the_week_that_ends_then_whoeve
     """
     end = MONDAY + WEEK
     ad = ad_clicked(end - 1, user_id="u"), ad_clicked(end, user_id="u", properties={"technology": "go"})
-    client = told(*ad, signed_up(end, user_id="u", properties={"technology": "go"}), talk(end, "go"))
+    client = told(*ad, signed_up(end, user_id="u", properties={"technology": "go"}), talk_given(end, "go"))
     week = "2026-01-05"
     assert rows(client, "SELECT toString(signup_week) FROM signups") == [(week,)]
     outreach = [(str(row[0]), *row[1:]) for row in answer(client, "outreach")]

@@ -30,6 +30,7 @@ from tests.worlds import (
     page_viewed,
     record,
     small_definitions,
+    talk_given,
     worlds,
 )
 
@@ -40,7 +41,7 @@ DEFINITIONS = small_definitions()
 
 
 def test_a_journey_agrees_and_all_of_it_is_compared(client, address):
-    load(address, journey().records, DEFINITIONS)
+    load(address, [*journey().records, record(talk_given(MONDAY))], DEFINITIONS)
     found = audit(address, DEFINITIONS, copies_seconds=0)
     assert differences(found) == {}
     numbers = compared(found)

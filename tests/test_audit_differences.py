@@ -26,6 +26,7 @@ from tests.worlds import (
     record,
     signed_up,
     small_definitions,
+    talk_given,
 )
 
 DEFINITIONS = small_definitions()
@@ -45,6 +46,7 @@ def tamper(client: Client, address: Address) -> Callable[[str, str, str], None]:
             record(
                 page_viewed(MONDAY + 4 * MINUTE, user_id="new", context={"sdk": "Acme-Python/2.1"}, message_id="p9")
             ),
+            record(talk_given(MONDAY, message_id="t9")),
         ],
         DEFINITIONS,
     )
@@ -92,6 +94,8 @@ TAMPERINGS = [
     ("identity_rows", "alias_kind = 'anonymous_id'", "true AS is_bot", "automated traffic", "surplus"),
     ("touch_rows", "is_touch", "time - 1 AS time", "touches", "differ"),
     ("touch_rows", "is_touch", "'another' AS message_id, 1 AS event_hash", "touches", "surplus"),
+    ("touch_rows", "is_outreach", "time - 1 AS time", "outreach", "differ"),
+    ("touch_rows", "is_outreach", "'another' AS message_id, 1 AS event_hash", "outreach", "surplus"),
     ("usage_rows", "is_deleted = 0", "events + 1 AS events", "usage by day", "differ"),
     ("usage_rows", "successes > 0", "successes - 1 AS successes", "usage by day", "differ"),
     ("usage_rows", "notEmpty(hours)", "mapApply((hour, uses) -> (toUInt8(23 - hour), uses), hours) AS hours", "usage by day", "differ"),
@@ -148,6 +152,30 @@ def test_wrong_counts_are_named_with_their_segment(tamper, address):
     }
     assert month <= {each.id for each in wrong.differences}
     assert {each[1:] for each in wrong.differences if each.id in month} == {("surplus", "", "change of 1")}
+
+
+@pytest.mark.parametrize(
+    ("published", "change"),
+    [
+        ("touches", "NOT is_content AS is_content"),
+        ("outreach", "'Talk Cancelled' AS name"),
+        ("outreach", "map('technology', 'cobol') AS segments"),
+    ],
+)
+def test_what_a_touch_or_outreach_is_and_says_is_compared(tamper, address, published, change):
+    tamper("touch_rows", "is_outreach" if published == "outreach" else "is_touch", change)
+    wrong = differences(audit(address, DEFINITIONS))
+    assert sorted(each.verdict for each in wrong.pop(published)) == ["missing", "surplus"]
+    assert wrong == {}
+
+
+def test_touches_and_outreach_that_are_not_there_are_missing(tamper, client, address):
+    client.command("TRUNCATE TABLE touch_rows")
+    wrong = differences(audit(address, DEFINITIONS))
+    assert {name: {each.verdict for each in found} for name, found in wrong.items()} == {
+        "touches": {"missing"},
+        "outreach": {"missing"},
+    }
 
 
 def test_usage_that_the_sink_has_yet_to_count_is_no_difference(client, address):

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from deploy.audit import audit
 from deploy.erasure.statements import Statements
 from deploy.erasure.void_events import NamedPeriod, count_void_touches, delete_void_touches
 from schemas.definitions import build
 from sinks.row_writer import RowWriter
 from sinks.sink import Sink
 from streams.normalise import Normaliser
-from tests.audited import load
+from tests.audited import differences, load
 from tests.contract_reader import rows, wire
 from tests.tables import empty_tables
 from tests.worlds import (
@@ -28,6 +29,7 @@ from tests.worlds import (
     record,
     signed_up,
     small_definitions,
+    talk_given,
 )
 
 DEFINITIONS = small_definitions()
@@ -54,7 +56,7 @@ def test_only_touches_and_outreach_have_a_row_beside_their_event(client, sink):
     add(
         sink,
         ad_clicked(MONDAY, user_id="u"),
-        event("Talk Given", MONDAY, user_id="employee"),
+        talk_given(MONDAY),
         page_viewed(MONDAY, user_id="u"),
         api_call(MONDAY, api_key="sk_live_1"),
         identify(MONDAY, "u", context={"campaign": {"name": "spring"}}),
@@ -144,13 +146,16 @@ def test_outreach_is_the_same_before_and_after_copies_are_merged(client, address
         DEFINITIONS.model_dump() | {"outreach": {"name": ["Talk Given"], "properties": {"kind": "public"}}}
     )
     spring = {"campaign": {"name": "spring"}}
-    for days, kind in ((1, "public"), (0, "private")):
-        told = event("Talk Given", MONDAY + days * DAY, source="web", user_id="u", message_id="m", context=spring)
-        load(address, [record(told | {"properties": {"kind": kind}})], definitions)
+    copies = [
+        talk_given(MONDAY + days * DAY, message_id="m", context=spring) | {"properties": {"kind": kind}}
+        for days, kind in ((1, "public"), (0, "private"))
+    ]
+    load(address, list(map(record, copies)), definitions)
     held = "SELECT toString(held_at) FROM outreach"
     before = rows(client, held)
     client.command("OPTIMIZE TABLE touch_rows FINAL")
     assert rows(client, held) == before == [("2026-01-06 00:00:00.000",)]
+    assert differences(audit(address, definitions)) == {}
 
 
 def test_a_large_part_of_the_touches_may_wait_to_be_merged(client):

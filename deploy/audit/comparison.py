@@ -88,8 +88,9 @@ def comparisons(
     workspace.parameters |= {"examples": EXAMPLES, "copies_ms": copies_ms}
     yield Step("Comparing identities", partial(_compare, workspace, findings, "identities", "identities"))
     yield Step("Comparing automated traffic", partial(_compare, workspace, findings, "automated", "automated traffic"))
-    touches = partial(_compare, workspace, findings, "touches", "touches", renamed=statement("renamed"))
-    yield Step("Comparing touches", touches)
+    for name in ("touches", "outreach"):
+        compare = partial(_compare, workspace, findings, name, name, renamed=statement("renamed"))
+        yield Step(f"Comparing {name}", compare)
     yield Step("Comparing usage by day", partial(_compare, workspace, findings, "usage", USAGE))
     for level in LEVELS:
         more = stage_parameters(definitions, level)

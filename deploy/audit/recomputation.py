@@ -37,6 +37,7 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[Step]:
     given = Parameters()
     conditions = ", ".join(condition(definitions.selectors[name], given) for name in numbers)
     is_content = condition(definitions.selectors[definitions.touch], given)
+    is_outreach = condition(definitions.outreach, given) if definitions.outreach else "false"
     said = segments.said(segments.fields_of(definitions), given)
     limits = definitions.limits
     workspace.parameters |= given.values | segments.parameters_of(definitions)
@@ -54,9 +55,8 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[Step]:
     yield Step("Finding touches", partial(touches.find_touches, workspace, candidates))
     sayings = statement("saying_candidates", said=said)
     yield Step("Finding segments", partial(segments.find_sayings, workspace, definitions, sayings))
-    read = partial(
-        workspace.run, "marked", None, renamed=statement("renamed"), conditions=conditions, said=said, **texts
-    )
+    texts |= {"content": is_content, "outreach": is_outreach, "conditions": conditions, "said": said}
+    read = partial(workspace.run, "marked", None, renamed=statement("renamed"), **texts)
     yield Step("Reading events", read)
     yield Step("Linking visitors", partial(workspace.run, "links"))
     yield Step("Linking API keys", partial(workspace.run, "keys"))

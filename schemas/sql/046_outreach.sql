@@ -18,7 +18,7 @@ FROM
 (
     SELECT
         alias_kind, alias, message_id,
-        argMin((time, name, segments), (time, CAST(segments, 'Array(Tuple(String, String))'), name)) AS earliest
+        argMin((time, name, segments), (time, arraySort(CAST(segments, 'Array(Tuple(String, String))')), name)) AS earliest
     FROM touch_rows
     WHERE is_outreach
     GROUP BY alias_kind, alias, message_id

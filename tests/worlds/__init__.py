@@ -29,6 +29,7 @@ from tests.worlds.builders import (
     segment,
     signed_up,
     subscription_started,
+    talk_given,
 )
 from tests.worlds.casts import small_definitions
 from tests.worlds.journeys import Journey, journey, outcome
@@ -69,5 +70,6 @@ __all__ = [
     "signed_up",
     "small_definitions",
     "subscription_started",
+    "talk_given",
     "worlds",
 ]

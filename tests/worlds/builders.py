@@ -63,6 +63,10 @@ def ad_clicked(time: int, campaign: str = "spring", **fields: Any) -> Message:
     return event("Ad Clicked", time, context={"campaign": {"name": campaign, "source": "search"}}, **fields)
 
 
+def talk_given(time: int, technology: str = "python", user_id: str = "employee", **fields: Any) -> Message:
+    return event("Talk Given", time, user_id=user_id, properties={"technology": technology}, **fields)
+
+
 def signed_up(time: int, **fields: Any) -> Message:
     return event("Signed Up", time, **fields)
 

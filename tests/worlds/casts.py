@@ -88,6 +88,7 @@ KINDS: list[tuple[str, str, Message]] = [
     ("Page Viewed", "event", {"path": "/", "url": "https://x.example/", "referrer": "https://news.example/1"}),
     ("Page Viewed", "event", {"path": "/", "url": "https://x.example/", "referrer": "https://x.example/docs"}),
     ("Ad Clicked", "event", {}),
+    ("Talk Given", "event", {}),
     ("Signed Up", "event", {}),
     ("API Key Created", "event", {}),
     ("API Call", "event", {"status": 200}),

@@ -5,7 +5,7 @@ WITH
     (
         SELECT
             alias_kind AS kind, alias, event, said, api_key, company_id AS company,
-            arraySort(arrayZip(mapKeys(segments), mapValues(segments))) AS told, time, false AS is_found
+            arraySort(arrayZip(mapKeys(segments), mapValues(segments))) AS told, is_content, time, false AS is_found
         FROM {marked:Identifier} AS event
         ANY LEFT JOIN (SELECT fields, said FROM {touches:Identifier}) AS known ON event.touch = known.fields
         WHERE touch != 0
@@ -16,7 +16,7 @@ WITH
                 ('campaign', toString(campaign)), ('content', toString(content)), ('medium', toString(medium)), ('name', toString(name)),
                 ('path', path), ('referrer', toString(referrer)), ('source', toString(source)), ('term', toString(term))]),
             if(renamed.first_hash != '', renamed.first_hash, row.api_key) AS key, company_id,
-            arraySort(arrayZip(mapKeys(segments), mapValues(segments))), time, true
+            arraySort(arrayZip(mapKeys(segments), mapValues(segments))), is_content, time, true
         FROM (SELECT * FROM touch_rows FINAL WHERE is_touch) AS row
         ANY LEFT JOIN renamed ON row.api_key = renamed.later_hash
     ),
@@ -26,9 +26,9 @@ WITH
             concat(any(kind), ':', any(alias)) AS id,
             minIf(time, NOT is_found) AS expected, minIf(time, is_found) AS found,
             multiIf(NOT max(is_found), 'missing', min(is_found), 'surplus', expected = found, 'agree', 'differ') AS verdict,
-            arrayStringConcat(arrayMap(field -> concat(', ', field.1, ' ', field.2), arrayConcat(said, told)), '') AS shown
+            concat(arrayStringConcat(arrayMap(field -> concat(', ', field.1, ' ', field.2), arrayConcat(said, told)), ''), if(is_content, ', content', '')) AS shown
         FROM sides
-        GROUP BY event, said, api_key, company, told
+        GROUP BY event, said, api_key, company, told, is_content
     )
 SELECT
     'touches' AS published, verdict, count(),

@@ -10,7 +10,8 @@ SELECT
     user_id, company_id,
     -- An alias call from a device that names the device itself is a link, not a merge of two users.
     if(type = 'merge' AND user_id != '' AND previous_id != anonymous_id, previous_id, '') AS merged_id,
-    environment, selectors, known.fields AS touch, sayings.said AS segments, is_internal,
+    environment, selectors, known.fields AS touch, sayings.said AS segments, is_internal, is_content,
+    if(is_outreach, name, '') AS outreach,
     NOT is_bot AND (notEmpty(selectors) OR touch != 0 OR notEmpty(segments) OR is_internal) AS matters
 FROM
 (
@@ -21,7 +22,9 @@ FROM
            []) AS selectors,
         if(/* may be touch */, sipHash64(/* made of */), 0) AS made_of,
         /* said */ AS texts,
-        if(NOT is_bot AND arrayExists(text -> text != '', texts), sipHash64(texts), 0) AS said_of
+        if(NOT is_bot AND arrayExists(text -> text != '', texts), sipHash64(texts), 0) AS said_of,
+        type = 'event' AND NOT is_bot AND /* content */ AS is_content,
+        type = 'event' AND NOT is_bot AND /* outreach */ AS is_outreach
     FROM event_rows FINAL
 ) AS event
 ANY LEFT JOIN {touches:Identifier} AS known ON event.made_of = known.made_of

@@ -36,6 +36,8 @@ CREATE TABLE {marked:Identifier}
     touch UInt64,         -- `fields` of the touch that it is; 0: none
     segments Map(LowCardinality(String), String), -- the values that it has
     is_internal Bool,
+    is_content Bool,      -- the selector of touches matches it
+    outreach LowCardinality(String), -- its name, if the selector of outreach matches it
     matters Bool          -- a number may depend on it
 )
 ENGINE = MergeTree ORDER BY (alias_kind, alias);
