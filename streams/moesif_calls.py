@@ -15,6 +15,7 @@ from streams.authorization import key_of_headers
 from streams.clock import Times, milliseconds
 from streams.raw import Raw, kind_of, raw_event
 from streams.redaction import is_secret
+from streams.status import plain_status
 
 #: What a gateway says when the API did not answer: a call without a response must not pass for a success.
 NO_RESPONSE: Final = 504
@@ -74,8 +75,7 @@ def _call(body: dict[str, Any], request: dict[str, Any], uri: str, metadata: dic
     if response is not None and type(response) is not dict:
         return Rejected("wrong_type", "response", f"an object is expected, not {kind_of(response)}")
     status: Any = NO_RESPONSE if response is None else response.get("status")
-    if type(status) is str and status.isdecimal() and len(status) < 10:
-        status = int(status)
+    status = plain_status(status)
     if type(status) is not int:
         return Rejected("wrong_type", "response.status", f"a number is expected, not {kind_of(status)}")
     host, path, query = _split(uri)

@@ -22,6 +22,7 @@ from streams.formats import calls, is_batch, read
 from streams.key_hasher import KeyHasher
 from streams.matching import Matcher
 from streams.raw import Raw, kind_of
+from streams.status import with_status
 from streams.user_agent import agent_of, with_library
 
 MAX_MESSAGE_BYTES: Final = redaction.MAX_WALKED_BYTES
@@ -133,6 +134,7 @@ class Normaliser:
         properties, context, traits, disguise = clean
         if source == "api":
             context = with_library(context, properties)
+            properties = with_status(properties)
         api_key = self.key_hasher(raw.api_key) if raw.api_key else ""
         message_id = raw.message_id
         if not message_id:
@@ -282,6 +284,8 @@ def _in_networks(ip: Any, networks: Sequence[ipaddress.IPv4Network | ipaddress.I
         address = ipaddress.ip_address(ip)
     except ValueError:
         return False
+    # ::ffff:10.1.2.3 is how a server that listens on both writes 10.1.2.3.
+    address = getattr(address, "ipv4_mapped", None) or address
     return any(address in network for network in networks)
 
 

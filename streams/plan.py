@@ -154,7 +154,9 @@ class Plan:
 
 def event_hash(event: Event) -> int:
     """63 bits that are the same for all copies of an event (same message id and same alias)."""
-    identity = f"{event.alias_kind}\0{event.alias}\0{event.message_id}".encode()
+    # An id may hold the character that separates them.
+    alias = event.alias.replace("\0", "\0\1")
+    identity = f"{event.alias_kind}\0{alias}\0{event.message_id}".encode()
     return int.from_bytes(hashlib.blake2b(identity, digest_size=8).digest(), "big") >> 1
 
 

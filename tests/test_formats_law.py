@@ -35,7 +35,12 @@ JSON = st.recursive(
     max_leaves=12,
 )
 TIMES = st.sampled_from(
-    ["2026-01-05T10:00:00Z", "2026-01-05T10:00:00.5+02:00", "2026-01-05T10:00:00", "", None, 1, "x"]
+    [
+        *("2026-01-05T10:00:00Z", "2026-01-05 10:00:00.5+02:00", "2026-01-05t10:00:00.1234567z"),
+        *("2026-01-05T10:00:00", "2026-W02-1T10:00:00Z", "2026-01-05T10:00:00+0200", "2026-01-05T10:00+00:00"),
+        *("2026-01-05T10:00:00,5Z", "20260105T100000+0000", "2026-01-05T24:00:00Z", "2026-01-05T10:00:00+24:00"),
+        *("", None, 1, "x"),
+    ]
 )
 TEXTS = st.sampled_from(["a1", "u1", "", None, 42, "anonymous_id:a1", "x" * 513, ["a"], 1.5, True])
 FIELDS = {
@@ -55,7 +60,10 @@ FIELDS = {
         {}, optional={"time": TIMES, "uri": st.sampled_from(["/x?key=y", 1]), "headers": JSON}
     )
     | JSON,
-    "response": st.fixed_dictionaries({"status": st.sampled_from([200, "200", None])}, optional={"time": TIMES}) | JSON,
+    "response": st.fixed_dictionaries(
+        {"status": st.sampled_from([200, "200", 200.0, 1e300, "x", None])}, optional={"time": TIMES}
+    )
+    | JSON,
     "action_name": st.sampled_from(["Signed Up", None, 1]),
     "direction": st.sampled_from(["Incoming", "Outgoing", None]),
 }

@@ -140,6 +140,19 @@ def test_copies_that_disagree_count_once_with_the_earliest(client, address):
     assert found == [("company", "acme", "alpha"), ("developer", "u", "alpha")]
 
 
+def test_ids_that_hold_the_character_between_them_name_different_events(client, address):
+    """Separated by a NUL, a NUL b and c would be a and b NUL c."""
+    clicks = [("a\0b", "c", "one"), ("a", "b\0c", "two")]
+    load(
+        address,
+        [record(ad_clicked(MONDAY, user_id=user, message_id=id_, campaign=name)) for user, id_, name in clicks],
+        DEFINITIONS,
+    )
+    found = rows(client, "SELECT subject_id, campaign FROM touches ORDER BY campaign")
+    assert found == [("a\0b", "one"), ("a", "two")]
+    assert rows(client, "SELECT uniqExact(event_hash) FROM touch_rows") == [(2,)]
+
+
 def test_outreach_is_the_same_before_and_after_copies_are_merged(client, address):
     """Of two copies the later one alone is outreach; both are touches, and differ in nothing else that counts."""
     definitions = build(

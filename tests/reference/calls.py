@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 
@@ -44,6 +45,20 @@ def with_library(context: dict[str, Any], properties: dict[str, Any]) -> dict[st
     agent = _agent(context) or _agent(properties)
     name = _product(agent[:512])
     return {**context, "sdk": name} if name else context
+
+
+def with_status(properties: dict[str, Any]) -> dict[str, Any]:
+    """The properties with a status that is a number where a text of digits or a whole float tells one."""
+    return {**properties, "status": status_number(properties["status"])} if "status" in properties else properties
+
+
+def status_number(status: Any) -> Any:
+    """Of "200" and 200.0 the number; else what it is."""
+    if isinstance(status, str) and re.fullmatch(r"\d{1,9}", status):
+        return int(status)
+    if isinstance(status, float) and status.is_integer() and abs(status) < 1e9:
+        return int(status)
+    return status
 
 
 def _agent(holder: dict[str, Any]) -> str:

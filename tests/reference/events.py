@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.definitions import Definitions
-from tests.reference.calls import Said, said_of, with_library
+from tests.reference.calls import Said, said_of, with_library, with_status
 from tests.reference.fields import Message, RefusedError, first, mapping
 from tests.reference.formats import Record, Rejection, native_messages
 from tests.reference.marks import is_bot, is_internal, matches, segment_values, selectors_that_matter, touch_of
@@ -158,6 +158,7 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
     name, ids, (properties, context, traits), disguise = _without_keys(name, ids, message, definitions)
     if source == "api":
         context = with_library(context, properties)
+        properties = with_status(properties)
     time, shown = _times(message, record, definitions)
     # Calls that identify, group or merge say who someone is; they are no steps of a journey.
     tried = used if kind == "event" else []

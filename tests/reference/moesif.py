@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.reference.calls import status_number
 from tests.reference.fields import Message, RefusedError, first, mapping
 from tests.reference.secrets import SECRET_PARAMETERS, is_secret_field
 
@@ -94,8 +95,7 @@ def _call(message: Message, request: Message, uri: str, metadata: Message) -> Me
     response = mapping(message, "response")
     # A call that was not answered is a failure, as a gateway reports it.
     status = 504 if message.get("response") is None else response.get("status")
-    if isinstance(status, str) and status.isdecimal() and len(status) < 10:
-        status = int(status)
+    status = status_number(status)
     if not isinstance(status, int) or isinstance(status, bool):
         raise RefusedError("wrong_type", "response.status")
     host, path, query = _address(uri)
