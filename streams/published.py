@@ -70,8 +70,8 @@ class Subject(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything to publish."""
-        return self.facts.first_seen is not None or self.is_bot
+        """Whether there is anything to publish. Of the own organisation's people that they are: their events count for nothing."""
+        return self.facts.first_seen is not None or self.is_bot or (self.is_internal and self.level == "developer")
 
 
 def profile_row(

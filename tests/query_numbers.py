@@ -193,8 +193,10 @@ def _growth(client: Client, published: Published) -> Iterator[str]:
     for (segment, value, metric, level), numbers in usage.growth(published):
         for back in range(3):
             week = end - back * 7 * DAY
-            if any(numbers.get(week, (0, 0))):
-                wanted[segment, metric, level][value, week] = numbers[week]
+            # A series ends where its last subject falls out; the weeks after it have none.
+            now, before = (numbers.get(each, (0, 0))[0] for each in (week, week - 7 * DAY))
+            if now or before:
+                wanted[segment, metric, level][value, week] = now, before
     for (segment, metric, level), expected in wanted.items():
         given = {"segment": segment, "metric": metric, "level": level, "weeks": "3"}
         told = answer(client, "growth", **given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -27,6 +28,8 @@ from tests.worlds import (
     SECRETS,
     Message,
     api_call,
+    event,
+    identify,
     key_alias,
     key_created,
     page_viewed,
@@ -169,6 +172,58 @@ def test_neither_test_calls_nor_those_of_the_own_organisation_concentrate(client
         definitions=definitions,
     )
     assert concentrations(client)["token", 672] == (1, 1, key_alias("sk_live_ann"), 1)
+
+
+def test_no_call_of_the_own_people_counts_though_nothing_else_is_known_of_them(client, tell):
+    """No stage or activation looks at these calls, so nothing is published of a developer who makes no others."""
+    definitions = build({"internal": {"email_domains": ["own.example"]}})
+    call = partial(event, "Outgoing API Call", source="api", company_id="acme", properties={"status": 200})
+    published = tell(
+        identify(MONDAY, "own", traits={"email": "me@own.example"}),
+        call(MONDAY + HOUR, user_id="own", api_key="sk_live_own"),
+        *developer("ann", MONDAY),
+        definitions=definitions,
+    )
+    assert published.calls == []
+    assert answer(client, "top-companies") == []
+    assert {row["calls"] for row in answer(client, "usage")} <= {0}
+    assert usage_differences(client, published, definitions) == []
+    assert rows(client, "SELECT is_internal, first_seen FROM developers WHERE id = 'own'") == [(True, None)]
+
+
+@pytest.mark.parametrize("address_of", ["10.1.2.3", "::ffff:10.1.2.3", "::ffff:a01:203"])
+def test_an_own_address_is_known_in_each_of_its_spellings(client, tell, address_of):
+    definitions = build({"internal": {"ip_networks": ["10.0.0.0/8"]}})
+    published = tell(
+        api_call(MONDAY, api_key="sk_live_own", context={"ip": address_of}),
+        api_call(MONDAY, api_key="sk_live_ann", context={"ip": "::ffff:11.1.2.3"}),
+        definitions=definitions,
+    )
+    assert [call.token for call in published.calls] == [key_alias("sk_live_ann")]
+    assert usage_differences(client, published, definitions) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "counts"), [("200", (0, 0, 1)), (200.0, (0, 0, 1)), ("404", (1, 0, 0)), (503.0, (0, 1, 0)), (True, None)]
+)
+def test_a_status_is_a_number_however_the_gateway_writes_it(client, tell, status, counts):
+    published = tell(*developer("ann", MONDAY), *calls("ann", MONDAY + HOUR, status=status))
+    assert usage_differences(client, published, build({})) == []
+    (day,) = [row for row in answer(client, "usage") if row["calls"]]
+    (first_calls,) = rows(client, "SELECT countIf(first_call_at IS NOT NULL) FROM developers")
+    if counts is not None:
+        assert (day["client_errors"], day["server_errors"], *first_calls) == counts
+
+
+def test_growth_goes_on_when_use_has_ended(client, tell):
+    tell(
+        *developer("ann", MONDAY),
+        *calls("ann", *(MONDAY + HOUR + day * DAY for day in range(10))),
+        page_viewed(MONDAY + 28 * DAY, anonymous_id="a"),
+    )
+    found = [(row["value"], row["week_before"], row["growth_percent"]) for row in answer(client, "growth")]
+    assert found == [(1, 0, None), (1, 1, 0), (0, 1, -100), (0, 0, None)]
+    assert [row["active_developers"] for row in answer(client, "active")] == [1, 1, 0, 0]
 
 
 def test_a_selector_by_properties_decides_what_use_is(client, tell):

@@ -151,9 +151,8 @@ def _largest(published: Published, place: str) -> list[str]:
 
 
 def _by_day(client: Client, published: Published) -> Iterator[str]:
-    if not published.calls:
-        return
-    days = [call.time // DAY for call in published.calls]
+    # Where nothing counts, nothing must be told either.
+    days = [call.time // DAY for call in published.calls] or [usage.latest(published) // DAY]
     period = {"from": text(min(days) * DAY), "to": text((max(days) + 1) * DAY)}
     asked: list[dict[str, str]] = [{}, {"environment": "test"}]
     asked += [{"company": company} for company in _largest(published, "company")]

@@ -152,14 +152,15 @@ def _no_profile(kind: str) -> Profile:
 def _profile(
     published: Published, definitions: Definitions, level: Level, subject: str, events: list[Event], is_internal: bool
 ) -> Profile:
-    """The profile of a subject from its events; it is published if any of them is more than a mark of being internal."""
+    """The profile of a subject from its events; it is published if any of them is more than a mark of being internal, or it is
+    an internal developer."""
     profile = _no_profile("company")
     profile["is_internal"] = is_internal
     seen = [event for event in events if event.matched or event.touch is not None]
-    if not seen:
+    if not seen and not (is_internal and level == "developer"):
         return profile
-    profile["first_seen"] = min(event.time for event in seen)
-    profile["last_active"] = max(event.latest for event in seen)
+    profile["first_seen"] = min((event.time for event in seen), default=None)
+    profile["last_active"] = max((event.latest for event in seen), default=None)
     for name, stage in definitions.stages.items():
         times = [event.time for event in events if stage.selector in event.matched]
         if times:

@@ -94,6 +94,7 @@ KINDS: list[tuple[str, str, Message]] = [
     ("API Call", "event", {"status": 200}),
     ("API Call", "event", {"status": 500}),
     ("API Call", "event", {}),
+    ("Outgoing API Call", "event", {"status": "500"}),
     ("Message Sent", "event", {}),
     ("Connection Held", "event", {}),
     ("Subscription Started", "event", {}),

@@ -14,12 +14,41 @@
 --   week_before: in the seven days before
 --   growth_percent: by which it grew; NULL from nothing
 WITH
-    toUnixTimestamp64Milli(ifNull(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers))) AS as_of,
-    toInt64(ceil(ifNull(as_of, 0) / 3600000)) AS last_hour
+    coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
+    toStartOfHour(as_of - toIntervalMillisecond(1)) + toIntervalHour(1) AS last_hour,
+    -- One week more than is shown, for the growth of the first.
+    weeks AS
+    (
+        SELECT number AS weeks_back, assumeNotNull(last_hour) - toIntervalWeek(number) AS week_end
+        FROM numbers({weeks:UInt16} + 1)
+        WHERE week_end > (SELECT min(first_seen) FROM developers)
+    ),
+    -- From the changes: a series of `growth` ends with the present hour, or where its last subject has fallen out.
+    counts AS
+    (
+        SELECT segment_value, week_end, sum(change) AS value
+        FROM
+        (
+            SELECT segment_value, hour, change FROM rolling_changes
+            WHERE window_hours = 168 AND segment = {segment:String} AND metric = {metric:String}
+                AND level = if({metric:String} = 'active_companies', 'company', {level:String})
+        ) AS changes
+        CROSS JOIN weeks
+        WHERE hour <= week_end
+        GROUP BY segment_value, week_end
+    ),
+    found AS (SELECT DISTINCT segment_value FROM counts WHERE value != 0 OR {segment:String} = '')
 SELECT
-    hour AS week_end, segment_value AS value_of_segment, value, week_before, round(growth_percent, 1) AS growth_percent
-FROM growth
-WHERE metric = {metric:String} AND level = if({metric:String} = 'active_companies', 'company', {level:String}) AND segment = {segment:String}
-    AND (last_hour - intDiv(toUnixTimestamp64Milli(hour), 3600000)) % 168 = 0
-    AND last_hour - intDiv(toUnixTimestamp64Milli(hour), 3600000) BETWEEN 0 AND 168 * toInt64({weeks:UInt16}) - 1
+    week_end, value_of_segment, value, week_before, round(100 * (value / nullIf(week_before, 0) - 1), 1) AS growth_percent
+FROM
+(
+    SELECT
+        weeks.week_end AS week_end, weeks_back, found.segment_value AS value_of_segment, counts.value AS value,
+        lagInFrame(counts.value, 1, toInt64(0)) OVER
+            (PARTITION BY found.segment_value ORDER BY weeks.week_end ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS week_before
+    FROM found
+    CROSS JOIN weeks
+    LEFT JOIN counts ON weeks.week_end = counts.week_end AND counts.segment_value = found.segment_value
+)
+WHERE weeks_back < {weeks:UInt16}
 ORDER BY week_end, value DESC, value_of_segment
