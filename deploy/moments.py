@@ -41,6 +41,7 @@ def moment(text: str, latest: datetime) -> str | NoMoment:
             f"{text!r} is no time: give a date (2026-01-31), a time (2026-01-31T10:00:00Z), or how long before the latest"
             " event (24h, 7d, 4w)"
         )
-    if not 1970 <= found.year < 2200:
-        return NoMoment(f"{text!r} lies outside of 1970 to 2199")
+    # Days of ClickHouse end in June 2149.
+    if not 1970 <= found.year < 2149:
+        return NoMoment(f"{text!r} lies outside of 1970 to 2148")
     return found.strftime("%Y-%m-%d %H:%M:%S.") + f"{found.microsecond // 1000:03d}"

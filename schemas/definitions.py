@@ -119,7 +119,7 @@ class Activation(_Model):
 
     levels: list[Level] = Field(min_length=1)
     anchor: str
-    span_days: int | None = Field(default=None, ge=1, description="No value: no limit.")
+    span_days: int | None = Field(default=None, ge=1, le=3660, description="Up to ten years. No value: no limit.")
     all: list[Condition] = Field(min_length=1)
 
 

@@ -140,6 +140,7 @@ def test_a_file_that_is_no_text_or_is_not_there_is_named(tmp_path):
         ("churn_risks: {a: {levels: [], no_use_for_days: 3}}", "1:19: churn_risks.a.levels: the number of entries must be at least 1"),
         ("churn_risks: {a: {levels: [developer], stage: keys, no_use_within_hours: 3}}", "1:40: churn_risks.a.stage: no stage named 'keys'; did you mean 'key'?"),
         ("power_users: {a: {levels: [developer], active_days: 8, of_days: 7}}", "1:15: power_users.a: `active_days` cannot be more than `of_days`"),
+        ("activations: {a: {levels: [developer], anchor: signup, span_days: 36500, all: [{count: call, at_least: 1}]}}", "1:56: activations.a.span_days: must be less than or equal to 3660"),
         ("key_prefixes: {sk_: live}", "1:16: key_prefixes.sk_: 'live' is none of these; there are development, production, test"),
         ("internal: {ip_networks: [10.0.0.1/8]}", "1:12: internal.ip_networks: 10.0.0.1/8 has host bits set"),
         ("limits: {future_hours: soon}", "1:10: limits.future_hours: give a number, not the text 'soon'"),

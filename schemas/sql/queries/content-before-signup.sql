@@ -8,7 +8,7 @@
 --   level: developer or company
 --   week: Monday of the week of the sign-up
 --   signed_up: sign-ups of the week
---   touched_before: with any touch at or before it
+--   touched_before: with any touch before it; one at the very moment is no touch before
 --   content_before: with a piece of content among these
 --   touched_percent: of the sign-ups
 --   content_percent: of the sign-ups
