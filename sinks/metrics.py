@@ -61,6 +61,12 @@ SETTLED: Final = Gauge(
     "When the last settlement ended well, or the sink started, in seconds since 1970. Old: `usage` lags; at log level debug the sink says why.",
     registry=SINK,
 )
+DISAGREEING: Final = Gauge(
+    "firstcall_disagreeing_copies",
+    "Events written in the last minutes of which copies disagree in more than their times: a fault of their producer. Counts of events "
+    "count each copy; `firstcall query disagreeing-copies` shows whose they are.",
+    registry=SINK,
+)
 
 VISIBLE_SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 

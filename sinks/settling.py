@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import date
 from importlib.resources import files
 from typing import Final, NamedTuple
 
@@ -39,10 +40,14 @@ log = structlog.get_logger("firstcall.sink")
 
 
 class Settled(NamedTuple):
-    """What was looked at: how many weeks had rows that were written since `since`, in seconds since 1970."""
+    """What was looked at: the weeks, by their Mondays, that had rows that were written since `since`, in seconds since 1970.
+
+    `recent`: how many such rows of events there were.
+    """
 
     since: int
-    weeks: int
+    weeks: tuple[date, ...]
+    recent: int
 
 
 def settle(client: Client) -> Settled:
@@ -66,7 +71,18 @@ def settle(client: Client) -> Settled:
     if weeks:
         mark = {"began": began, "number": number + 1}
         client.command("INSERT INTO settlement_rows VALUES ({began:UInt32}, {number:UInt64})", mark)
-    return Settled(since, len(weeks))
+    return Settled(since, tuple(weeks), recent)
+
+
+def count_disagreeing(client: Client, settled: Settled) -> int | None:
+    """How many events were written lately of which copies disagree in more than their times, a fault of their producer.
+
+    None if so many came that it is not worth the reading: a replay, or the first settlement.
+    """
+    if settled.recent > SHARE_ROWS:
+        return None
+    counts = (client.query(_sql("disagreeing"), {"since": settled.since, "week": week}) for week in settled.weeks)
+    return sum(int(count.result_rows[0][0]) for count in counts)
 
 
 def _sql(name: str) -> str:
@@ -101,6 +117,7 @@ class Settling:
             try:
                 with connected(self._address) as client:
                     settled = settle(client)
+                    disagreeing = count_disagreeing(client, settled)
             except ClickHouseError as error:
                 # It waits until ClickHouse is there again, as writing does, which tells of it.
                 log.debug("not settled", error=str(error))
@@ -108,6 +125,8 @@ class Settling:
             seconds = time.monotonic() - began
             metrics.SETTLE_SECONDS.observe(seconds)
             metrics.SETTLED.set_to_current_time()
+            if disagreeing is not None:
+                metrics.DISAGREEING.set(disagreeing)
             if settled.weeks:
-                log.info("settled", weeks=settled.weeks, seconds=round(seconds, 3))
+                log.info("settled", weeks=len(settled.weeks), seconds=round(seconds, 3))
             pause = min(max(SHORTEST_PAUSE_SECONDS, PAUSE_FACTOR * seconds), LONGEST_PAUSE_SECONDS)

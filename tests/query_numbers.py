@@ -42,6 +42,7 @@ def query_differences(client: Client, published: Published, definitions: Definit
         *_top_companies(client, published),
         *_usage(client, published),
         *_journeys(client, published),
+        *_copies(client, published),
     ]
 
 
@@ -290,6 +291,18 @@ def _journeys(client: Client, published: Published) -> Iterator[str]:
         for subject in dict.fromkeys(ranked[:1] + ranked[-1:]):
             found = Counter(ms(row["time"]) for row in answer(client, "journey", **{level: subject}, limit=MANY))
             yield from _unlike("journey", {level: subject}, Counter(times[subject]), found)
+
+
+def _copies(client: Client, published: Published) -> Iterator[str]:
+    """Events whose copies disagree."""
+    wanted = {identity: told for identity, told in published.copies.items() if told[1] > 1}
+    told = answer(client, "disagreeing-copies", **{"from": "2000-01-01", "to": "2148-01-01"}, limit=MANY)
+    found = {
+        (row["message_id"], row["alias_kind"], row["alias"]): (ms(row["time"]), row["copies"])
+        for row in told
+        if row["differ_in"]
+    }
+    yield from _unlike("disagreeing-copies", {}, wanted, found)
 
 
 def _nearly(by: float) -> Callable[[Any, Any], bool]:

@@ -10,13 +10,25 @@ import pytest
 
 from sinks.connection import connect
 from sinks.row_writer import RowWriter
-from sinks.settling import settle
+from sinks.settling import SHARE_ROWS, count_disagreeing, settle
 from sinks.sink import Sink
 from streams.clock import text
 from streams.normalise import Normaliser
 from tests.contract_reader import rows, usage_differences
 from tests.tables import empty_tables
-from tests.worlds import DAY, HOUR, MINUTE, MONDAY, SECRETS, api_call, key_alias, page_viewed, small_definitions
+from tests.usage_contract import answer
+from tests.worlds import (
+    DAY,
+    HOUR,
+    MINUTE,
+    MONDAY,
+    SECRETS,
+    Message,
+    api_call,
+    key_alias,
+    page_viewed,
+    small_definitions,
+)
 
 WEEK = 7 * DAY
 BY_DEVELOPER = "SELECT developer_id, sum(events) FROM usage_resolved GROUP BY 1 ORDER BY 1"
@@ -97,6 +109,23 @@ def test_a_displaced_copy_stays_away_from_a_period_that_does_not_have_the_earlie
         client, "SELECT DISTINCT anonymous_id, alias_kind, alias, is_deleted FROM event_rows ORDER BY is_deleted"
     )
     assert found == [("laptop", "anonymous_id", "laptop", 0), ("laptop", "anonymous_id", "laptop", 1)]
+
+
+def test_copies_that_disagree_are_told_and_others_are_not(client, write):
+    known: Message = {"anonymous_id": "laptop", "message_id": "b"}
+    write(page(MONDAY, "a"), page(MONDAY + HOUR, "a"), page(MONDAY + 9 * DAY, "a"), page_viewed(MONDAY, **known))
+    assert count_disagreeing(client, settle(client)) == 0
+    came_an_hour_ago(client)
+    write(page_viewed(MONDAY + MINUTE, path="/other", **known), page(MONDAY, "c"), page(MONDAY, "b", device="phone"))
+    settled = settle(client)
+    assert count_disagreeing(client, settled) == 1
+    assert count_disagreeing(client, settled._replace(recent=SHARE_ROWS + 1)) is None
+    came_an_hour_ago(client)
+    assert count_disagreeing(client, settle(client)) == 0
+    (copies,) = answer(client, "disagreeing-copies", **{"from": "2026-01-01", "to": "2026-12-31"})
+    assert copies["differ_in"] == ["properties"]
+    assert (copies["alias"], copies["message_id"], copies["copies"]) == ("laptop", "b", 2)
+    assert text(MONDAY).startswith(str(copies["time"].replace(tzinfo=None)))
 
 
 def test_an_earlier_copy_moves_the_count_to_its_day(client, write):

@@ -51,6 +51,8 @@ def compute(
             published.outreach[row.identity] = min(
                 told, published.outreach.get(row.identity, told), key=_time_and_words
             )
+        earliest, copies = published.copies.get(row.identity, (row.time, 0))
+        published.copies[row.identity] = min(earliest, row.time), copies + 1
     counted = [
         _Counted(event, identities.developer(event), identities.company(event))
         for event in events

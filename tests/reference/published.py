@@ -53,7 +53,8 @@ class Published:
     `activity` is (level, id, environment, START of the hour in ms).
     `events` has the earliest of the copies of an event; `event_rows` every copy that differs in content.
     `touches`: per level and id, in the order of time, of those of one moment the smaller content first; `touch_events`: the
-    events that they are, with copies that disagree. `outreach`: (time, segments) by event, of the earliest copy.
+    events that they are, with copies that disagree. `outreach`: (time, segments) by event, of the earliest copy. `copies`: by event, the earliest time, and
+    how many different ones there are.
     """
 
     identities: set[IdentityRow] = field(default_factory=set)
@@ -69,6 +70,7 @@ class Published:
     touches: dict[tuple[str, str], list[tuple[int, Touch]]] = field(default_factory=dict)
     touch_events: dict[tuple[str, str], list[Event]] = field(default_factory=dict)
     outreach: dict[tuple[str, str, str], tuple[int, dict[str, str]]] = field(default_factory=dict)
+    copies: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
 
     def rolling_value(self, metric: str, level: str, window_hours: int, hour_end_ms: int) -> int:
         """The value of a metric for the window (hour_end - window, hour_end]."""
