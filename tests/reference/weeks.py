@@ -115,6 +115,8 @@ def _week_ends(published: Published, at: int, weeks: int) -> list[int]:
 def active(published: Published, asked: Asked, weeks: int = 8) -> list[Row]:
     """The query `active`, from the hours of use; by a segment, from the rolling counts."""
     ends = _week_ends(published, asked.at, weeks + 1)
+    if not ends:
+        return []
     named = {"token": "active_tokens", "developer": "active_developers", "company": "active_companies"}
     counts: dict[tuple[str, str, int], int] = {}
     if asked.segment:
