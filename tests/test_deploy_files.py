@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from hashlib import sha256
@@ -272,10 +273,9 @@ def test_the_image_runs_a_supported_python():
         assert found[1] in SpecifierSet(PROJECT["requires-python"])
 
 
-def test_the_image_checks_its_health_with_a_check_that_exists():
-    command = json.loads(instructions("HEALTHCHECK")[0].partition("CMD ")[2])
-    assert command[:2] == ["firstcall", "doctor"]
-    assert set(command[2:]) - {"--quiet"} <= set(CHECKS)
+def test_the_image_leaves_its_health_to_those_who_know_the_role():
+    """A worker has no ClickHouse, and a sink waits for it: neither is unwell without."""
+    assert instructions("HEALTHCHECK") == []
 
 
 # What is installed
@@ -336,6 +336,35 @@ def test_the_wheel_holds_all_files_of_the_packages(tmp_path):
     ignored = {name for name in files if "__pycache__" in name or name.endswith("/.env") or "/secrets/" in name}
     assert files - ignored - held == set()
     assert not any(name.startswith("tests/") for name in held)
+
+
+def test_no_secret_of_a_deployment_gets_into_a_wheel_or_an_image(tmp_path):
+    """As in an image's build: without .gitignore, beside the secrets that the compose file wants."""
+    copy = tmp_path / "copy"
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    for name in tracked.splitlines():
+        if name.split("/")[0] in ("schemas", "streams", "sinks", "deploy", "pyproject.toml", "README.md", "LICENSE"):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name)
+    own = (
+        "deploy/secrets/api_key_secrets",
+        "deploy/secrets/clickhouse_writer",
+        "deploy/.env",
+        "deploy/.firstcall/secret",
+    )
+    for name in own:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("hunter22")
+    for target in ("wheel", "sdist"):
+        build = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(tmp_path)]
+        subprocess.run(build, cwd=copy, capture_output=True, check=True)
+    (wheel,), (sdist,) = tmp_path.glob("*.whl"), tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as packed:
+        held = [*zipfile.ZipFile(wheel).namelist(), *packed.getnames()]
+    assert [name for name in held if name.endswith("/compose.yaml")]
+    assert [name for name in held if any(name.endswith(each) for each in own)] == []
+    ignored = (ROOT / "deploy" / "Dockerfile.dockerignore").read_text().splitlines()
+    assert {"deploy/secrets", "**/.env", "**/.firstcall"} <= set(ignored[ignored.index("!deploy") :])
 
 
 def test_ci_runs_what_a_developer_runs():
