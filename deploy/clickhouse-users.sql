@@ -4,7 +4,7 @@
 --
 -- A hash is that of a password: printf %s "$PASSWORD" | sha256sum. The name `firstcall*` is the database in FIRSTCALL_CLICKHOUSE, and those
 -- that belong to it: of later generations (firstcall_g2), and of views on their way (firstcall_views). On a cluster put ON CLUSTER name
--- behind each CREATE and GRANT.
+-- behind each CREATE and GRANT, and let the migrator do the same: GRANT CLUSTER ON *.* TO firstcall_migrator (not tried on a cluster).
 --
 -- firstcall_migrator   migrate, replay --from-start, audit, erase, dead-letters replay: makes, changes and drops tables and views
 -- firstcall_writer     sink, alerts: adds rows; deletes and changes none

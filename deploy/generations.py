@@ -20,7 +20,7 @@ from schemas.configuration import GENERATION_FILE
 from schemas.definitions import Definitions
 from schemas.settings import Settings
 from sinks.connection import Address, StatementError, UnavailableError, connected
-from sinks.definition_rows import Recorded, recorded
+from sinks.definition_rows import OtherDefinitionsError, Recorded, recorded
 from sinks.migrations import ON_CLUSTER, render
 
 #: What no replay makes anew: who was told of what ...
@@ -89,11 +89,7 @@ def refuse_others(settings: Settings, definitions: Definitions) -> None:
     if shown > settings.generation:
         raise StartError(over(settings.generation, shown))
     if own is not None and own.fingerprint != definitions.fingerprint():
-        raise StartError(
-            f"the tables were made under other definitions ({own.fingerprint}) than the configured ones ({definitions.fingerprint()})."
-            " `firstcall config diff --against-running` says which. Undo the change, or let `firstcall replay --from-start` make all"
-            " numbers anew, while the old ones are served"
-        )
+        raise StartError(str(OtherDefinitionsError(own.fingerprint, definitions.fingerprint())))
 
 
 def remember(data_dir: Path, generation: int) -> None:

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import orjson
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.event import Event, Source
 from schemas.settings import Settings
 from streams.normalise import Normaliser
-from streams.topology import API_EVENTS, WEB_EVENTS, source_of
+from streams.topology import API_EVENTS, MAX_INPUT_BYTES, WEB_EVENTS, source_of
 
 TOPIC_OF_SOURCE: Final[dict[Source, str]] = {"web": WEB_EVENTS, "api": API_EVENTS}
 
@@ -83,6 +83,8 @@ class KafkaTopics:
                 "compression.type": "lz4",
                 "linger.ms": 20,
                 "partitioner": "murmur2_random",
+                # As large as the topics take; a copy of it is compressed, and its headers come on top.
+                "message.max.bytes": MAX_INPUT_BYTES + 65_536,
                 "message.timeout.ms": int(DELIVERED_WITHIN_SECONDS * 1000),
                 **settings.kafka_options.for_librdkafka(),
             },
@@ -97,13 +99,17 @@ class KafkaTopics:
                 break
             except BufferError:
                 self._producer.poll(0.1)
+            except KafkaException as error:
+                # Only this one: it is told in the end, and the others go on.
+                self._delivered(error.args[0], None)
+                break
         self._producer.poll(0)
 
     def finish(self) -> Lost:
         left = self._producer.flush(DELIVERED_WITHIN_SECONDS + 5)
         return Lost(self._lost + left, self._reason or ("not acknowledged in time" if left else ""))
 
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+    def _delivered(self, error: KafkaError | None, _: Message | None) -> None:
         if error is not None:
             self._lost += 1
             self._reason = error.str()

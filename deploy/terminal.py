@@ -73,13 +73,21 @@ def failures_told() -> Iterator[None]:
     from deploy.in_process import NotEmptyError
     from deploy.processes import StartError
     from sinks.connection import ClickHouseError
+    from sinks.definition_rows import OtherDefinitionsError
     from streams.brokers import UnreadDeletedError
 
     try:
         yield
     except (SettingsError, DefinitionsError) as error:
         fail(str(error), 2)
-    except (StartError, ServiceError, NotEmptyError, ClickHouseError, UnreadDeletedError) as error:
+    except (
+        StartError,
+        ServiceError,
+        NotEmptyError,
+        ClickHouseError,
+        OtherDefinitionsError,
+        UnreadDeletedError,
+    ) as error:
         fail(str(error))
     except (KafkaError, KafkaException) as error:
         fail(f"Kafka: {error}. `firstcall doctor` says more.")

@@ -70,20 +70,27 @@ def write_definitions(client: Client, definitions: Definitions) -> None:
         client.insert("definition_rows", rows, column_names=_COLUMNS)
 
 
-def record(client: Client, definitions: Definitions) -> None:
-    """Write what a sink goes by, unless the rows were made under something else: then that stays, and the log says so.
+class OtherDefinitionsError(RuntimeError):
+    """The tables were made under other definitions than the configured ones: rows of both would give numbers of neither."""
 
-    Raises the driver's errors.
+    def __init__(self, made_under: str, configured: str) -> None:
+        super().__init__(
+            f"the tables were made under other definitions ({made_under}) than the configured ones ({configured})."
+            " `firstcall config diff --against-running` says which. Undo the change, or let `firstcall replay --from-start` make all"
+            " numbers anew, while the old ones are served"
+        )
+
+
+def record(client: Client, definitions: Definitions) -> None:
+    """Write what a sink goes by, before it writes any row.
+
+    Raises OtherDefinitionsError if rows were made under something else, and the driver's errors.
     """
     before = recorded(client, own=True)
     if before is None or before.fingerprint == definitions.fingerprint():
         write_definitions(client, definitions)
         return
-    log.error(
-        "the rows were made under other definitions; `firstcall replay --from-start` makes all anew",
-        made_under=before.fingerprint,
-        configured=definitions.fingerprint(),
-    )
+    raise OtherDefinitionsError(before.fingerprint, definitions.fingerprint())
 
 
 def recorded(client: Client, *, own: bool = False) -> Recorded | None:

@@ -83,6 +83,8 @@ class Worker:
         self.clock = WallClock()
         self.delivery = Delivery(options)
         self.succession = Succession()
+        #: The generation of the group in which the state was last found to be of these definitions.
+        self._of_these_definitions: int | None = None
         #: The generation of the group in which it was done, by changelog.
         self._looked_for_overwritten: dict[TP, int] = {}
 
@@ -113,6 +115,19 @@ class Worker:
             size = table.size()
             metrics.STATE_ROWS.labels(name).set(size.rows)
             metrics.STATE_BYTES.labels(name).set(size.bytes)
+
+    def _check_definitions(self) -> None:
+        """Raise DefinitionsChangedError if any state that this worker has was made under others.
+
+        All of it, before anything is made of any message: what is sent under other definitions is joined by whoever comes next, and
+        a partition without state yet would take theirs.
+        """
+        generation = self.app.consumer_generation_id
+        if self._of_these_definitions != generation:
+            for name, table in self._tables.items():
+                for rows in table.held():
+                    stages.interrupted_to(self.plan, rows, name)
+            self._of_these_definitions = generation
 
     async def normalise_events(self, batch: Batch, _: Message) -> bool:
         """Events to updates: stateless, so the input topics may be keyed and partitioned as their producers like."""
@@ -245,6 +260,7 @@ class Worker:
                     continue
                 kept[batch.tp].append((batch, message))
                 try:
+                    self._check_definitions()
                     if await work(batch, message):
                         for finished in kept.pop(batch.tp):
                             consumer.done(*finished)

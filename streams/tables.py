@@ -195,6 +195,10 @@ class RowStore(rocksdb.Store):
         """The rows of one partition that this worker has."""
         return PartitionRows(self._db_for_partition(number), self.partition_path(number))
 
+    def held(self) -> list[PartitionRows]:
+        """The rows of all partitions that this worker has. Only for the thread that opens and closes them."""
+        return [PartitionRows(db, self.partition_path(number)) for number, db in self._dbs.items()]
+
     def persisted_offset(self, tp: TP) -> int | None:
         """The last offset of the changelog that is here."""
         offset = self.partition(tp.partition).get(_OFFSET_KEY)
@@ -211,7 +215,7 @@ class RowStore(rocksdb.Store):
 
     def size(self) -> Size:
         """How much is in the partitions that this worker has. Only for the thread that opens and closes them."""
-        sizes = [PartitionRows(db, self.partition_path(number)).size() for number, db in self._dbs.items()]
+        sizes = [rows.size() for rows in self.held()]
         return Size(sum(size.rows for size in sizes), sum(size.bytes for size in sizes))
 
     def apply_changelog_batch(
@@ -271,6 +275,10 @@ class RowTable(faust.Table):  # type: ignore[type-arg]
     def partition(self, number: int) -> PartitionRows:
         """The rows of one partition that this worker has."""
         return cast("RowStore", self.data).partition(number)
+
+    def held(self) -> list[PartitionRows]:
+        """The rows of all partitions that this worker has."""
+        return cast("RowStore", self.data).held()
 
     def size(self) -> Size:
         """How much is in the partitions that this worker has."""

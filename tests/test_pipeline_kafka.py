@@ -10,7 +10,9 @@ from random import Random
 import pytest
 
 from schemas.definitions import Definitions, load
+from streams.topology import UPDATES, Topic
 from tests.faults.recovery import signups
+from tests.kafka_log import records
 from tests.line import Line
 from tests.pipeline import Pipeline, running
 from tests.reference import Record, compute, differences
@@ -221,6 +223,7 @@ def test_changed_definitions_are_refused_instead_of_mixed(broker: str, unique: s
         pipeline.feed(journey().records)
         pipeline.settle()
         pipeline.kill("worker-1")
+    before = {topic.name: updates(broker, pipeline, topic) for topic in UPDATES}
     other = Pipeline(broker, unique, tmp_path, changed, 3)
     try:
         other.start("worker-1")
@@ -231,6 +234,13 @@ def test_changed_definitions_are_refused_instead_of_mixed(broker: str, unique: s
             time.sleep(0.5)
     finally:
         other.stop()
+    # Nor is anything made of what came: it would be joined once the change is undone.
+    assert {topic.name: updates(broker, pipeline, topic) for topic in UPDATES} == before
+
+
+def updates(broker: str, pipeline: Pipeline, topic: Topic) -> int:
+    """How many there are."""
+    return len(list(records(broker, pipeline.settings.topic(topic.name))))
 
 
 def wait_for_progress(pipeline: Pipeline, done: int) -> None:

@@ -110,6 +110,16 @@ def test_lines_that_are_no_events_are_named_by_their_numbers(settings):
     assert "  no_identifier: 1, first in line 4\n" in result.output
 
 
+def test_a_line_that_no_topic_takes_does_not_hold_up_the_others(settings):
+    """What is too large for an event alone is sent: it becomes a dead letter, which says so."""
+    large, hopeless = (page(anonymous_id=f"{size}", properties={"x": "y" * size}) for size in (1_200_000, 17_000_000))
+    result = replay("-", lines=[page(anonymous_id="a"), large, hopeless, page(anonymous_id="c")])
+    assert result.exit_code == 1
+    assert "1 messages did not arrive" in result.output
+    sent = {json.loads(record.value() or b"")["anonymous_id"] for record in received(settings, WEB_EVENTS)}
+    assert sent == {"a", "1200000", "c"}
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_file_may_be_gzipped(packed, settings, tmp_path):
     path = tmp_path / ("export.ndjson" + (".gz" if packed else ""))

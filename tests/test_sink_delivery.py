@@ -21,10 +21,11 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from structlog.testing import capture_logs
 
+from schemas.definitions import build
 from schemas.event import Event, Rejected
 from sinks.connection import Address, connect
 from sinks.continuity import Continuity
-from sinks.definition_rows import recorded
+from sinks.definition_rows import OtherDefinitionsError, recorded, write_definitions
 from sinks.process import run_sink
 from sinks.sink import TABLE_BY_TOPIC
 from streams import topology
@@ -494,3 +495,13 @@ def test_a_killed_sink_loses_nothing(pipe):
     with pipe.sink(**same):
         pipe.await_commit("web-events")
     assert pipe.count("events") == 2_000
+
+
+def test_a_sink_that_finds_rows_of_other_definitions_once_clickhouse_is_back_writes_none(pipe):
+    """When it started nobody could say under which definitions they were made."""
+    write_definitions(pipe.client, build({"usage": "production_call"}))
+    pipe.send("web-events", *events(20))
+    with pytest.raises(OtherDefinitionsError, match="made under other definitions"):
+        _run(pipe.options(stop=threading.Event()))
+    assert pipe.count("event_rows") == 0
+    assert pipe.committed("web-events") == [0, 0]
