@@ -20,7 +20,7 @@ from schemas.configuration import GENERATION_FILE
 from schemas.definitions import Definitions
 from schemas.settings import Settings
 from sinks.connection import Address, StatementError, UnavailableError, connected
-from sinks.definition_rows import OtherDefinitionsError, Recorded, recorded
+from sinks.definition_rows import OtherDefinitionsError, Recorded, recorded, refuse_other
 from sinks.migrations import ON_CLUSTER, render
 
 #: What no replay makes anew: who was told of what ...
@@ -88,8 +88,10 @@ def refuse_others(settings: Settings, definitions: Definitions) -> None:
         return
     if shown > settings.generation:
         raise StartError(over(settings.generation, shown))
-    if own is not None and own.fingerprint != definitions.fingerprint():
-        raise StartError(str(OtherDefinitionsError(own.fingerprint, definitions.fingerprint())))
+    try:
+        refuse_other(own, definitions)
+    except OtherDefinitionsError as error:
+        raise StartError(str(error)) from None
 
 
 def remember(data_dir: Path, generation: int) -> None:

@@ -83,7 +83,7 @@ class KafkaTopics:
                 "compression.type": "lz4",
                 "linger.ms": 20,
                 "partitioner": "murmur2_random",
-                # As large as the topics take; a copy of it is compressed, and its headers come on top.
+                # As large as the topics take, and room for what Kafka puts around it.
                 "message.max.bytes": MAX_INPUT_BYTES + 65_536,
                 "message.timeout.ms": int(DELIVERED_WITHIN_SECONDS * 1000),
                 **settings.kafka_options.for_librdkafka(),

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-import structlog
 from clickhouse_connect.driver import Client
 
 from schemas.definitions import Definitions
@@ -26,8 +25,6 @@ _GENERATION: Final = "generation"
 _SHOWN: Final = "SELECT section, name, definition FROM definitions ORDER BY section, position"
 _OWN: Final = "SELECT section, name, definition FROM definition_rows FINAL ORDER BY section, position"
 _COLUMNS: Final = ("section", "name", "position", "definition", "version", "is_deleted")
-
-log = structlog.get_logger("firstcall.sink")
 
 
 class Recorded(NamedTuple):
@@ -86,11 +83,14 @@ def record(client: Client, definitions: Definitions) -> None:
 
     Raises OtherDefinitionsError if rows were made under something else, and the driver's errors.
     """
-    before = recorded(client, own=True)
-    if before is None or before.fingerprint == definitions.fingerprint():
-        write_definitions(client, definitions)
-        return
-    raise OtherDefinitionsError(before.fingerprint, definitions.fingerprint())
+    refuse_other(recorded(client, own=True), definitions)
+    write_definitions(client, definitions)
+
+
+def refuse_other(made_under: Recorded | None, definitions: Definitions) -> None:
+    """Raise OtherDefinitionsError if the tables were made under something else; None: they were made under nothing yet."""
+    if made_under is not None and made_under.fingerprint != definitions.fingerprint():
+        raise OtherDefinitionsError(made_under.fingerprint, definitions.fingerprint())
 
 
 def recorded(client: Client, *, own: bool = False) -> Recorded | None:

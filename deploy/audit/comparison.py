@@ -89,7 +89,8 @@ def comparisons(
     yield Step("Comparing identities", partial(_compare, workspace, findings, "identities", "identities"))
     yield Step("Comparing automated traffic", partial(_compare, workspace, findings, "automated", "automated traffic"))
     for name in ("touches", "outreach"):
-        compare = partial(_compare, workspace, findings, name, name, renamed=statement("renamed"))
+        outcome = statement("outcome_by_time", published=name)
+        compare = partial(_compare, workspace, findings, name, name, renamed=statement("renamed"), outcome=outcome)
         yield Step(f"Comparing {name}", compare)
     yield Step("Comparing usage by day", partial(_compare, workspace, findings, "usage", USAGE))
     for level in LEVELS:

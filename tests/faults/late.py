@@ -5,6 +5,7 @@ from __future__ import annotations
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from schemas.settings import Settings
+from tests.kafka_log import ends
 
 
 def write_late(settings: Settings, records: int) -> int:
@@ -16,9 +17,8 @@ def write_late(settings: Settings, records: int) -> int:
         for topic in consumer.list_topics().topics.values():
             if not (str(topic.topic).startswith(settings.streams_id) and str(topic.topic).endswith("-changelog")):
                 continue
-            for number in topic.partitions:
+            for number, end in enumerate(ends(consumer, str(topic.topic), len(topic.partitions))):
                 place = TopicPartition(str(topic.topic), number, 0)
-                end = consumer.get_watermark_offsets(place)[1]
                 consumer.assign([place])
                 for message in consumer.consume(min(records, end), 5.0) if end else []:
                     assert message.error() is None

@@ -28,11 +28,4 @@ WITH
         FROM sides
         GROUP BY event, told, name
     )
-SELECT
-    'outreach' AS published, verdict, count(),
-    groupArraySorted({examples:UInt8})(if(verdict = 'agree', ('', '', ''), (
-        id,
-        if(verdict = 'surplus', '', concat('at ', toString(fromUnixTimestamp64Milli(expected, 'UTC')), shown)),
-        if(verdict = 'missing', '', concat('at ', toString(fromUnixTimestamp64Milli(found, 'UTC')), shown)))))
-FROM compared
-GROUP BY verdict
+/* outcome */

@@ -30,11 +30,4 @@ WITH
         FROM sides
         GROUP BY event, said, api_key, company, told, is_content
     )
-SELECT
-    'touches' AS published, verdict, count(),
-    groupArraySorted({examples:UInt8})(if(verdict = 'agree', ('', '', ''), (
-        id,
-        if(verdict = 'surplus', '', concat('at ', toString(fromUnixTimestamp64Milli(expected, 'UTC')), shown)),
-        if(verdict = 'missing', '', concat('at ', toString(fromUnixTimestamp64Milli(found, 'UTC')), shown)))))
-FROM compared
-GROUP BY verdict
+/* outcome */
