@@ -67,27 +67,27 @@ test: install lint types
 
 # The page of all tables, views and queries, from what their SQL says of itself.
 docs: install
-	$(BIN)/python -m schemas.tables_page
+	$(BIN)/python -m schemas.sql.tables_page
 
 # The law on random worlds. The seed names them: the same ones come again.
 laws: WORLDS ?= 10000
 laws: install
 	FIRSTCALL_TEST_WORLDS=$(WORLDS) $(BIN)/python -m pytest --timeout=0 --hypothesis-profile=many --hypothesis-seed=$(SEED) \
-		$(filter-out tests/test_law_pipeline.py,$(wildcard tests/test_law_*.py))
+		$(filter-out tests/laws/test_law_pipeline.py,$(wildcard tests/laws/test_law_*.py))
 
 worlds: WORLDS ?= 50
 worlds: install
-	FIRSTCALL_TEST_WORLDS=$(WORLDS) FIRSTCALL_TEST_SEED=$(SEED) $(BIN)/python -m pytest -m long tests/test_law_pipeline.py
+	FIRSTCALL_TEST_WORLDS=$(WORLDS) FIRSTCALL_TEST_SEED=$(SEED) $(BIN)/python -m pytest -m long tests/laws/test_law_pipeline.py
 
 # The long proof: so many events through killed workers equal the independent reference.
 EVENTS ?= 1000000
 prove: install
-	FIRSTCALL_TEST_EVENTS=$(EVENTS) $(BIN)/python -m pytest -m long tests/test_proof.py
+	FIRSTCALL_TEST_EVENTS=$(EVENTS) $(BIN)/python -m pytest -m long tests/laws/test_proof.py
 
 # The read side: every number of every view of 90 days of so many developers equals the reference.
 views: DEVELOPERS := 50000
 views: install
-	FIRSTCALL_TEST_DEVELOPERS=$(DEVELOPERS) $(BIN)/python -m pytest -m long --timeout=0 tests/test_views_proof.py
+	FIRSTCALL_TEST_DEVELOPERS=$(DEVELOPERS) $(BIN)/python -m pytest -m long --timeout=0 tests/laws/test_views_proof.py
 
 # Every long proof there is, one after the other.
 long: install
@@ -97,31 +97,31 @@ long: install
 faults: EVENTS = 100000
 faults: install
 	FIRSTCALL_TEST_EVENTS=$(EVENTS) FIRSTCALL_TEST_SEED=$(SEED) FIRSTCALL_TEST_AWAY=$(AWAY) \
-		$(BIN)/python -m pytest -m long --timeout=0 -s -k '$(FAULT)' tests/test_faults.py
+		$(BIN)/python -m pytest -m long --timeout=0 -s -k '$(FAULT)' tests/faults/test_faults.py
 	$(BIN)/python -m tests.faults.report
 
 # How long a worker with so many aliases of state takes to come back, with its local state and without.
 ALIASES ?= 1000000
 recovery: install
-	$(BIN)/python -m tests.faults.recovery --aliases $(ALIASES)
+	$(BIN)/python -m tests.benchmarks.recovery --aliases $(ALIASES)
 
 # Full load for so many minutes and so many events at least, without state at first, and what the processes hold in memory.
 MINUTES ?= 30
 soak: EVENTS = 10000000
 soak: install
-	$(BIN)/python -m tests.soak.run --minutes $(MINUTES) --events $(EVENTS)
+	$(BIN)/python -m tests.benchmarks.soak.run --minutes $(MINUTES) --events $(EVENTS)
 
 # How many drops the alerts find, how soon, and how often they are wrong, on worlds with known incidents.
 alerts-score: WORLDS ?= 20
 alerts-score: install
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.alert_score --worlds $(WORLDS) --only "$(ONLY)"
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.alert_score --worlds $(WORLDS) --only "$(ONLY)"
 
 bench: install
-	$(BIN)/python -m tests.benchmark --events $(EVENTS)
+	$(BIN)/python -m tests.benchmarks.whole_job --events $(EVENTS)
 
 ROWS ?= 50000000
 bench-queries: install
-	$(BIN)/python -m tests.benchmark_queries --rows $(ROWS)
+	$(BIN)/python -m tests.benchmarks.queries --rows $(ROWS)
 
 demo: install
 	@$(BIN)/firstcall demo --developers $(DEVELOPERS) --seed $(SEED) --days $(DAYS) $(ARGS)

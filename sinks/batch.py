@@ -8,9 +8,9 @@ import orjson
 
 from schemas.event import Rejected
 from sinks import metrics
-from sinks.row_writer import RowWriter
-from streams.dead_letters import letter_columns
-from streams.redaction import redacted
+from sinks.insert import RowWriter
+from streams.messages.dead_letters import letter_columns
+from streams.normalise.redaction import redacted
 
 DEAD_LETTER_ROWS: Final = "dead_letter_rows"
 

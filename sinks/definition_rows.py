@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver import Client
 
-from schemas.definitions import Definitions
+from schemas.config.definitions import Definitions
+from schemas.errors import DeploymentError
 
 #: The sections that views go by.
 SECTIONS: Final = ("stages", "activations", "segments", "churn_risks", "power_users")
@@ -67,30 +68,28 @@ def write_definitions(client: Client, definitions: Definitions) -> None:
         client.insert("definition_rows", rows, column_names=_COLUMNS)
 
 
-class OtherDefinitionsError(RuntimeError):
+def other_definitions(made_under: str, configured: str) -> DeploymentError:
     """The tables were made under other definitions than the configured ones: rows of both would give numbers of neither."""
-
-    def __init__(self, made_under: str, configured: str) -> None:
-        super().__init__(
-            f"the tables were made under other definitions ({made_under}) than the configured ones ({configured})."
-            " `firstcall config diff --against-running` says which. Undo the change, or let `firstcall replay --from-start` make all"
-            " numbers anew, while the old ones are served"
-        )
+    return DeploymentError(
+        f"the tables were made under other definitions ({made_under}) than the configured ones ({configured})."
+        " `firstcall config diff --against-running` says which. Undo the change, or let `firstcall replay --from-start` make all"
+        " numbers anew, while the old ones are served"
+    )
 
 
 def record(client: Client, definitions: Definitions) -> None:
     """Write what a sink goes by, before it writes any row.
 
-    Raises OtherDefinitionsError if rows were made under something else, and the driver's errors.
+    Raises DeploymentError if rows were made under something else, and the driver's errors.
     """
     refuse_other(recorded(client, own=True), definitions)
     write_definitions(client, definitions)
 
 
 def refuse_other(made_under: Recorded | None, definitions: Definitions) -> None:
-    """Raise OtherDefinitionsError if the tables were made under something else; None: they were made under nothing yet."""
+    """Raise DeploymentError if the tables were made under something else; None: they were made under nothing yet."""
     if made_under is not None and made_under.fingerprint != definitions.fingerprint():
-        raise OtherDefinitionsError(made_under.fingerprint, definitions.fingerprint())
+        raise other_definitions(made_under.fingerprint, definitions.fingerprint())
 
 
 def recorded(client: Client, *, own: bool = False) -> Recorded | None:

@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 
 from clickhouse_connect.driver import Client
 
-from sinks.connection import Address, ClickHouseError, connected
+from schemas.errors import ClickHouseError
+from sinks.clickhouse import Address, connected
 
 ON_CLUSTER: Final = "/* ON CLUSTER */"
 REPLICATED: Final = "/* Replicated */"
@@ -25,10 +26,6 @@ DATABASE: Final = "/* database */"
 
 _FILE_NAME: Final = re.compile(r"(\d{3})_([a-z0-9_]+)\.sql")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
-
-
-class MigrationError(ClickHouseError):
-    """The files and what the database has run do not go together. The text says which file, and what to do."""
 
 
 class Migration(NamedTuple):
@@ -47,21 +44,21 @@ class Migration(NamedTuple):
 def load_migrations(directory: Traversable | None = None) -> list[Migration]:
     """The files of a directory, by default the shipped ones, in the order of their numbers.
 
-    Raises MigrationError for a name that is no number and name, and for a number that is missing or there twice.
+    Raises ClickHouseError for a name that is no number and name, and for a number that is missing or there twice.
     """
     found = []
-    for entry in (directory or files("schemas") / "sql").iterdir():
+    for entry in (directory or files("schemas") / "sql" / "migrations").iterdir():
         if not entry.name.endswith(".sql"):
             continue
         named = _FILE_NAME.fullmatch(entry.name)
         if named is None:
-            raise MigrationError(f"{entry.name}: a migration is named like 017_some_name.sql")
+            raise ClickHouseError(f"{entry.name}: a migration is named like 017_some_name.sql")
         sql = entry.read_text("utf-8")
         found.append(Migration(int(named[1]), named[2], sql, hashlib.sha256(sql.encode()).hexdigest()))
     found.sort()
     for expected, migration in enumerate(found, start=1):
         if migration.number != expected:
-            raise MigrationError(f"{migration.file_name}: the number {expected:03d} is expected here")
+            raise ClickHouseError(f"{migration.file_name}: the number {expected:03d} is expected here")
     return found
 
 
@@ -85,7 +82,7 @@ def migrate(
 ) -> list[Migration]:
     """Create the database if there is none, run the files that it has not run, and say which those were.
 
-    Running it again, or twice at once, does no harm. Raises MigrationError before anything is changed when a file is
+    Running it again, or twice at once, does no harm. Raises ClickHouseError before anything is changed when a file is
     not the one that ran, or the database is ahead of the files; StatementError or UnavailableError from ClickHouse.
     """
     wanted = load_migrations() if migrations is None else list(migrations)
@@ -129,9 +126,9 @@ def _check_shards(client: Client, cluster: str) -> None:
     query = "SELECT uniqExact(shard_num) FROM system.clusters WHERE cluster = {cluster:String}"
     shards = client.query(query, {"cluster": cluster}).result_rows[0][0]
     if shards == 0:
-        raise MigrationError(f"ClickHouse knows no cluster {cluster!r}; system.clusters lists those it knows")
+        raise ClickHouseError(f"ClickHouse knows no cluster {cluster!r}; system.clusters lists those it knows")
     if shards > 1:
-        raise MigrationError(
+        raise ClickHouseError(
             f"the cluster {cluster!r} has {shards} shards; Firstcall needs one of a single shard, with any number of replicas"
         )
 
@@ -149,7 +146,7 @@ def _pending(
 ) -> list[Migration]:
     ahead = sorted(set(applied) - {migration.number for migration in wanted})
     if ahead:
-        raise MigrationError(
+        raise ClickHouseError(
             f"{address} has run migration {ahead[-1]:03d}, which this version of Firstcall does not know: it was migrated by"
             " a newer one. Run that version"
         )
@@ -157,7 +154,7 @@ def _pending(
         if migration.number in applied:
             name, checksum, applied_at = applied[migration.number]
             if checksum != migration.checksum:
-                raise MigrationError(
+                raise ClickHouseError(
                     f"{migration.file_name} is not the file that {address} has run on {applied_at} UTC"
                     f" as {migration.number:03d}_{name}.sql (SHA-256 {migration.checksum[:12]}, then {checksum[:12]})."
                     f" Restore it, and put the change into a new file, {len(wanted) + 1:03d}_<name>.sql"

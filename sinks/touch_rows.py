@@ -7,12 +7,12 @@ from typing import Final
 
 import msgspec
 
-from schemas.definitions import Definitions
+from schemas.config.definitions import Definitions
 from schemas.event import Event
-from streams.matching import Matcher
-from streams.plan import Observation, Plan, event_hash
-from streams.touches import touch_of
-from streams.web_aliases import content_of
+from streams.facts.compiled_definitions import Observation, Plan, event_hash
+from streams.facts.matching import Matcher
+from streams.facts.touches import touch_of
+from streams.identity.web_aliases import content_of
 
 TOUCH_ROWS: Final = "touch_rows"
 

@@ -1,6 +1,6 @@
 """The Faust app: tables and agents in the order of the dataflow. An agent's body is gather, decide, apply.
 
-Deciding is `streams.stages`; applying makes the parts of its outcome durable, one after the other, and only then says
+Deciding is `streams.processors`; applying makes the parts of its outcome durable, one after the other, and only then says
 `done`. A crash at any point leads to the same batch again, and every effect of a batch is idempotent.
 """
 
@@ -20,27 +20,29 @@ from faust.tables.manager import TableManager
 from faust.types import TP, EventT, Message
 from prometheus_client import REGISTRY
 
-from schemas import definitions
-from schemas.configuration import hmac_secrets
-from schemas.definitions import Definitions
-from schemas.settings import Settings
-from streams import metrics, stages, standing, topology
-from streams.batches import Batch
-from streams.beats import Beats
-from streams.brokers import Brokers
-from streams.delivery import Delivery
-from streams.erasure_feed import RETRY_SECONDS, ErasureFeed
-from streams.erasure_marks import ErasureMarks
-from streams.faust_app import Process, make_app
-from streams.lease import ClockSetBackError, Lease, LeaseLostError, WallClock
-from streams.normalise import Normaliser
-from streams.outbox import Message as Outgoing
-from streams.plan import Plan
-from streams.stages import Change, Delivered, Outcome, Stage
-from streams.succession import Succession, header
-from streams.tables import PartitionRows, RowTable
-from streams.transport import BatchConsumer
-from streams.watchdog import Watchdog
+from schemas.config import definitions
+from schemas.config.definitions import Definitions
+from schemas.config.loading import hmac_secrets
+from schemas.config.settings import Settings
+from schemas.errors import FencedError
+from streams import processors, topology
+from streams.facts.compiled_definitions import Plan
+from streams.messages.outbox import Message as Outgoing
+from streams.normalise.normaliser import Normaliser
+from streams.normalise.suppression_list import ErasureMarks
+from streams.processors import Change, Delivered, Outcome, Stage
+from streams.runtime import metrics, worker_status
+from streams.runtime.batch import Batch
+from streams.runtime.batch_consumer import BatchConsumer
+from streams.runtime.brokers import Brokers
+from streams.runtime.faust_app import Process, make_app
+from streams.runtime.fencing import Succession, header
+from streams.runtime.heartbeats import Beats
+from streams.runtime.lease import Lease, WallClock
+from streams.runtime.producer import Delivery
+from streams.runtime.state_store import PartitionRows, RowTable
+from streams.runtime.suppression_feed import RETRY_SECONDS, ErasureFeed
+from streams.runtime.watchdog import Watchdog
 
 log = structlog.get_logger("firstcall.streams")
 
@@ -90,7 +92,7 @@ class Worker:
 
         self.watchdog = Watchdog(
             self.app.beats,
-            lambda: standing.report(self.app, self.app.reader, self._stages),
+            lambda: worker_status.report(self.app, self.app.reader, self._stages),
             Brokers(settings.streams_id, options, probe),
         )
         metrics.MARKS_AGE.set_function(lambda: self.erasures.age_seconds)
@@ -99,14 +101,14 @@ class Worker:
         self.app.timer(SIZE_SECONDS, name="measure_state")(self.measure_state)
         self._agent("normalise_events", topology.INPUTS, self.normalise_events)
         for topic in topology.UPDATES:
-            self._fold(topic, stages.STAGES[topic.name])
+            self._fold(topic, processors.STAGES[topic.name])
 
     async def check_lease(self) -> None:
         """Stop the worker if it has stood still for too long, or is about to."""
         try:
             self.lease.check()
             self.clock.check()
-        except (LeaseLostError, ClockSetBackError) as error:
+        except FencedError as error:
             await self.app.crash(error)
 
     async def measure_state(self) -> None:
@@ -117,7 +119,7 @@ class Worker:
             metrics.STATE_BYTES.labels(name).set(size.bytes)
 
     def _check_definitions(self) -> None:
-        """Raise DefinitionsChangedError if any state that this worker has was made under others.
+        """Raise StateError if any state that this worker has was made under others.
 
         All of it, before anything is made of any message: what is sent under other definitions is joined by whoever comes next, and
         a partition without state yet would take theirs.
@@ -126,7 +128,7 @@ class Worker:
         if self._of_these_definitions != generation:
             for name, table in self._tables.items():
                 for rows in table.held():
-                    stages.interrupted_to(self.plan, rows, name)
+                    processors.interrupted_to(self.plan, rows, name)
             self._of_these_definitions = generation
 
     async def normalise_events(self, batch: Batch, _: Message) -> bool:
@@ -134,7 +136,7 @@ class Worker:
         await self._hear_of_erasures()
         received = [(batch.tp.partition, r.offset, r.timestamp, r.value) for r in batch.records]
         source = topology.source_of(batch.tp.topic)
-        messages = stages.normalise_events(self.plan, self.normaliser, batch.tp.topic, source, received)
+        messages = processors.normalise_events(self.plan, self.normaliser, batch.tp.topic, source, received)
         await self._send(messages)
         return True
 
@@ -174,12 +176,12 @@ class Worker:
             if generation != message.generation_id:
                 delivered = []
             delivered += [(record.offset, record.value) for record in batch.records]
-            end = stages.interrupted_to(self.plan, rows, name)
+            end = processors.interrupted_to(self.plan, rows, name)
             again = [one for one in delivered if one[0] <= end]
             if again and delivered[-1][0] < end:
                 held[tp] = (message.generation_id, delivered)
                 return False
-            for part in (again, *stages.parts(delivered[len(again) :])):
+            for part in (again, *processors.parts(delivered[len(again) :])):
                 if part:
                     await self._apply(table, tp, stage(self.plan, rows, scope_of(tp), part))
             return True
@@ -311,7 +313,7 @@ def run_worker(settings: Settings, show: Callable[[Watchdog], object] | None = N
     """Run one worker until it is told to stop (SIGTERM, SIGINT) or fails, which raises what it failed of.
 
     `show`: what is to show its watchdog's findings; called before it starts. One that is stuck ends at once, with the code
-    `watchdog.EXIT_STUCK`. Raises DefinitionsError.
+    `watchdog.EXIT_STUCK`. Raises ConfigurationError.
     """
     settings.streams_dir.mkdir(parents=True, exist_ok=True)
     worker = Worker(settings, definitions.load(settings.config), hmac_secrets(settings))

@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from zlib import crc32
 
-from schemas.definitions import Definitions
-from streams import stages, topology
-from streams.erasure_marks import ErasureMarks
-from streams.normalise import Normaliser
-from streams.outbox import Message
-from streams.plan import Plan
-from streams.rows import MemoryStore
-from streams.stages import Delivered, Outcome, Received
+from schemas.config.definitions import Definitions
+from streams import processors, topology
+from streams.facts.compiled_definitions import Plan
+from streams.messages.outbox import Message
+from streams.normalise.normaliser import Normaliser
+from streams.normalise.suppression_list import ErasureMarks
+from streams.processors import Delivered, Outcome, Received
+from streams.state.rows import MemoryStore
 
 ROW_TOPICS: Final = frozenset(topic.name for topic in topology.ROWS)
 
@@ -59,7 +59,7 @@ class LocalRunner:
             batch.append((0, self._received[topic], timestamp, value))
             self._received[topic] += 1
         source = topology.source_of(topic)
-        self.tell(stages.normalise_events(self.plan, self._normaliser, topic, source, batch))
+        self.tell(processors.normalise_events(self.plan, self._normaliser, topic, source, batch))
 
     def settle(self) -> None:
         """Run the stages until nothing is left to do."""
@@ -80,10 +80,10 @@ class LocalRunner:
     def _step(self, place: tuple[str, int]) -> None:
         topic, partition = place
         store, waiting = self._stores[place], self._waiting[place]
-        interrupted_to = stages.interrupted_to(self.plan, store, topic)
+        interrupted_to = processors.interrupted_to(self.plan, store, topic)
         again = sum(1 for offset, _ in waiting if offset <= interrupted_to)
-        batch = waiting[:again] or stages.parts(waiting[: self._batch_size])[0]
-        self._apply(store, stages.STAGES[topic](self.plan, store, f"{topic}/{partition}", batch))
+        batch = waiting[:again] or processors.parts(waiting[: self._batch_size])[0]
+        self._apply(store, processors.STAGES[topic](self.plan, store, f"{topic}/{partition}", batch))
         self._waiting[place] = waiting[len(batch) :]
 
     def _apply(self, store: MemoryStore, outcome: Outcome) -> None:

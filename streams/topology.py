@@ -54,7 +54,7 @@ OWN_TOPICS: Final = {
     "message.timestamp.type": "LogAppendTime",
 }
 
-#: An event is at most 1 MB (streams.normalise). What is larger comes in up to this, so that it becomes a dead letter and not
+#: An event is at most 1 MB (streams.normalise.normaliser). What is larger comes in up to this, so that it becomes a dead letter and not
 #: an error that only its producer sees; what is larger still, Kafka refuses.
 MAX_INPUT_BYTES: Final = 16 * 1024**2
 

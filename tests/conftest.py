@@ -19,18 +19,18 @@ import pytest
 import yaml
 from clickhouse_connect.driver import Client
 
-from deploy.broker import LocalBroker, Missing, availability, jars_directory
-from deploy.claim import ServiceError
-from deploy.clickhouse import LocalClickHouse
-from deploy.population import Population
-from schemas.configuration import TEST_PREFIX
-from schemas.settings import PREFIX
-from sinks.connection import Address, connect
+from deploy.local.clickhouse import LocalClickHouse
+from deploy.local.kafka.broker import LocalBroker, Missing, availability, jars_directory
+from deploy.simulator import Population
+from schemas.config.loading import TEST_PREFIX
+from schemas.config.settings import PREFIX
+from schemas.errors import DeploymentError
+from sinks.clickhouse import Address, connect
 from sinks.migrations import migrate
 from streams.topology import source_of
 from tests.faults.services import small_disk
-from tests.reference import Record
-from tests.tables import empty_tables, fresh_database
+from tests.support.reference import Record
+from tests.support.tables import empty_tables, fresh_database
 
 # A shared machine may stall any example, so none has a deadline.
 # The same examples each time, so that `make test` says something of the change; `make laws` goes new ways by its seed.
@@ -40,7 +40,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("default")
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 #: The timestamp of simulated records: after all of their events.
 NOW_MS = 1_790_000_000_000
 #: Kafka's jars stay where `make demo` keeps them: fetched once for both.
@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     shares = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
     if shares and f"{TEST_PREFIX}KAFKA" not in os.environ and not isinstance(availability(JARS_HOME), Missing):
-        with contextlib.suppress(ServiceError):
+        with contextlib.suppress(DeploymentError):
             jars_directory(JARS_HOME)
 
 
@@ -104,7 +104,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     running = LocalBroker(tmp_path_factory.mktemp("kafka"), jars=jars_directory(JARS_HOME))
     try:
         running.start()
-    except ServiceError as error:
+    except DeploymentError as error:
         pytest.skip(f"no Kafka: {error}")
     yield running.bootstrap
     running.stop()

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from schemas.monitors import ActivationsMonitor, ConversionMonitor, FirstCallMonitor, Monitor, SilenceMonitor
+from schemas.config.monitors import ActivationsMonitor, ConversionMonitor, FirstCallMonitor, Monitor, SilenceMonitor
 from streams.alerting.attribution import Concentration
 from streams.alerting.monitor import Closed, Incident, incident_id
 from streams.alerting.series import HOUR_MS, WEEK, Scope

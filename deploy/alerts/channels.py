@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from deploy.alerts.alert import Alert
-from schemas.monitors import AlertmanagerChannel, Channel, SlackChannel, WebhookChannel
+from schemas.config.monitors import AlertmanagerChannel, Channel, SlackChannel, WebhookChannel
 
 #: Alertmanager takes an alert as over when nobody has repeated it for so long.
 FORGOTTEN_AFTER_SECONDS: Final = 1800

@@ -20,7 +20,7 @@ import urllib3
 from deploy.alerts import metrics
 from deploy.alerts.alert import Alert
 from deploy.alerts.channels import REPEATED_AFTER_SECONDS, Request, repeats, request
-from schemas.monitors import Channel, told_unusable
+from schemas.config.monitors import Channel, told_unusable
 
 ANSWER_SECONDS: Final = 10.0
 FIRST_RETRY_SECONDS: Final = 1.0

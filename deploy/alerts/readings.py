@@ -10,8 +10,8 @@ import numpy as np
 from clickhouse_connect.driver import Client
 
 from deploy.alerts.alert import reading_of
-from deploy.queries import Query, bind, find_query
-from schemas.monitors import ConversionMonitor, FirstCallMonitor, Monitor, SilenceMonitor, TokensMonitor
+from deploy.queries.catalog import Query, bind, find_query
+from schemas.config.monitors import ConversionMonitor, FirstCallMonitor, Monitor, SilenceMonitor, TokensMonitor
 from streams.alerting.series import HOUR_MS, WEEK, HourCount, Scope, Series, gather
 
 _NEWEST = (

@@ -13,9 +13,9 @@ from confluent_kafka import KafkaException, Producer
 
 from deploy.alerts.alert import Alert
 from deploy.alerts.channels import public_fields
-from schemas.settings import Settings
-from sinks.connection import Address, connected
-from sinks.row_writer import RowWriter
+from schemas.config.settings import Settings
+from sinks.clickhouse import Address, connected
+from sinks.insert import RowWriter
 from streams.topology import ALERTS
 
 #: A message that Kafka has not taken in so long is an error, and is sent again with the next evaluation.

@@ -13,20 +13,20 @@ from clickhouse_connect.driver import Client
 from confluent_kafka import KafkaException
 from kafka.errors import KafkaError
 
-from deploy import topics
 from deploy.alerts import metrics
 from deploy.alerts.alert import Alert, resolved
 from deploy.alerts.dispatch import Dispatch
-from deploy.alerts.judge import Judge, Judged
+from deploy.alerts.evaluator import Judge, Judged
 from deploy.alerts.progress import Progress, read_positions
 from deploy.alerts.records import Publish, Records
-from deploy.doctor import consumed_topics
-from deploy.processes import StartError
-from schemas.monitors import Monitors
-from schemas.settings import Settings
-from sinks.connection import Address, ClickHouseError, connect, named_errors
-from streams.beats import Beats
-from streams.watchdog import Report
+from deploy.kafka import topics
+from deploy.kafka.topics import consumed_topics
+from schemas.config.monitors import Monitors
+from schemas.config.settings import Settings
+from schemas.errors import ClickHouseError, DeploymentError
+from sinks.clickhouse import Address, connect, named_errors
+from streams.runtime.heartbeats import Beats
+from streams.runtime.watchdog import Report
 
 LOOK_SECONDS: Final = 60.0
 #: How often the way of the events through Kafka is followed: a look may be so much behind, times the steps.
@@ -208,7 +208,7 @@ def run(settings: Settings, watch: Watch, stop: threading.Event, beats: Beats | 
                         looked_at = time.monotonic()
                         watch.look(progress.known_until)
                     stop.wait(FOLLOW_SECONDS)
-        except (KafkaError, StartError) as error:
+        except (KafkaError, DeploymentError) as error:
             log.warning("alerts wait for Kafka: without it nobody knows what is still to come", error=str(error))
             watch.waits("Kafka", str(error))
             beats.beat(LOOP)

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from deploy.audit.recomputation import LEVELS, PLURAL, Step, rolling_steps, stage_parameters
 from deploy.audit.workspace import Workspace, statement
-from schemas.definitions import Definitions, Level
+from schemas.config.definitions import Definitions, Level
 
 #: How many differences of each kind are shown.
 EXAMPLES: Final = 5

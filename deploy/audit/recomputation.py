@@ -14,7 +14,7 @@ from deploy.audit import segments, touches
 from deploy.audit.merges import resolve_merges
 from deploy.audit.selectors import Parameters, condition, selectors_in_use
 from deploy.audit.workspace import Workspace, statement
-from schemas.definitions import Definitions, Level
+from schemas.config.definitions import Definitions, Level
 
 LEVELS: tuple[Level, ...] = ("developer", "company")
 

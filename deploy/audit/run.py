@@ -10,9 +10,10 @@ from typing import Final
 from deploy.audit.comparison import Finding, comparisons
 from deploy.audit.recomputation import steps
 from deploy.audit.workspace import Workspace, workspace
-from schemas.definitions import Definitions
-from sinks.connection import Address, named_errors
-from sinks.migrations import MigrationError, pending_migrations
+from schemas.config.definitions import Definitions
+from schemas.errors import ClickHouseError
+from sinks.clickhouse import Address, named_errors
+from sinks.migrations import pending_migrations
 
 #: Called before each step with its number, how many there are, and what it does.
 Progress = Callable[[int, int, str], None]
@@ -49,12 +50,12 @@ def audit(
     """Compute everything anew and compare it.
 
     `copies_seconds`: how much later than the earliest a copy of an event may be. Raises ClickHouseError, among them
-    MigrationError when the tables are not those of this version.
+    ClickHouseError when the tables are not those of this version.
     """
     began = monotonic()
     pending = pending_migrations(address)
     if pending:
-        raise MigrationError(
+        raise ClickHouseError(
             f"{address} has not run {pending[0].file_name} yet, so there is nothing to compare with;"
             " run `firstcall migrate`, or look whether this is the right database"
         )

@@ -10,9 +10,9 @@ import orjson
 from deploy.audit.reading import event_saying, read_back
 from deploy.audit.selectors import Parameters
 from deploy.audit.workspace import Workspace
-from schemas.definitions import Definitions
+from schemas.config.definitions import Definitions
 from schemas.event import Event
-from streams.segments import OTHER, SegmentReader
+from streams.facts.segments import OTHER, SegmentReader
 
 
 def fields_of(definitions: Definitions) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from schemas.definitions import Definitions, PropertyTest, Scalar, Selector
+from schemas.config.definitions import Definitions, PropertyTest, Scalar, Selector
 
 
 class Parameters:

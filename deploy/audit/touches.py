@@ -6,7 +6,7 @@ from typing import Final
 
 from deploy.audit.reading import event_saying, read_back
 from deploy.audit.workspace import Workspace
-from streams.touches import touch_of
+from streams.facts.touches import touch_of
 
 #: Of the campaign, the name of each field in `context.campaign`; as a property it is `utm_<field>`.
 _CAMPAIGN: Final = {"campaign": "name", "source": "source", "medium": "medium", "term": "term", "content": "content"}

@@ -15,7 +15,8 @@ from uuid import uuid4
 
 from clickhouse_connect.driver import Client
 
-from sinks.connection import Address, ClickHouseError, connected
+from schemas.errors import ClickHouseError
+from sinks.clickhouse import Address, connected
 
 PREFIX: Final = "audit_"
 _TABLE: Final = re.compile(r"CREATE TABLE \{(\w+):Identifier\}")

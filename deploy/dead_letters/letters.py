@@ -11,10 +11,10 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 from clickhouse_connect.driver import Client
 
-from deploy.queries import Answer
-from sinks.connection import Address, connect, named_errors
-from sinks.row_writer import RowWriter
-from streams.clock import text
+from deploy.queries.catalog import Answer
+from sinks.clickhouse import Address, connect, named_errors
+from sinks.insert import RowWriter
+from streams.normalise.clock import text
 
 #: Messages that are asked for at once.
 PAGE_MESSAGES: Final = 1_000

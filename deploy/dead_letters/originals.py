@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, cast
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from deploy.dead_letters.letters import Place
-from schemas.settings import Settings
+from schemas.config.settings import Settings
 from streams.topology import MAX_MESSAGE_BYTES
 
 ANSWER_SECONDS: Final = 30.0

@@ -21,11 +21,11 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from deploy.dead_letters.letters import Letters, Place, Refused, What
 from deploy.dead_letters.originals import Original, Originals
+from schemas.config.settings import Settings
 from schemas.event import Event, Rejected, Source
-from schemas.settings import Settings
-from sinks.row_writer import RowWriter
-from sinks.sink import TABLE_BY_TOPIC, Sink
-from streams.normalise import Normaliser
+from sinks.insert import RowWriter
+from sinks.message_rows import TABLE_BY_TOPIC, Sink
+from streams.normalise.normaliser import Normaliser
 from streams.topology import INPUTS, MAX_MESSAGE_BYTES, source_of
 
 ACKNOWLEDGED_SECONDS: Final = 120.0

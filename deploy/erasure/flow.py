@@ -9,9 +9,9 @@ from typing import Final
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from deploy import topics
-from deploy.erasure.failure import ErasureError
-from schemas.settings import Settings
+from deploy.kafka import topics
+from schemas.config.settings import Settings
+from schemas.errors import DeploymentError
 from streams.topology import INPUTS, ROWS, UPDATES, Topic
 
 #: A message of the streams causes others, and these again others; no chain of causes is longer.
@@ -24,7 +24,7 @@ Ends = dict[TopicPartition, int]
 
 
 class Flow:
-    """The worker's and the sink's consumer groups. All methods raise ErasureError when these do not go on, and KafkaError."""
+    """The worker's and the sink's consumer groups. All methods raise DeploymentError when these do not go on, and KafkaError."""
 
     def __init__(self, client: KafkaAdminClient, settings: Settings) -> None:
         self._client = client
@@ -36,7 +36,7 @@ class Flow:
         end = time.monotonic() + topics.JOINED_WITHIN_SECONDS
         while missing := [name for group, name in self._names() if not topics.members_of(self._client, group)]:
             if time.monotonic() > end:
-                raise ErasureError(
+                raise DeploymentError(
                     f"no {' and no '.join(missing)} runs, or they are still starting: erasing is done by them. Start them,"
                     " and give the same command again"
                 )
@@ -66,7 +66,7 @@ class Flow:
                 before, since = left, time.monotonic()
             elif time.monotonic() - since > STALLED_SECONDS:
                 name = dict(self._names())[group]
-                raise ErasureError(
+                raise DeploymentError(
                     f"the {name} has not gone on for {STALLED_SECONDS:.0f} s, {left:,} messages before the end. See its log, and"
                     " give the same command again when it works"
                 )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from deploy.erasure.statements import Statements, parcels
-from sinks.connection import named_errors
-from sinks.settling import settle
+from sinks.clickhouse import named_errors
+from sinks.reconcile import settle
 from streams.topology import ACTIVITY, IDENTITIES, PROFILES
 
 #: (scope, id) as the tables have them, such as ('developer', 'u1') or ('anonymous_id', 'a1').

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deploy.erasure.statements import Statements
-from schemas.definitions import Level
-from streams.erasure import Request
-from streams.erasure_marks import digest_of
+from schemas.config.definitions import Level
+from streams.erasure.erasure import Request
+from streams.normalise.suppression_list import digest_of
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from deploy.erasure.statements import Statements, parcels
-from streams.erasure_marks import MarkKind
+from streams.normalise.suppression_list import MarkKind
 
 #: Whom a mark is about.
 Marked = tuple[MarkKind, str]

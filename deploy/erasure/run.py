@@ -19,8 +19,16 @@ from typing import Final
 
 import msgspec
 
+from deploy.erasure.erased_events import (
+    NamedPeriod,
+    count_void,
+    count_void_touches,
+    delete_displaced,
+    delete_void,
+    delete_void_touches,
+    named_periods,
+)
 from deploy.erasure.event_log import ArrivedEvents
-from deploy.erasure.failure import ErasureError
 from deploy.erasure.flow import Flow
 from deploy.erasure.published_rows import TOPIC_OF, delete_published, published, purge, recount_usage
 from deploy.erasure.record import Extent, Record, records, subject_of, write
@@ -33,24 +41,16 @@ from deploy.erasure.remains import (
     what_is_left,
 )
 from deploy.erasure.statements import Statements
-from deploy.erasure.void_events import (
-    NamedPeriod,
-    count_void,
-    count_void_touches,
-    delete_displaced,
-    delete_void,
-    delete_void_touches,
-    named_periods,
-)
-from schemas.definitions import Definitions
+from schemas.config.definitions import Definitions
+from schemas.config.settings import Settings
+from schemas.errors import DeploymentError
 from schemas.event import Event
-from schemas.settings import Settings
-from streams.delivery import Delivery
-from streams.erasure import Alias, Erasure, Request, forgetting, plan_erasure, retelling, tidying
-from streams.erasure_feed import FRESH_SECONDS, ErasureFeed, message_of
-from streams.erasure_marks import ErasureMarks, Mark
-from streams.outbox import Message
-from streams.plan import Plan
+from streams.erasure.erasure import Alias, Erasure, Request, forgetting, plan_erasure, retelling, tidying
+from streams.facts.compiled_definitions import Plan
+from streams.messages.outbox import Message
+from streams.normalise.suppression_list import ErasureMarks, Mark
+from streams.runtime.producer import Delivery
+from streams.runtime.suppression_feed import FRESH_SECONDS, ErasureFeed, message_of
 from streams.topology import ALERTS, ERASURES
 
 #: Events of whoever is erased that were on their way when it was planned may show more of what is theirs.
@@ -67,7 +67,7 @@ Tell = Callable[[str], None]
 
 
 class Erasing:
-    """One request on one deployment. Methods raise ErasureError, ClickHouseError, KafkaError and KafkaException."""
+    """One request on one deployment. Methods raise DeploymentError, ClickHouseError, KafkaError and KafkaException."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class Erasing:
         )
 
     def erase(self, erasure: Erasure, flow: Flow, tell: Tell) -> Record:
-        """Do it, and wait until it is done. Raises ErasureError if anything is left in the end."""
+        """Do it, and wait until it is done. Raises DeploymentError if anything is left in the end."""
         record = self._begin(erasure)
         tell("Marking, so that nothing of it is taken in any more")
         erasure = self._mark(erasure, flow)
@@ -243,7 +243,7 @@ class Erasing:
             if not left:
                 return
         found = ", ".join(f"{count:,} in {table}" for table, count in sorted(left.items()))
-        raise ErasureError(f"rows are left that should not be: {found}. Give the same command again")
+        raise DeploymentError(f"rows are left that should not be: {found}. Give the same command again")
 
     def _delete_alerts(self, erased: set[Marked]) -> None:
         """Delete alerts that name the erased, after their keys from the topic."""

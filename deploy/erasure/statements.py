@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from clickhouse_connect.driver import Client
 
-from sinks.connection import Address, connect, named_errors
+from sinks.clickhouse import Address, connect, named_errors
 
 #: Bound values travel in the URL, of which ClickHouse takes one megabyte.
 PARCEL_BYTES: Final = 100_000

@@ -9,7 +9,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from schemas.settings import Settings
+from schemas.config.settings import Settings
 from tests.conftest import NOW_MS
 
 _CHUNK_SECONDS: Final = 0.1

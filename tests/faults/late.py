@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from schemas.settings import Settings
-from tests.kafka_log import ends
+from schemas.config.settings import Settings
+from tests.support.kafka_log import ends
 
 
 def write_late(settings: Settings, records: int) -> int:

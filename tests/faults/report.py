@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from schemas.configuration import TEST_PREFIX
+from schemas.config.loading import TEST_PREFIX
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 #: A file for each fault that was tried and is not in the table yet.
 RUNS: Final = Path(os.environ.get(f"{TEST_PREFIX}FAULTS", ROOT / ".firstcall" / "faults"))
-PAGE: Final = ROOT / "tests" / "FAULTS.md"
+PAGE: Final = ROOT / "tests" / "faults" / "FAULTS.md"
 
 _TABLE: Final = re.compile(r"(<!-- faults: begin -->\n)(.*?)(<!-- faults: end -->)", re.DOTALL)
 _LINE: Final = re.compile(r"^\| (\d+) \|.*$", re.MULTILINE)

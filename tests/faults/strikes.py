@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
-from deploy.broker import LocalBroker
+from deploy.local.kafka.broker import LocalBroker
 from tests.faults.clock import set_clock
 from tests.faults.services import full_disk, kill
 from tests.faults.trial import GOES_ON_WITHIN_SECONDS, Trial

@@ -19,24 +19,24 @@ from typing import Final
 import orjson
 from kafka.errors import KafkaError
 
-from deploy import topics
 from deploy.audit import audit
-from deploy.doctor import consumed_topics
-from deploy.population import Population
-from deploy.processes import StartError
-from schemas.configuration import TEST_PREFIX
-from schemas.definitions import build
-from sinks.connection import connect
-from streams.ending import ENDED_WITHIN_SECONDS
+from deploy.kafka import topics
+from deploy.kafka.topics import consumed_topics
+from deploy.simulator import Population
+from schemas.config.definitions import build
+from schemas.config.loading import TEST_PREFIX
+from schemas.errors import DeploymentError
+from sinks.clickhouse import connect
+from streams.runtime.shutdown import ENDED_WITHIN_SECONDS
 from streams.topology import source_of
 from tests.conftest import NOW_MS
-from tests.contract_reader import rows, usage_differences
-from tests.erasing import Deployment
 from tests.faults.feed import Feed
 from tests.faults.report import Row
 from tests.faults.services import Stopwatch
-from tests.reference import Published, Record, compute, differences
-from tests.worlds import SECRETS
+from tests.support.contract_reader import rows, usage_differences
+from tests.support.erasing import Deployment
+from tests.support.reference import Published, Record, compute, differences
+from tests.support.worlds import SECRETS
 
 DEFINITIONS: Final = build({"internal": {"email_domains": ["firstcall.example"]}})
 SEED: Final = int(os.environ.get(f"{TEST_PREFIX}SEED", "1"))
@@ -280,7 +280,7 @@ class Trial(Deployment):
         try:
             with topics.administration(self.settings, timeout_ms=5_000) as client:
                 lags = topics.lags(client, consumed_topics(self.settings))
-        except (KafkaError, StartError, OSError):
+        except (KafkaError, DeploymentError, OSError):
             return None
         own = {
             group: sum(lag.committed for lag in lags if lag.group == group)

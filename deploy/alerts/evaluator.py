@@ -1,0 +1,227 @@
+"""Judges each monitor at each hour that has closed, and each source at each look; remembers across restarts.
+
+What a monitor carries is written before its alerts are, together with them: after a crash in between they are written again, with
+the same ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+import numpy as np
+from clickhouse_connect.driver import Client
+
+from deploy.alerts.alert import Alert, closed, dropped, fell_silent, resolved
+from deploy.alerts.readings import read_longest_gap, read_newest, read_series
+from schemas.config.monitors import Monitor, Monitors, SilenceMonitor
+from streams.alerting import evidence
+from streams.alerting.attribution import Concentration, concentrate
+from streams.alerting.baseline import Expectation
+from streams.alerting.monitor import (
+    Closed,
+    Incident,
+    Memory,
+    MonitorState,
+    Opened,
+    Rules,
+    Standing,
+    expectation,
+    step,
+)
+from streams.alerting.series import ALL, HOUR_MS, Scope, Series, largest, up_to
+from streams.alerting.silence import MONTH_HOURS, listen
+
+#: After a pause, hours further back than this are not judged one by one any more.
+CAUGHT_UP_HOURS: Final = 48
+#: A silence is over when so many events have come, the newest of them lately.
+HEARD_AGAIN: Final = 3
+
+
+class Carried(msgspec.Struct, kw_only=True):
+    """What a monitor must know to go on: its state, the alert that holds, and alerts that may not be written yet."""
+
+    state: MonitorState = msgspec.field(default_factory=MonitorState)
+    holds: Alert | None = None
+    untold: list[Alert] = msgspec.field(default_factory=list)
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """Where a monitor stands after a look. `changed`: there is something to remember."""
+
+    monitor: str
+    kind: str
+    standing: Standing
+    changed: bool
+
+
+def rules(monitors: Monitors) -> Rules:
+    """How each monitor judges: the budget of false alarms is shared evenly."""
+    return Rules(
+        level_hours=MONTH_HOURS * len(monitors.watch) / monitors.false_alarms_per_month,
+        weeks=monitors.weeks,
+        minimum_weeks=monitors.minimum_weeks,
+        minimum_expected=monitors.minimum_expected,
+        minimum_drop=monitors.minimum_drop,
+        accept_after_hours=monitors.accept_after_days * 24,
+    )
+
+
+class Judge:
+    """All monitors of a deployment. `carried` holds what each one knew before."""
+
+    def __init__(self, monitors: Monitors, carried: Mapping[str, str]) -> None:
+        self._monitors = monitors
+        self.rules = rules(monitors)
+        self.carried = {name: _read(carried.get(name)) for name in monitors.watch}
+        self._memory = {name: Memory() for name in monitors.watch}
+        self._usual: dict[str, tuple[int, Expectation | None, float, int]] = {}
+
+    def look(self, name: str, client: Client, known_until: int) -> Judged:
+        """Judge one monitor by all that was received until a moment, in milliseconds. Alerts are then in its `untold`."""
+        monitor = self._monitors.watch[name]
+        if isinstance(monitor, SilenceMonitor):
+            return self._listen(name, monitor, client, known_until)
+        closed_hour = (known_until - self._monitors.late_minutes * 60_000) // HOUR_MS
+        carried = self.carried[name]
+        if closed_hour <= carried.state.evaluated:
+            return Judged(name, monitor.kind, Standing("quiet", 0.0), changed=False)
+        series = read_series(client, monitor, closed_hour, self._monitors.weeks)
+        return self.judge(name, monitor, series, closed_hour)
+
+    def judge(self, name: str, monitor: Monitor, series: Mapping[Scope, Series], closed_hour: int) -> Judged:
+        """Judge the hours of a monitor that have closed since the last one it has judged."""
+        carried = self.carried[name]
+        kept = set(largest(series, self._monitors.largest_values))
+        incident = carried.state.incident
+        if incident is not None:
+            kept.add(incident.scope)
+        series = {scope: each for scope, each in series.items() if scope in kept}
+        self._memory[name].keep_only(series)
+        evaluated = carried.state.evaluated
+        first = max(evaluated + 1, closed_hour - CAUGHT_UP_HOURS) if evaluated else closed_hour
+        standing = Standing("learning", 0.0)
+        for hour in range(first, closed_hour + 1):
+            at_hour = up_to(series, hour)
+            before = carried.state
+            done = step(before, self.rules, at_hour, self._memory[name])
+            standing = done.standing
+            carried.state = replace(done.state, evaluated=hour)
+            if isinstance(done.change, Opened):
+                where = self._concentration(name, done.change.incident, before, at_hour)
+                alert = dropped(name, monitor, done.change.incident, where, len(self._monitors.watch))
+                carried.holds = alert
+                carried.untold.append(alert)
+            elif isinstance(done.change, Closed):
+                if carried.holds is not None:
+                    carried.untold.append(closed(carried.holds, done.change, hour))
+                carried.holds = None
+        return Judged(name, monitor.kind, standing, changed=True)
+
+    def alerts(self) -> set[str]:
+        """The ids of alerts that hold or may not be written yet."""
+        return {
+            alert.alert_id
+            for carried in self.carried.values()
+            for alert in (*carried.untold, *([carried.holds] if carried.holds else []))
+        }
+
+    def forget(self, alert_ids: set[str]) -> list[Judged]:
+        """Forget alerts that were erased: their monitors look at what is there as if they had found nothing."""
+        found = []
+        for name, carried in self.carried.items():
+            if carried.holds is not None and carried.holds.alert_id in alert_ids:
+                carried.holds = None
+                carried.state = replace(carried.state, incident=None)
+            elif not any(alert.alert_id in alert_ids for alert in carried.untold):
+                continue
+            carried.untold = [alert for alert in carried.untold if alert.alert_id not in alert_ids]
+            self._memory[name] = Memory()
+            found.append(Judged(name, self._monitors.watch[name].kind, Standing("quiet", 0.0), changed=True))
+        return found
+
+    def row(self, judged: Judged) -> dict[str, object]:
+        """The row of a monitor, its evaluated_at and version in milliseconds."""
+        carried, now = self.carried[judged.monitor], judged.standing.now
+        strength = None if now is None else now.log_strength / float(np.log(self.rules.level_hours))
+        return {
+            "monitor": judged.monitor,
+            "kind": judged.kind,
+            "evaluated_at": carried.state.evaluated * HOUR_MS,
+            "condition": judged.standing.condition,
+            "weeks": judged.standing.weeks,
+            "observed": None if now is None else now.observed,
+            "expected": None if now is None else now.expected,
+            "strength": None if strength is None or not np.isfinite(strength) else strength,
+            "carried": msgspec.json.encode(carried).decode(),
+        }
+
+    def _concentration(
+        self, name: str, incident: Incident, state: MonitorState, series: Mapping[Scope, Series]
+    ) -> Concentration | None:
+        """Where a drop of all concentrates, over the hours since its start."""
+        if incident.scope != ALL:
+            return None
+        found = {}
+        for scope, each in series.items():
+            _, expected = expectation(state, self.rules, scope, each, self._memory[name])
+            weighed = evidence.since(expected, incident.detected - incident.started) if expected else None
+            if weighed is not None:
+                found[scope] = weighed
+        return concentrate(found)
+
+    def _listen(self, name: str, monitor: SilenceMonitor, client: Client, known_until: int) -> Judged:
+        carried, budget = self.carried[name], self._monitors.false_alarms_per_month / len(self._monitors.watch)
+        hour = known_until // HOUR_MS
+        changed = hour > carried.state.evaluated
+        expected, weeks, longest = self._usual_events(name, monitor, client, hour)
+        carried.state = replace(carried.state, evaluated=max(hour, carried.state.evaluated))
+        since = carried.holds.started_at if carried.holds else 0
+        heard = read_newest(client, monitor.source, since, known_until)
+        if heard is None or expected is None:
+            return Judged(name, monitor.kind, Standing("learning", weeks), changed)
+        if carried.holds is not None:
+            lately = known_until - heard.newest < monitor.after_minutes * 60_000
+            if heard.count < HEARD_AGAIN or not lately:
+                return Judged(name, monitor.kind, Standing("dropped", weeks), changed)
+            carried.untold.append(resolved(carried.holds, "recovered", heard.newest, known_until))
+            carried.holds = None
+            return Judged(name, monitor.kind, Standing("quiet", weeks), changed=True)
+        silence = listen(
+            expected,
+            hour=hour,
+            newest=heard.newest,
+            now=known_until,
+            longest_gap_ms=longest,
+            least_gap_ms=monitor.after_minutes * 60_000,
+            false_alarms_per_month=budget,
+        )
+        if silence is None:
+            return Judged(name, monitor.kind, Standing("quiet", weeks), changed)
+        carried.holds = fell_silent(name, monitor, silence, len(self._monitors.watch))
+        carried.untold.append(carried.holds)
+        return Judged(name, monitor.kind, Standing("dropped", weeks), changed=True)
+
+    def _usual_events(
+        self, name: str, monitor: SilenceMonitor, client: Client, hour: int
+    ) -> tuple[Expectation | None, float, int]:
+        """What is usual of a source: events by hour, weeks of past, the longest gap in milliseconds. Read once an hour."""
+        kept = self._usual.get(name)
+        if kept is None or kept[0] != hour:
+            series = read_series(client, monitor, hour, self._monitors.weeks)
+            weeks, expected = 0.0, None
+            if ALL in series:
+                state = replace(self.carried[name].state, incident=None)
+                weeks, expected = expectation(state, self.rules, ALL, series[ALL], self._memory[name])
+            longest = read_longest_gap(client, monitor, hour, self._monitors.weeks) if expected else 0
+            kept = (hour, expected, weeks, longest)
+            self._usual[name] = kept
+        return kept[1:]
+
+
+def _read(carried: str | None) -> Carried:
+    if not carried:
+        return Carried()
+    return msgspec.json.decode(carried, type=Carried)

@@ -1,0 +1,168 @@
+"""The command `firstcall alerts`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from datetime import UTC, datetime
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deploy.cli.terminal import definitions_or_exit, fail, failures_told, out, settings_or_exit
+from schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from deploy.alerts.evaluator import Judged
+    from schemas.config.monitors import Monitors
+    from schemas.config.settings import Settings
+
+TEST_WITHIN_SECONDS = 30.0
+
+
+def alerts(
+    once: Annotated[
+        bool, typer.Option("--once", help="Judge the last closed hour, print where each monitor stands, end.")
+    ] = False,
+    at: Annotated[
+        str, typer.Option(help="With --once: judge as of this time (UTC, ISO 8601) and tell nobody, to look back.")
+    ] = "",
+    test: Annotated[bool, typer.Option("--test", help="Send a test alert through every channel, and end.")] = False,
+) -> None:
+    """Watch activation, conversion, active tokens, time to first call and the sources, and alert. Run one of it.
+
+    Example: `firstcall alerts`, `firstcall alerts --once --at 2026-05-18T09:00`, `firstcall alerts --test`
+    """
+    from deploy.cli import logs
+
+    settings = settings_or_exit()
+    monitors = monitors_or_exit(settings)
+    logs.configure(settings)
+    with failures_told():
+        if test:
+            _test(monitors)
+        elif once or at:
+            _once(settings, monitors, at)
+        else:
+            _serve(settings, monitors)
+
+
+def monitors_or_exit(settings: Settings) -> Monitors:
+    """The section `monitors`, or the end of the command with a line for each wrong field."""
+    from schemas.config.monitors import load
+
+    try:
+        return load(settings.config, definitions_or_exit(settings))
+    except ConfigurationError as error:
+        fail(str(error), 2)
+
+
+def _serve(settings: Settings, monitors: Monitors) -> None:
+    from prometheus_client import REGISTRY
+
+    from deploy.alerts.metrics import ALERTS
+    from deploy.alerts.records import publisher
+    from deploy.alerts.watch import Watch, run
+    from deploy.local.process import status_server
+    from sinks.clickhouse import Address
+    from streams.runtime.heartbeats import Beats
+    from streams.runtime.watchdog import Watchdog
+
+    stop = threading.Event()
+
+    def end(_: int, __: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
+    watch = Watch(Address.parse(settings.clickhouse_address), monitors, publisher(settings))
+    try:
+        beats = Beats()
+        for thread in watch.dispatch.threads():
+            beats.watch(thread)
+        watchdog = Watchdog(beats, watch.report, None, stop)
+        REGISTRY.register(ALERTS)
+        status_server.show(settings, "alerts", watchdog)
+        watchdog.start()
+        run(settings, watch, stop, beats)
+    finally:
+        watch.stop()
+
+
+def _once(settings: Settings, monitors: Monitors, at: str) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from deploy.alerts.evaluator import Judge
+    from deploy.local.services import reachable_clickhouse
+    from sinks.clickhouse import Address, connected
+
+    until = _moment(at) if at else int(time.time() * 1000)
+    table = Table(title=f"As of {datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%d %H:%M} UTC", title_justify="left")
+    for name, justify in (
+        ("monitor", "left"),
+        ("stands", "left"),
+        ("weeks", "right"),
+        ("observed", "right"),
+        ("expected", "right"),
+        ("evidence", "right"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    summaries = []
+    with reachable_clickhouse(settings, out) as reachable:
+        address = Address.parse(reachable.clickhouse_address)
+        judge = Judge(monitors, {})
+        with connected(address) as client:
+            for name in monitors.watch:
+                judged = judge.look(name, client, until)
+                table.add_row(*_cells(judge.row(judged), judged))
+                summaries += [alert.summary for alert in judge.carried[name].untold]
+    out.print(table)
+    for summary in summaries:
+        out.print(f"\n[red]✗[/] {escape(summary)}", highlight=False, soft_wrap=True)
+
+
+def _cells(row: dict[str, object], judged: Judged) -> list[str]:
+    def shown(value: object, form: str) -> str:
+        return "–" if value is None else format(value, form)
+
+    return [
+        judged.monitor,
+        judged.standing.condition,
+        shown(row["weeks"], ".1f"),
+        shown(row["observed"], ",.0f"),
+        shown(row["expected"], ",.1f"),
+        shown(row["strength"], ".0%"),
+    ]
+
+
+def _moment(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"--at {text!r}: no time; give it as 2026-05-18T09:00", 2)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _test(monitors: Monitors) -> None:
+    from deploy.alerts.alert import trial
+    from deploy.alerts.dispatch import Dispatch
+
+    if not monitors.channels:
+        fail(
+            "no channels are configured: name them in the section `monitors` of the file that FIRSTCALL_CONFIG names", 2
+        )
+    told: list[str] = []
+    dispatch = Dispatch(monitors.channels, lambda _, channel, __: told.append(channel))
+    now = int(time.time() * 1000)
+    dispatch.post(trial(now))
+    end = time.monotonic() + TEST_WITHIN_SECONDS
+    while not dispatch.idle() and time.monotonic() < end:
+        time.sleep(0.05)
+    dispatch.stop()
+    for channel in monitors.channels:
+        out.print(f"{'[green]✓[/]' if channel in told else '[red]✗[/]'} {channel}", highlight=False)
+    if len(told) < len(monitors.channels):
+        raise typer.Exit(1)

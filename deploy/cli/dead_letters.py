@@ -1,0 +1,196 @@
+"""The commands `firstcall dead-letters list | show | replay`."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import orjson
+import typer
+
+from deploy.cli.terminal import definitions_or_exit, err, fail, failures_told, out, settings_or_exit
+from schemas.config.loading import hmac_secrets
+
+if TYPE_CHECKING:
+    from deploy.dead_letters.letters import Filter
+    from deploy.queries.catalog import Answer
+    from schemas.config.settings import Settings
+
+dead_letters = typer.Typer(
+    name="dead-letters",
+    help="Messages that were refused: which and why, and sending them again once the fault is mended.\n\n"
+    "Example: `firstcall dead-letters list --reason future`",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+Reason = Annotated[list[str] | None, typer.Option(help="Only of this reason; may be given several times.")]
+OfTopic = Annotated[list[str] | None, typer.Option("--topic", help="Only of this topic, with or without the prefix.")]
+Id = Annotated[list[str] | None, typer.Option("--id", help="Only of this message: topic/partition/offset.")]
+Since = Annotated[str | None, typer.Option(help="Written at this time (RFC 3339, UTC by default) or later.")]
+Until = Annotated[str | None, typer.Option(help="Written before this time.")]
+Form = Annotated[Literal["table", "json"], typer.Option("--format", "-f", help="json is an object a line.")]
+
+#: What a table of many shows of each.
+_SHOWN = ("reason", "field", "detail", "recorded_at", "replayed_at")
+_DETAIL_CHARACTERS = 60
+
+
+@dead_letters.command("list")
+def list_letters(
+    reason: Reason = None,
+    topic: OfTopic = None,
+    since: Since = None,
+    until: Until = None,
+    message: Id = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the latest first.")] = 50,
+    replayed: Annotated[bool, typer.Option("--replayed", help="Also those that were replayed.")] = False,
+    form: Form = "table",
+) -> None:
+    """List refused messages, the latest first.
+
+    Example: `firstcall dead-letters list --reason no_identifier --since 2026-05-18`
+    """
+    from deploy.queries.answers import show
+    from deploy.queries.catalog import Answer
+
+    answer = _asked(_filter(settings_or_exit(), reason, topic, since, until, message), limit, replayed=replayed)
+    if form == "json":
+        _as_json(answer)
+        return
+    at = [answer.columns.index(name) for name in _SHOWN]
+    rows = []
+    for row in answer.rows:
+        cells = [row[i] for i in at]
+        cells[2] = cells[2] if len(cells[2]) <= _DETAIL_CHARACTERS else cells[2][: _DETAIL_CHARACTERS - 1] + "…"
+        rows.append((f"{row[0]}/{row[1]}/{row[2]}", *cells))
+    show(out, Answer(("id", *_SHOWN), tuple(rows)))
+
+
+@dead_letters.command("show")
+def show_letters(
+    message: Annotated[str, typer.Argument(metavar="ID", help="topic/partition/offset, as `list` prints it.")],
+    form: Form = "table",
+) -> None:
+    """Show all that is known of one refused message: each refusal, and its start without keys.
+
+    Example: `firstcall dead-letters show web-events/0/1842`
+    """
+    answer = _asked(_filter(settings_or_exit(), None, None, None, None, [message]), 1_000, replayed=True)
+    if not answer.rows:
+        fail(f"no dead letter is known of {message}", 2)
+    if form == "json":
+        _as_json(answer)
+        return
+    for row in answer.rows:
+        letter = dict(zip(answer.columns, row, strict=True))
+        lines = {"id": message} | {name: letter[name] for name in (*_SHOWN, "payload")}
+        for name, value in lines.items():
+            out.print(f"{name.replace('_', ' '):<12} {_cell(value)}", markup=False, highlight=False, soft_wrap=True)
+        out.print()
+
+
+@dead_letters.command("replay")
+def replay_letters(
+    reason: Reason = None,
+    topic: OfTopic = None,
+    since: Since = None,
+    until: Until = None,
+    message: Id = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many messages.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent, and what not.")] = False,
+) -> None:
+    """Send refused messages again as they lie in Kafka, if they are accepted now. Those that are not stay where they are.
+
+    Interrupted, it goes on when it is given again: what is sent twice counts once. Exits with 1 if anything is left.
+
+    Example: `firstcall dead-letters replay --reason wrong_time --dry-run`
+    """
+    from deploy.dead_letters.letters import Letters
+    from deploy.dead_letters.originals import Originals
+    from deploy.dead_letters.replaying import Replay, report
+    from deploy.local.services import reachable_clickhouse, require_broker
+    from sinks.clickhouse import Address
+    from sinks.insert import RowWriter
+    from streams.normalise.normaliser import Normaliser
+    from streams.normalise.suppression_list import ErasureMarks
+    from streams.runtime.suppression_feed import ErasureFeed
+    from streams.topology import ERASURES
+
+    settings = settings_or_exit()
+    meaning, wanted = definitions_or_exit(settings), _filter(settings, reason, topic, since, until, message)
+    with failures_told(), ExitStack() as opened:
+        require_broker(settings)
+        secrets = hmac_secrets(settings)
+        marks = ErasureMarks([*settings.retired, *secrets])
+        options = {"bootstrap.servers": settings.brokers, **settings.kafka_options.for_librdkafka()}
+        opened.enter_context(closing(feed := ErasureFeed(marks, settings.topic(ERASURES), options)))
+        feed.refresh()
+        reached = opened.enter_context(reachable_clickhouse(settings, err))
+        address = Address.parse(reached.clickhouse_address)
+        letters = opened.enter_context(closing(Letters(address)))
+        originals = opened.enter_context(closing(Originals(settings)))
+        normaliser = Normaliser(meaning, secrets, marks)
+        writer = opened.enter_context(closing(RowWriter(address)))
+        replay = Replay(settings, letters, originals, normaliser, writer, dry_run=dry_run)
+        summary = replay.run(letters.refused(wanted, limit))
+        for line in report(summary, dry_run=dry_run):
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+        if summary.left:
+            raise typer.Exit(1)
+
+
+def _asked(wanted: Filter, limit: int, *, replayed: bool) -> Answer:
+    from deploy.dead_letters.letters import Letters
+    from deploy.local.services import reachable_clickhouse
+    from sinks.clickhouse import Address
+
+    with failures_told(), ExitStack() as opened:
+        reached = opened.enter_context(reachable_clickhouse(settings_or_exit(), err))
+        letters = opened.enter_context(closing(Letters(Address.parse(reached.clickhouse_address))))
+        return letters.latest(wanted, limit, replayed=replayed)
+
+
+def _filter(
+    settings: Settings,
+    reasons: list[str] | None,
+    topics: list[str] | None,
+    since: str | None,
+    until: str | None,
+    messages: list[str] | None,
+) -> Filter:
+    from deploy.dead_letters.letters import Filter, Place
+    from streams.topology import TOPICS
+
+    names = {topic.name for topic in TOPICS}
+    places = []
+    for given in messages or ():
+        try:
+            place = Place.parse(given)
+        except ValueError:
+            fail(f"--id {given}: give it as topic/partition/offset, as `firstcall dead-letters list` prints it", 2)
+        places.append(place._replace(topic=settings.topic(place.topic)) if place.topic in names else place)
+    times = {name: _moment(name, given) for name, given in (("since", since), ("until", until)) if given is not None}
+    full = tuple(settings.topic(topic) if topic in names else topic for topic in topics or ())
+    return Filter(tuple(reasons or ()), full, tuple(places), **times)
+
+
+def _moment(name: str, given: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        fail(f"--{name} {given}: give a time as 2026-05-18 or 2026-05-18T09:00:00Z", 2)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _as_json(answer: Answer) -> None:
+    for row in answer.rows:
+        sys.stdout.buffer.write(orjson.dumps(dict(zip(answer.columns, row, strict=True))) + b"\n")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat(" ", "milliseconds")
+    return "–" if value in (None, "") else str(value)

@@ -1,0 +1,246 @@
+"""Runs the embedded ClickHouse: in this process until it is told to end, or as a child process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from deploy.local.clickhouse.sandbox import confine
+from deploy.local.process.child_process import end_tethered, start_tethered
+from deploy.local.process.directory_lock import Holder, claim_or_explain, read_holder
+from schemas.config.settings import PREFIX
+from schemas.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from deploy.local.clickhouse.http_server import Front
+
+DEFAULT_PORT: Final = 18123
+LOOPBACK: Final = "127.0.0.1"
+#: A directory of many tables takes longer to open.
+SERVES_WITHIN_SECONDS: Final = 120.0
+#: How long a statement in work may take to end when the service is told to, before it is cancelled.
+FINISHES_WITHIN_SECONDS: Final = 5.0
+#: Parameters of a query are part of the URL; the limit is ClickHouse's own.
+LONGEST_URL_BYTES: Final = 1024 * 1024
+
+_ROOT: Final = Path(__file__).resolve().parents[3]
+_LOG_LINES_SHOWN: Final = 15
+_NOT_CONFINED: Final = (
+    "This system cannot lock ClickHouse into its directory (Linux 5.19 or newer with Landlock can): statements are refused by "
+    "what they look like only. Let no one use it whom you would not let read your files"
+)
+
+
+def serve(
+    data_dir: Path,
+    port: int,
+    *,
+    for_pid: int | None = None,
+    run: str = "",
+    on_ready: Callable[[str], object] = lambda _: None,
+) -> None:
+    """Serve `data_dir/clickhouse` on loopback until SIGTERM or SIGINT. To be called in the main thread, once a process.
+
+    Port 0 takes a free one; `on_ready` learns the URL. `for_pid` is the process that this one runs for, by
+    which it knows it as `run`. Raises DeploymentError.
+    """
+    # The engine reads it when it is loaded.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    home = _home(data_dir)
+    with claim_or_explain(home, "ClickHouse") as claim, closing(_listening_socket(port)) as listening:
+        url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
+        os.environ["TMPDIR"] = str(_empty(home / "scratch"))
+        # Some of what it loads is the system's; the engine is loaded once it is confined, as it starts threads then.
+        import aiohttp.web  # noqa: F401
+
+        if not confine(home):
+            print(_NOT_CONFINED, file=sys.stderr, flush=True)  # noqa: T201 - before anything logs
+        from deploy.local.clickhouse.engine import Engine
+        from deploy.local.clickhouse.http_server import Front
+
+        front = Front(engine := Engine(home))
+
+        def ready() -> None:
+            claim.announce(Holder(for_pid or os.getpid(), url, run))
+            on_ready(url)
+
+        asyncio.run(_serve_until_told(front, engine.cancel_statements, listening, ready))
+        engine.close()
+
+
+class LocalClickHouse:
+    """The embedded ClickHouse of a data directory, as a process that ends with this one; a context, or `start` and `stop`.
+
+    Its data stays in `data_dir/clickhouse`. Without a port a free one is taken. Any ClickHouse client that speaks HTTP can
+    use it at `url`, as any user.
+    """
+
+    def __init__(self, data_dir: Path, port: int | None = None) -> None:
+        self._data_dir = data_dir.absolute()
+        self._port = port or 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_begins = 0
+        self._run = ""
+        self._url = ""
+
+    @property
+    def url(self) -> str:
+        """Its address, `http://127.0.0.1:port`, once it is started."""
+        assert self._url, "it is started"
+        return self._url
+
+    @property
+    def port(self) -> int:
+        """Its port, once it is started."""
+        return int(self.url.rpartition(":")[2])
+
+    @property
+    def log(self) -> Path:
+        """The file of what it prints."""
+        return _home(self._data_dir) / "clickhouse.log"
+
+    def start(self) -> None:
+        """Start it and return when it serves. Raises DeploymentError."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._run = secrets.token_hex(8)
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "deploy.local.clickhouse",
+            "--for-pid",
+            str(os.getpid()),
+            "--run",
+            self._run,
+        ]
+        command += ["--data", str(self._data_dir), "--port", str(self._port)]
+        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        # It has all that it needs as arguments: no secret of Firstcall's is in its environment for a statement to find.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        with self.log.open("ab") as log:
+            self._log_begins = log.tell()
+            self._process = start_tethered(command, log, {**environment, "PYTHONPATH": os.pathsep.join(paths)})
+        try:
+            self._await_service()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End it. Repeating it changes nothing."""
+        process, self._process, self._url = self._process, None, ""
+        if process is not None:
+            end_tethered(process)
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Wait until it ends by itself, and return its exit code; None when it runs on for so long."""
+        assert self._process is not None, "it is started"
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def last_log_lines(self) -> str:
+        """The end of what it printed since it was started."""
+        with suppress(FileNotFoundError):
+            said = self.log.read_bytes()[self._log_begins :].decode("utf-8", "replace")
+            return "\n".join(said.strip().splitlines()[-_LOG_LINES_SHOWN:])
+        return ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _await_service(self) -> None:
+        assert self._process is not None, "it is started"
+        gives_up_at = time.monotonic() + SERVES_WITHIN_SECONDS
+        while True:
+            if self._process.poll() is not None:
+                raise DeploymentError(self.last_log_lines() or f"ClickHouse ended while it started; see {self.log}")
+            holder = read_holder(_home(self._data_dir))
+            if holder is not None and holder.run == self._run and answers(holder.address):
+                self._url = holder.address
+                return
+            if time.monotonic() > gives_up_at:
+                raise DeploymentError(f"ClickHouse does not answer after {SERVES_WITHIN_SECONDS:.0f} s; see {self.log}")
+            time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    """Whether a ClickHouse serves there."""
+    # No proxy that the environment names has to do with loopback.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}/ping", timeout=5) as response:
+            return bool(response.read() == b"Ok.\n")
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+async def _serve_until_told(
+    front: Front, cancel: Callable[[], None], listening: socket.socket, ready: Callable[[], object]
+) -> None:
+    from aiohttp import web
+
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, told.set)
+    # The front decodes bodies itself: it knows more encodings.
+    runner = web.AppRunner(
+        front.application(),
+        access_log=None,
+        auto_decompress=False,
+        shutdown_timeout=2 * FINISHES_WITHIN_SECONDS,
+        keepalive_timeout=600,
+        max_line_size=LONGEST_URL_BYTES,
+        max_field_size=LONGEST_URL_BYTES,
+    )
+    await runner.setup()
+    await web.SockSite(runner, listening).start()
+    ready()
+    try:
+        await told.wait()
+    finally:
+        cancelling = loop.call_later(FINISHES_WITHIN_SECONDS, cancel)
+        await runner.cleanup()
+        cancelling.cancel()
+
+
+def _home(data_dir: Path) -> Path:
+    return data_dir.absolute() / "clickhouse"
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _listening_socket(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with suppress(OSError):
+        listening.bind((LOOPBACK, port))
+        return listening
+    listening.close()
+    raise DeploymentError(
+        f"port {port} on loopback is taken by something else; set FIRSTCALL_CLICKHOUSE_PORT to another one"
+    )

@@ -1,0 +1,256 @@
+"""Real Apache Kafka on this machine: one node, KRaft, loopback only, from its own jars or, without Java, from its image."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import time
+import zlib
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final, Self
+
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from deploy.local.kafka.runtime import (
+    Available,
+    Java,
+    Missing,
+    availability,
+    find_java,
+    jars_directory,
+    kafka_version,
+    resolve_jars,
+)
+from deploy.local.process.child_process import end_tethered, start_tethered
+from deploy.local.process.directory_lock import Claim, Holder, claim_or_explain
+from schemas.errors import DeploymentError
+
+__all__ = ["Available", "LocalBroker", "Missing", "availability", "jars_directory", "kafka_version", "serves"]
+
+LOOPBACK: Final = "127.0.0.1"
+SERVES_WITHIN_SECONDS: Final = 120.0
+LARGEST_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+
+_LOGGING: Final = Path(__file__).resolve().parent / "log4j2.properties"
+#: Names the cluster in its own files. There is one node, so any valid id will do.
+_CLUSTER_ID: Final = "Zmlyc3RjYWxsLWxvY2FsLQ"
+_DATA_IN_CONTAINER: Final = "/var/lib/kafka/data"
+_HEAP: Final = ("-Xms128m", "-Xmx768m")
+#: The small compiler halves the processor time of a start, and of the first million records too.
+_JVM: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
+_LOG_LINES_SHOWN: Final = 15
+
+
+class LocalBroker:
+    """Apache Kafka as a process that ends with this one; used as a context, or by `start` and `stop`.
+
+    Its data stays in `data_dir/kafka`, so the next broker of that directory goes on where this one stopped, be it by
+    `kill -9`. Without a port a free one is taken. `jars` is where its jars are kept, by default in the data directory.
+    """
+
+    def __init__(self, data_dir: Path, port: int | None = None, *, jars: Path | None = None) -> None:
+        self._home = (data_dir / "kafka").absolute()
+        self._jars = jars or jars_directory(data_dir)
+        self._given_port = port
+        self._port = 0
+        self._claim: Claim | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._data_dir = data_dir
+
+    @property
+    def bootstrap(self) -> str:
+        """Its address, `host:port`, once it is started."""
+        assert self._port, "the broker is started"
+        return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def log(self) -> Path:
+        """The file of its warnings and errors."""
+        return self._home / "broker.log"
+
+    def start(self) -> None:
+        """Start it, its jars fetched if need be, and return when it serves. Raises DeploymentError."""
+        found = availability(self._data_dir, jars=self._jars)
+        if isinstance(found, Missing):
+            raise DeploymentError(f"{found.reason}; {found.what_to_do}")
+        self._claim = claim_or_explain(self._home, "Kafka")
+        try:
+            self._port, controller_port = _ports(self._given_port)
+            self._claim.announce(Holder(os.getpid(), self.bootstrap))
+            run = self._java_command(controller_port) if found.kind == "java" else self._docker_command()
+            with self.log.open("wb") as log:
+                self._process = start_tethered(run, log, os.environ, [self._claim.descriptor])
+            self._await_service()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End it. Repeating it changes nothing."""
+        if self._process is not None:
+            end_tethered(self._process)
+            self._process = None
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Wait until it ends by itself, and return its exit code; None when it runs on for so long."""
+        assert self._process is not None, "the broker is started"
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def last_log_lines(self) -> str:
+        """The end of its log."""
+        with suppress(FileNotFoundError):
+            return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-_LOG_LINES_SHOWN:])
+        return ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _properties(self, controller_port: int, data: str) -> Mapping[str, str]:
+        return broker_properties(LOOPBACK, self._port, controller_port, data)
+
+    def _java_command(self, controller_port: int) -> list[str]:
+        resolve_jars(self._jars)
+        java = find_java()
+        assert isinstance(java, Java), "looked for before"
+        data = self._home / "data"
+        properties = self._properties(controller_port, str(data))
+        configured = self._home / "server.properties"
+        configured.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+        run = [java.path, *_HEAP, *_JVM]
+        run += [f"-Dlog4j2.configurationFile={_LOGGING}", "-cp", f"{self._jars.absolute()}/*"]
+        if not (data / "meta.properties").exists():
+            _format(run, configured)
+        return [*run, "kafka.Kafka", str(configured)]
+
+    def _docker_command(self) -> list[str]:
+        name = f"firstcall-kafka-{zlib.crc32(str(self._home).encode()):08x}"
+        properties = broker_properties("0.0.0.0", self._port, 9093, _DATA_IN_CONTAINER)  # noqa: S104 - of the container
+        variables = {f"KAFKA_{key.replace('.', '_').upper()}": value for key, value in properties.items()}
+        variables |= {"CLUSTER_ID": _CLUSTER_ID, "KAFKA_HEAP_OPTS": " ".join(_HEAP)}
+        run = ["docker", "run", "--rm", "--name", name, "--publish", f"{LOOPBACK}:{self._port}:{self._port}"]
+        run += ["--volume", f"{name}:{_DATA_IN_CONTAINER}"]
+        for key, value in variables.items():
+            run += ["--env", f"{key}={value}"]
+        # What a killed run may have left behind under this name.
+        subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
+        return [*run, f"apache/kafka:{kafka_version()}"]
+
+    def _await_service(self) -> None:
+        assert self._process is not None, "the broker is started"
+        gives_up_at = time.monotonic() + SERVES_WITHIN_SECONDS
+        while not serves(self.bootstrap):
+            if self._process.poll() is not None:
+                raise DeploymentError(f"Kafka ended while it started. The end of {self.log}:\n{self.last_log_lines()}")
+            if time.monotonic() > gives_up_at:
+                raise DeploymentError(f"Kafka does not answer after {SERVES_WITHIN_SECONDS:.0f} s; see {self.log}")
+            time.sleep(0.05)
+
+
+def serves(bootstrap: str) -> bool:
+    """Whether a broker answers there and has registered itself, so that topics can be created."""
+    host, _, port = bootstrap.rpartition(":")
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+        probe.settimeout(1)
+        if probe.connect_ex((host, int(port))):
+            return False
+    # The client logs each attempt that finds no broker yet.
+    log = logging.getLogger("kafka")
+    before, log.disabled = log.disabled, True
+    try:
+        with closing(KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=5_000)) as client:
+            return bool(client.describe_cluster()["brokers"])
+    except KafkaError:
+        return False
+    finally:
+        log.disabled = before
+
+
+def broker_properties(address: str, port: int, controller_port: int, data: str) -> Mapping[str, str]:
+    """The configuration of the one node, by Kafka's names. `address` is where it listens; loopback is what it tells clients."""
+    return {
+        "node.id": "1",
+        "process.roles": "broker,controller",
+        "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{address}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "log.dirs": data,
+        # One node has one copy of everything; fewer partitions of its own topics start faster.
+        "offsets.topic.num.partitions": "1",
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.num.partitions": "1",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "auto.create.topics.enable": "false",
+        # A group of one or two members need not wait for others to come.
+        "group.initial.rebalance.delay.ms": "0",
+        "group.min.session.timeout.ms": "1000",
+        "message.max.bytes": str(LARGEST_MESSAGE_BYTES),
+        "replica.fetch.max.bytes": str(LARGEST_MESSAGE_BYTES),
+        # Retention goes by the time of the record: a replay of last year would else be deleted as soon as it is written.
+        "log.retention.ms": "-1",
+        # Sized for one machine that does other work too; the cleaner alone would else take 128 MB of the heap.
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        "background.threads": "2",
+        "num.recovery.threads.per.data.dir": "2",
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+        "log.index.size.max.bytes": str(2 * 1024 * 1024),
+        # An idle node need not write to its metadata log twice a second.
+        "metadata.max.idle.interval.ms": "5000",
+        # After a kill the same node may only come back when its old session has run out.
+        "broker.session.timeout.ms": "6000",
+        "broker.heartbeat.interval.ms": "500",
+    }
+
+
+def _ports(given: int | None) -> tuple[int, int]:
+    """A port for clients, the given one if any, and one for the controller. Raises DeploymentError when the given one is taken."""
+    with (
+        closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as clients,
+        closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as controller,
+    ):
+        # Connections of an earlier broker that linger do not keep Kafka from listening either.
+        clients.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            clients.bind((LOOPBACK, given or 0))
+        except OSError:
+            raise DeploymentError(
+                f"port {given} on loopback is taken by something else; set FIRSTCALL_BROKER_PORT to another one"
+            ) from None
+        controller.bind((LOOPBACK, 0))
+        return clients.getsockname()[1], controller.getsockname()[1]
+
+
+def _format(run: list[str], configured: Path) -> None:
+    """Prepare an empty data directory. Raises DeploymentError."""
+    formatting = subprocess.run(
+        [*run, "kafka.tools.StorageTool", "format", "--cluster-id", _CLUSTER_ID, "--config", str(configured)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if formatting.returncode:
+        raise DeploymentError(f"Kafka cannot prepare its data directory: {formatting.stdout.strip()[-500:]}")

@@ -1,0 +1,75 @@
+"""Which local broker and ClickHouse belong to a data directory. Those of another one are never taken for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+from rich.console import Console
+
+from deploy.kafka.login import login_refused
+from deploy.local.kafka.broker import serves
+from deploy.local.process.directory_lock import read_holder
+from schemas.config.settings import Settings
+from schemas.errors import DeploymentError
+from sinks.clickhouse import Address
+
+
+def broker_runs(settings: Settings) -> bool:
+    """Whether the local broker of the data directory serves at its port."""
+    holder = read_holder(settings.data_dir / "kafka")
+    return holder is not None and holder.is_alive and holder.address == settings.brokers and serves(holder.address)
+
+
+def running_clickhouse(settings: Settings) -> str | None:
+    """The URL at which the embedded ClickHouse of the data directory serves, whatever its port; None when it does not run."""
+    from deploy.local.clickhouse.service import answers
+
+    holder = read_holder(settings.data_dir / "clickhouse")
+    if holder is not None and holder.is_alive and answers(holder.address):
+        return holder.address
+    return None
+
+
+def require_broker(settings: Settings) -> None:
+    """Raise DeploymentError when Kafka is to be the local broker and that does not run, or when the brokers do not let us in."""
+    if settings.kafka is None and not broker_runs(settings):
+        raise DeploymentError(
+            f"no local Kafka runs for {shown_path(settings.data_dir)} at {settings.brokers}; start it with `firstcall up` or"
+            " `firstcall broker`, or name brokers in FIRSTCALL_KAFKA"
+        )
+    refused = login_refused(settings)
+    if refused:
+        raise DeploymentError(refused)
+
+
+def require_clickhouse(settings: Settings) -> None:
+    """Raise DeploymentError when ClickHouse is to be the embedded one, and that does not run at its port."""
+    if settings.clickhouse is None and running_clickhouse(settings) != f"http://127.0.0.1:{settings.clickhouse_port}":
+        raise DeploymentError(
+            f"no embedded ClickHouse runs for {shown_path(settings.data_dir)} at port {settings.clickhouse_port}; start it with"
+            " `firstcall up` or `firstcall clickhouse`, or name a server in FIRSTCALL_CLICKHOUSE"
+        )
+
+
+def shown_path(path: Path) -> Path:
+    """A path as a person in this directory would write it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+@contextmanager
+def reachable_clickhouse(settings: Settings, console: Console) -> Iterator[Settings]:
+    """Settings that lead to ClickHouse. The embedded one, if it does not run, is started for the time of it."""
+    if settings.clickhouse is not None:
+        yield settings
+        return
+    from deploy.local.clickhouse import LocalClickHouse
+
+    with ExitStack() as started:
+        url = running_clickhouse(settings)
+        if url is None:
+            with console.status("Starting the embedded ClickHouse for this …"):
+                url = started.enter_context(LocalClickHouse(settings.data_dir)).url
+        yield settings.model_copy(update={"clickhouse": SecretStr(f"{url}/{Address.parse(url).database}")})

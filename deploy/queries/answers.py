@@ -1,0 +1,112 @@
+"""Answers of queries in a terminal: as a table, as records where a table would not fit, or as a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Final, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from deploy.queries.catalog import Answer
+from deploy.queries.cells import told
+from deploy.queries.charts import Chart
+
+#: A single row of more columns is shown as a record: side by side they would be a few letters wide.
+RECORD_COLUMNS: Final = 10
+#: Longer words may be broken, as ids without a blank.
+LONGEST_WORD: Final = 16
+#: Of a frame, what stands beside each column, and once more.
+_FRAME_EACH, _FRAME_ONCE = 3, 1
+
+
+class _Column(NamedTuple):
+    """A column in words. `least`: how wide it must be."""
+
+    title: str
+    words: list[str]
+    is_number: bool
+    least: int
+    most: int
+
+
+def show(console: Console, answer: Answer, title: str = "", chart: Chart | None = None) -> None:
+    """Print an answer."""
+    if not answer.rows:
+        console.print(f"{title}: nothing yet" if title else "No rows")
+        return
+    if chart is not None:
+        console.print(chart.drawn(answer.columns, answer.rows))
+        return
+    columns = _columns(answer)
+    room = console.width - _FRAME_ONCE - _FRAME_EACH * len(columns)
+    one_long = len(answer.rows) == 1 and len(columns) > RECORD_COLUMNS
+    if one_long or sum(column.least for column in columns) > room:
+        console.print(_records(columns, title))
+    else:
+        console.print(_table(columns, title, room))
+
+
+def _table(columns: Sequence[_Column], title: str, room: int) -> Table:
+    """A row a line, numbers to the right."""
+    shown = _framed(title, show_header=True)
+    for column, width in zip(columns, _widths(columns, room), strict=True):
+        shown.add_column(
+            Text(column.title), justify="right" if column.is_number else "left", overflow="fold", width=width
+        )
+    for row in zip(*(column.words for column in columns), strict=True):
+        shown.add_row(*map(Text, row))
+    return shown
+
+
+def _records(columns: Sequence[_Column], title: str) -> Table:
+    """A column a line, row by row."""
+    shown = _framed(title, show_header=False)
+    shown.add_column(style="bold", no_wrap=True)
+    shown.add_column(overflow="fold")
+    for row in zip(*(column.words for column in columns), strict=True):
+        for column, words in zip(columns, row, strict=True):
+            shown.add_row(Text(column.title), Text(words))
+        shown.add_section()
+    return shown
+
+
+def _framed(title: str, *, show_header: bool) -> Table:
+    return Table(
+        title=title or None, title_justify="left", title_style="bold", header_style="bold", show_header=show_header
+    )
+
+
+def _columns(answer: Answer) -> list[_Column]:
+    """The columns that are not empty texts in all rows."""
+    found = []
+    for place, name in enumerate(answer.columns):
+        values = [row[place] for row in answer.rows]
+        if any(value != "" for value in values):
+            found.append(_column(name.replace("_", " "), values))
+    return found
+
+
+def _column(title: str, values: Sequence[Any]) -> _Column:
+    words = told(values)
+    is_number = any(isinstance(value, int | float) for value in values)
+    longest = max(map(len, words))
+    # Neither numbers nor times are broken.
+    unbroken = is_number or any(isinstance(value, date) for value in values)
+    least = longest if unbroken else min(LONGEST_WORD, max(map(_longest_word, words)))
+    return _Column(title, words, is_number, max(least, _longest_word(title)), max(longest, len(title)))
+
+
+def _widths(columns: Sequence[_Column], room: int) -> list[int]:
+    """How wide each column is: as wide as it wants, less what is too much, from where most can be spared."""
+    widths = [column.most for column in columns]
+    while sum(widths) > room:
+        spare = [width - column.least for width, column in zip(widths, columns, strict=True)]
+        widths[spare.index(max(spare))] -= 1
+    return widths
+
+
+def _longest_word(text: str) -> int:
+    return max(map(len, text.split()), default=0)

@@ -1,0 +1,110 @@
+"""Names that a query is given, held against those that the tables know: a mistyped one would be answered with nothing, or with all."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Final
+
+from clickhouse_connect.driver.client import Client
+
+from deploy.queries.catalog import Query, Unknown
+from schemas.config.definitions import SEGMENTS_GIVEN
+from schemas.config.problems import meant
+
+#: What the parameters name, unless the query's file says otherwise by `-- names: definition of churn_risks`.
+KINDS: Final[Mapping[str, str]] = {
+    "stage": "stages",
+    "starting": "stages",
+    "from_stage": "stages",
+    "to_stage": "stages",
+    "definition": "activations",
+    "conversion": "conversions",
+    "metric": "metrics",
+    "segment": "segments",
+    "segments": "segments",
+    "company": "companies",
+    "developer": "developers",
+}
+
+#: Sections of the configuration, as the rows were made under it.
+_ENTRIES: Final = "SELECT section, name, definition FROM definitions WHERE name != '' ORDER BY section, position"
+#: Whether an id is there, and the one that is most like it.
+_IS_THERE: Final = {
+    "companies": "SELECT count() FROM companies WHERE id = {id:String}",
+    "developers": "SELECT count() FROM developers WHERE id = {id:String}",
+}
+_MOST_LIKE: Final = {
+    "companies": "SELECT id, editDistance(lower(id), lower({id:String})) AS far, startsWith(lower(id), lower({id:String})) AS begins FROM companies WHERE begins OR far <= length(id) / 3 ORDER BY begins DESC, far, id LIMIT 1",
+    "developers": "SELECT id, editDistance(lower(id), lower({id:String})) AS far, startsWith(lower(id), lower({id:String})) AS begins FROM developers WHERE begins OR far <= length(id) / 3 ORDER BY begins DESC, far, id LIMIT 1",
+}
+#: What one of each kind is called.
+_ONE: Final[Mapping[str, str]] = {
+    "stages": "stage",
+    "activations": "activation definition",
+    "churn_risks": "churn-risk definition",
+    "power_users": "power-user definition",
+    "conversions": "conversion",
+    "metrics": "metric",
+    "segments": "segment",
+    "read_segments": "segment that is read from events",
+    "counted_segments": "segment that is counted hour by hour",
+    "companies": "company",
+    "developers": "developer",
+}
+
+
+def unknown_name(client: Client, query: Query, values: Mapping[str, str]) -> Unknown | None:
+    """The first name among the values that does not exist, and what was probably meant; None if all do.
+
+    Before any event was written nothing is known, and everything is let through. Raises the driver's errors.
+    """
+    given = [
+        (name, kind, each)
+        for name, kind in kinds_of(query).items()
+        for each in (values[name].split(",") if name == "segments" else [values[name]])
+        if each
+    ]
+    known: dict[str, list[str]] | None = None
+    for name, kind, value in given:
+        if kind in _IS_THERE:
+            near = _no_subject(client, kind, value)
+        else:
+            known = known if known is not None else _known(client)
+            near = None if not known["stages"] or value in known[kind] else meant(value, known[kind])
+        if near is not None:
+            return Unknown(f"{name} of query {query.name}: there is no {_ONE[kind]} {value!r}{near}")
+    return None
+
+
+def kinds_of(query: Query) -> dict[str, str]:
+    """What each parameter of a query names; those that name nothing are left out."""
+    kinds = {**KINDS, **query.names}
+    return {each.name: kinds[each.name] for each in query.parameters if each.name in kinds}
+
+
+def _no_subject(client: Client, kind: str, value: str) -> str | None:
+    if client.query(_IS_THERE[kind], {"id": value}).result_rows[0][0]:
+        return None
+    found = client.query(_MOST_LIKE[kind], {"id": value}).result_rows
+    return f"; did you mean {found[0][0]!r}?" if found else ""
+
+
+def _known(client: Client) -> dict[str, list[str]]:
+    """All names, by what they name."""
+    sections: dict[str, dict[str, Any]] = defaultdict(dict)
+    for section, name, definition in client.query(_ENTRIES).result_rows:
+        sections[section][name] = json.loads(definition)
+    activations, segments = list(sections["activations"]), sections["segments"]
+    of_activations = [
+        f"{kind}:{name}" for kind in ("activated", "matured", "matured_activated") for name in activations
+    ]
+    return {
+        **{section: list(sections[section]) for section in ("stages", "activations", "churn_risks", "power_users")},
+        "conversions": ["signup", *(f"activated:{name}" for name in activations)],
+        "metrics": ["active_tokens", "active_developers", "active_companies", "signups", *of_activations],
+        "segments": [*SEGMENTS_GIVEN, *segments],
+        "read_segments": [name for name, segment in segments.items() if segment["fields"]],
+        "counted_segments": [name for name, segment in segments.items() if segment["values"]],
+    }

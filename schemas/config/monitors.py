@@ -1,0 +1,269 @@
+"""Which numbers are watched, how sure an alert must be, and whom it is told: the section `monitors` of the configuration file.
+
+Without the section every activation definition, the steps of the funnel from the docs to the first call, active tokens, the time to first
+call and both sources are watched, and alerts are rows, messages and log lines only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
+
+from schemas.config.definitions import SEGMENTS_GIVEN, Definitions, Level
+from schemas.config.document import Document, read_document
+from schemas.config.problems import Problem, problems_of, problems_told
+from schemas.config.references import unresolved_monitors
+from schemas.errors import ConfigurationError
+
+_SEGMENTS: Final = "Fields of the first touch, `company`, or segments of the definitions."
+#: Where secrets are: what is given there is not shown.
+_HIDDEN: Final = frozenset({"channels"})
+_WEB_ADDRESS: Final = re.compile(r"https?://[^/?#\s]+", re.IGNORECASE)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class ActivationsMonitor(_Model):
+    """Newly activated subjects of each hour."""
+
+    kind: Literal["activations"]
+    level: Level = "developer"
+    definition: str
+    segments: list[str] = Field(default_factory=list, description=_SEGMENTS)
+
+
+class ConversionMonitor(_Model):
+    """Of those who entered a stage, the share that enters another within so many minutes."""
+
+    kind: Literal["conversion"]
+    level: Level = "developer"
+    from_stage: str = Field(alias="from")
+    to_stage: str = Field(alias="to")
+    within_minutes: int = Field(default=180, ge=1, le=40_320)
+    segments: list[str] = Field(default_factory=list, description=_SEGMENTS)
+
+
+class TokensMonitor(_Model):
+    """Distinct tokens that are active in each hour."""
+
+    kind: Literal["active_tokens"]
+    environment: Literal["production", "test", "development"] = "production"
+
+
+class FirstCallMonitor(_Model):
+    """Of those who enter a stage, the share that does so within the usual time since an earlier one: it falls when the time rises."""
+
+    kind: Literal["time_to_first_call"]
+    level: Level = "developer"
+    from_stage: str = Field(default="signup", alias="from")
+    to_stage: str = Field(default="first_call", alias="to")
+    target_minutes: float = Field(default=0, ge=0, description="0: the median of the past weeks.")
+    segments: list[str] = Field(default_factory=list, description=_SEGMENTS)
+
+
+class SilenceMonitor(_Model):
+    """No event of a source for longer than chance and the past explain."""
+
+    kind: Literal["silence"]
+    source: Literal["web", "api"]
+    after_minutes: int = Field(default=10, ge=1)
+
+
+Monitor = Annotated[
+    ActivationsMonitor | ConversionMonitor | TokensMonitor | FirstCallMonitor | SilenceMonitor,
+    Field(discriminator="kind"),
+]
+
+
+#: Of the secret by which webhooks are signed, at least.
+SECRET_CHARACTERS: Final = 16
+
+
+class _Secret(_Model):
+    """A secret, given or in a file that is mounted."""
+
+    @staticmethod
+    def read(value: SecretStr | None, file: Path | None) -> str:
+        if value is not None:
+            return value.get_secret_value()
+        return file.read_text("utf-8").strip() if file is not None else ""
+
+
+class AlertmanagerChannel(_Model):
+    """A Prometheus Alertmanager, by its v2 API."""
+
+    kind: Literal["alertmanager"]
+    url: HttpUrl
+    labels: dict[str, str] = Field(default_factory=dict, description="Put on every alert, for its routes.")
+
+
+class _Addressed(_Secret):
+    """Whoever knows its URL may write to it, so that is a secret."""
+
+    url: SecretStr | None = None
+    url_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _web_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _WEB_ADDRESS.match(value.get_secret_value()):
+            raise ValueError("must begin with https:// or http:// and name a host")
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> _Addressed:
+        if (self.url is None) == (self.url_file is None):
+            raise ValueError("give either `url` or `url_file`")
+        return self
+
+    @property
+    def address(self) -> str:
+        """Raises OSError, ValueError."""
+        found = self.read(self.url, self.url_file)
+        if not _WEB_ADDRESS.match(found):
+            raise ValueError("it must begin with https:// or http:// and name a host")
+        return found
+
+
+class SlackChannel(_Addressed):
+    """An incoming webhook of Slack, or of anything that takes the same."""
+
+    kind: Literal["slack"]
+
+
+class WebhookChannel(_Addressed):
+    """Any HTTP endpoint. The body is signed with HMAC-SHA-256 if there is a secret."""
+
+    kind: Literal["webhook"]
+    secret: SecretStr | None = Field(default=None, min_length=SECRET_CHARACTERS)
+    secret_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> WebhookChannel:
+        if self.secret is not None and self.secret_file is not None:
+            raise ValueError("give either `secret` or `secret_file`")
+        return self
+
+    @property
+    def key(self) -> bytes:
+        """Raises OSError, ValueError."""
+        found = self.read(self.secret, self.secret_file)
+        if self.secret_file is not None and len(found) < SECRET_CHARACTERS:
+            raise ValueError(f"it holds fewer than {SECRET_CHARACTERS} characters")
+        return found.encode()
+
+
+Channel = Annotated[AlertmanagerChannel | SlackChannel | WebhookChannel, Field(discriminator="kind")]
+
+
+class Monitors(_Model):
+    """The whole section. Two weeks of past are the least that anything can be said from."""
+
+    false_alarms_per_month: float = Field(default=1.0, gt=0, le=100, description="Of all monitors together, at most.")
+    weeks: int = Field(default=8, ge=2, le=26, description="How many past weeks predict.")
+    minimum_weeks: int = Field(default=2, ge=2, le=26)
+    minimum_expected: float = Field(default=10, ge=1, description="Fewer expected in the time of a drop: no alert.")
+    minimum_drop: float = Field(default=0.15, gt=0, lt=1, description="Smaller ones are not told.")
+    late_minutes: int = Field(default=10, ge=0, le=1440, description="How long an hour stays open for late events.")
+    accept_after_days: int = Field(default=14, ge=1, le=90, description="A drop that lasts longer is the usual level.")
+    largest_values: int = Field(default=5, ge=1, le=20, description="Values of each segment that are watched.")
+    watch: dict[str, Monitor] = Field(default_factory=dict)
+    channels: dict[str, Channel] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _enough_weeks(self) -> Monitors:
+        if self.minimum_weeks > self.weeks:
+            raise ValueError("minimum_weeks is more than weeks")
+        return self
+
+
+def default_watch(definitions: Definitions) -> dict[str, Monitor]:
+    """What is watched if nothing is said: what these definitions have."""
+    found: dict[str, Monitor] = {}
+    for name, activation in definitions.activations.items():
+        for level in activation.levels:
+            found[f"activations-{level}-{name}"] = ActivationsMonitor(
+                kind="activations", level=level, definition=name, segments=["source"] if level == "developer" else []
+            )
+    stages = list(definitions.stages)
+    # Steps that are usually taken within hours. A conversion is judged when its time is up: of what takes days or weeks, as activation
+    # and payment, it would tell so late that the monitors of activations are long before it.
+    for start, end in (("docs", "signup"), ("signup", "key"), ("key", "first_call"), ("signup", "first_call")):
+        if start in stages and end in stages[stages.index(start) :]:
+            found[f"conversion-{start}-{end}"] = ConversionMonitor(kind="conversion", from_stage=start, to_stage=end)
+    found["time-to-first-call"] = FirstCallMonitor(kind="time_to_first_call")
+    found["active-tokens"] = TokensMonitor(kind="active_tokens")
+    found["silence-web"] = SilenceMonitor(kind="silence", source="web")
+    found["silence-api"] = SilenceMonitor(kind="silence", source="api")
+    return found
+
+
+def load(path: Path | None, definitions: Definitions) -> Monitors:
+    """The section of a YAML file, or what holds without one. An empty `watch` is filled by `default_watch`.
+
+    Raises ConfigurationError.
+    """
+    if path is None:
+        return build({}, definitions)
+    try:
+        document = read_document(path)
+    except ConfigurationError as error:
+        raise ConfigurationError(str(error)) from None
+    return build(document.sections.get("monitors", {}), definitions, document)
+
+
+def build(section: Any, definitions: Definitions, origin: str | Document = "monitors") -> Monitors:
+    """Monitors from plain data. Raises ConfigurationError with one line for each wrong field."""
+    found = checked(section, definitions.model_dump())
+    if isinstance(found, list):
+        document = origin if isinstance(origin, Document) else None
+        name = document.name if document else origin
+        raise ConfigurationError(f"{name} cannot be used:\n{problems_told(found, document)}")
+    return filled(found, definitions)
+
+
+def unread_files(monitors: Monitors) -> Iterator[Problem]:
+    """Files of secrets that cannot be read here. They may be there where alerts are sent, so this is no mistake by itself."""
+    for name, channel in monitors.channels.items():
+        for field, content in (("url_file", "address"), ("secret_file", "key")):
+            file = getattr(channel, field, None)
+            if file is not None and (reason := _unusable(channel, content)):
+                yield Problem(("monitors", "channels", name, field), f"{file} cannot be used here: {reason}")
+
+
+def _unusable(channel: Channel, content: str) -> str:
+    """Why what a file holds cannot be used, or nothing."""
+    try:
+        getattr(channel, content)
+    except (OSError, ValueError) as error:
+        return told_unusable(error)
+    return ""
+
+
+def told_unusable(error: OSError | ValueError) -> str:
+    """What is wrong with a file of a secret, without any of it."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return "it is no text" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def filled(monitors: Monitors, definitions: Definitions) -> Monitors:
+    """The monitors, with the default ones if none are named."""
+    return monitors if monitors.watch else monitors.model_copy(update={"watch": default_watch(definitions)})
+
+
+def checked(section: Any, definitions: Mapping[str, Any]) -> Monitors | list[Problem]:
+    """Monitors from plain data, or all that is wrong with it, also with respect to the sections of definitions."""
+    problems = list(unresolved_monitors(section, definitions, SEGMENTS_GIVEN))
+    try:
+        monitors = Monitors.model_validate(section)
+    except ValidationError as error:
+        found = problems_of(error, Monitors, _HIDDEN)
+        return problems + [Problem(("monitors", *problem.way), problem.what) for problem in found]
+    return problems or monitors

@@ -1,0 +1,247 @@
+"""The owner of an API key: whose it is, which company's, and whether it is an active token.
+
+A key belongs to its first owner and its first company for its whole history, so no event needs to be kept. Events that
+name a user or a company themselves are kept apart in buckets, one row each, since theirs outranks the key's. The key's
+own row is bounded by one bit per hour, and the hashes that the key is known by.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.event import visitor_id
+from streams.facts.compiled_definitions import Plan
+from streams.facts.facts import NOTHING, Facts, SegmentValue, join, join_all
+from streams.facts.hours import Hours
+from streams.facts.segments import counted_segments
+from streams.identity import internal_flags, key_hashes
+from streams.identity.facts_by_company import FactsByCompany
+from streams.identity.key_hashes import ALONE, Hashes, Parents
+from streams.identity.subjects import publish_change
+from streams.messages.published_rows import Subject, activity_rows, segment_values
+from streams.messages.updates import AliasUpdate, Bucket, Child, Link
+from streams.state.batch_context import Step
+from streams.state.rolling_counts import NOWHERE, Standing
+from streams.state.rows import row_key
+
+
+class ApiKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """State of one hash of a key. `owner`, `company`: the earliest evidence. `hours`: active hours per environment by events
+    that count. `visitor`: the facts of events that nobody is known behind, the key's as a subject; by company they have rows of
+    their own. `segments`: values of segments, by the events that count. All but `hashes` is empty where another hash is the
+    first one.
+    """
+
+    owner: Link | None = None
+    company: Link | None = None
+    hours: dict[str, Hours] = {}
+    visitor: Facts = NOTHING
+    hashes: Hashes = ALONE
+    segments: dict[int, SegmentValue] = {}
+
+    @property
+    def parents(self) -> Parents:
+        """Whose the key is."""
+        return self.owner, self.company
+
+    def developer_of(self, bucket: Bucket) -> str:
+        """The user whose the bucket's events are; '' if unknown."""
+        return bucket.user or (self.owner[1] if self.owner else "")
+
+    def company_of(self, bucket: Bucket) -> str:
+        """The company that the bucket's events are stamped with; '' if it follows from the developer."""
+        return bucket.company or (self.company[1] if self.company else "")
+
+
+UNKNOWN = ApiKey()
+
+
+def fold(step: Step, alias: str, updates: list[AliasUpdate]) -> None:
+    """Join updates into the key, tell its developers and companies what changed, publish what is new."""
+    key = row_key(b"k", alias)
+    before = step.rows.get(key, ApiKey) or UNKNOWN
+    by_company = FactsByCompany(step, alias)
+    hashes = key_hashes.heard(before.hashes, updates)
+    is_told = internal_flags.heard(step, alias, (word for update in updates for word in update.internal_words))
+    if hashes.first(alias) == alias:
+        after = _joined(step, alias, before, by_company, updates, is_told=is_told)
+    else:
+        after = _handed_over(step, alias, before, by_company, hashes.first(alias), updates)
+    if hashes is not before.hashes:
+        after = msgspec.structs.replace(after, hashes=hashes)
+    if after != before:
+        step.rows.put(key, after)
+    _tell(step, alias, before, after, by_company)
+
+
+def forget(step: Step, alias: str) -> None:
+    """Drop the key and take back all that was said of it.
+
+    Its other hashes stay known: what is left of the key's events may have come under any of them.
+    """
+    key = row_key(b"k", alias)
+    before = step.rows.get(key, ApiKey) or UNKNOWN
+    by_company = FactsByCompany(step, alias)
+    _drop_buckets(step, alias, before, by_company)
+    internal_flags.forget(step, alias)
+    after = ApiKey(hashes=before.hashes)
+    if after == UNKNOWN:
+        step.rows.delete(key)
+    else:
+        step.rows.put(key, after)
+    _tell(step, alias, before, after, by_company)
+
+
+def _joined(
+    step: Step, alias: str, before: ApiKey, by_company: FactsByCompany, updates: list[AliasUpdate], *, is_told: bool
+) -> ApiKey:
+    """The state with the updates joined in; tells developers what changed. `is_told`: a developer said whether he is internal."""
+    changed = _join_buckets(step, alias, updates)
+    links = _joined_links(before, updates)
+    moved = is_told or links is not before
+    if not moved and not changed:
+        return before
+    if moved:
+        changed = {(b.user, b.company): (b, b) for b in _buckets(step, alias)} | changed
+    for old, new in changed.values():
+        _tell_developer(step, alias, (before, old), (links, new))
+    return _with_derived(step, alias, links, by_company, [new for _, new in changed.values()], anew=moved)
+
+
+def _handed_over(
+    step: Step, alias: str, before: ApiKey, by_company: FactsByCompany, first: str, updates: list[AliasUpdate]
+) -> ApiKey:
+    """The state of a hash that is not the first one: passes on the updates, and what it had taken for its own."""
+    key_hashes.forward(step, first, updates)
+    if before.hashes.first(alias) == alias:
+        links = AliasUpdate(
+            "api_key",
+            alias,
+            [before.owner] if before.owner else [],
+            [before.company] if before.company else [],
+            buckets=_drop_buckets(step, alias, before, by_company),
+        )
+        key_hashes.forward(step, first, [links])
+    return ApiKey(hashes=before.hashes)
+
+
+def _drop_buckets(step: Step, alias: str, state: ApiKey, by_company: FactsByCompany) -> list[Bucket]:
+    """Delete all buckets and take back what was said of them to developers; returns what they were."""
+    buckets = _buckets(step, alias)
+    for bucket in buckets:
+        gone = Bucket(bucket.user, bucket.company, NOTHING)
+        _tell_developer(step, alias, (state, bucket), (UNKNOWN, gone))
+        step.rows.delete(row_key(b"b", alias, bucket.user, bucket.company))
+    by_company.rebuild(())
+    return buckets
+
+
+def _tell(step: Step, alias: str, before: ApiKey, after: ApiKey, by_company: FactsByCompany) -> None:
+    """Tell companies and the key's other hashes what changed of it, and publish it."""
+    key_hashes.tell_change(step, alias, (before.hashes, before.parents), (after.hashes, after.parents))
+    _publish_token(step, alias, before, after)
+    name = visitor_id("api_key", alias)
+    publish_change(step, _visitor(name, before), _visitor(name, after))
+    # Under the key's own company are the facts that name none.
+    was, now = (None if state.visitor == NOTHING or state.visitor.internal else "" for state in (before, after))
+    by_company.tell_companies(name, was, now)
+
+
+def _join_buckets(step: Step, alias: str, updates: list[AliasUpdate]) -> dict[tuple[str, str], tuple[Bucket, Bucket]]:
+    """Join deltas into the bucket rows; the (old, new) of those that the deltas are about.
+
+    Also of those that did not change: a batch that was interrupted may have written them and not the key's own row.
+    """
+    touched: dict[tuple[str, str], tuple[Bucket, Bucket]] = {}
+    for update in updates:
+        for delta in update.buckets:
+            key = row_key(b"b", alias, delta.user, delta.company)
+            old = step.rows.get(key, Bucket) or Bucket(delta.user, delta.company, NOTHING)
+            facts = join(old.facts, delta.facts, step.plan.cuts)
+            new = old
+            if facts is not old.facts:
+                new = Bucket(delta.user, delta.company, facts)
+                step.rows.put(key, new)
+            first = touched.get((delta.user, delta.company), (old, old))[0]
+            touched[delta.user, delta.company] = (first, new)
+    return touched
+
+
+def _buckets(step: Step, alias: str) -> list[Bucket]:
+    return [bucket for _, bucket in step.rows.scan(row_key(b"b", alias), Bucket)]
+
+
+def _joined_links(state: ApiKey, updates: list[AliasUpdate]) -> ApiKey:
+    """The state with the earliest evidence joined in; `state` itself if nothing is new."""
+    owner, company = state.owner, state.company
+    for update in updates:
+        owner = min([owner, *update.users] if owner else update.users, default=None)
+        company = min([company, *update.companies] if company else update.companies, default=None)
+    if (owner, company) == (state.owner, state.company):
+        return state
+    return msgspec.structs.replace(state, owner=owner, company=company)
+
+
+def _tell_developer(step: Step, alias: str, before: tuple[ApiKey, Bucket], after: tuple[ApiKey, Bucket]) -> None:
+    """Tell a bucket's developer of its facts, and the one it belonged to before that it is gone."""
+    old_developer, new_developer = before[0].developer_of(before[1]), after[0].developer_of(after[1])
+    bucket = after[1]
+    # The explicit parts are in the name: two buckets of one key may reach one developer under one company.
+    child = f"{visitor_id('api_key', alias)}/{'named' if bucket.user else 'owned'}/{bucket.company}"
+    if old_developer and old_developer != new_developer and before[1].facts != NOTHING:
+        step.outbox.developer(old_developer).children.append(Child(child, "", NOTHING, step.version, alias))
+    if new_developer:
+        company = after[0].company_of(bucket)
+        same = (old_developer, before[0].company_of(before[1]), before[1].facts)
+        if same != (new_developer, company, bucket.facts):
+            word = Child(child, company, bucket.facts, step.version, alias)
+            step.outbox.developer(new_developer).children.append(word)
+
+
+def _with_derived(
+    step: Step, alias: str, state: ApiKey, by_company: FactsByCompany, buckets: list[Bucket], *, anew: bool
+) -> ApiKey:
+    """The state with `hours`, `segments` and `visitor` brought up to date by buckets; made anew of them, as these are all."""
+    unknown = [(state.company_of(bucket), bucket.facts) for bucket in buckets if not state.developer_of(bucket)]
+    if anew:
+        visitor = by_company.rebuild(unknown)
+    else:
+        for company, facts in unknown:
+            by_company.join(company, facts)
+        visitor = join_all([state.visitor, *(facts for _, facts in unknown)], step.plan.cuts)
+    known = Facts(hours=state.hours, segments=state.segments)
+    if visitor.internal and not state.visitor.internal:
+        # The visitor has just turned out to be internal: what it added goes.
+        anew, buckets = True, _buckets(step, alias)
+    counted = [NOTHING if anew else known]
+    for bucket in buckets:
+        developer = state.developer_of(bucket)
+        is_internal = internal_flags.is_internal(step, alias, developer) if developer else visitor.internal
+        if not is_internal:
+            counted.append(Facts(hours=bucket.facts.hours, segments=bucket.facts.segments))
+    use = join_all(counted, step.plan.cuts)
+    return msgspec.structs.replace(state, hours=use.hours, visitor=visitor, segments=use.segments)
+
+
+def _publish_token(step: Step, alias: str, before: ApiKey, after: ApiKey) -> None:
+    if (before.hours, before.segments) == (after.hours, after.segments):
+        return
+    for row in activity_rows("token", alias, before.hours, after.hours, step.version):
+        step.outbox.publish(row)
+    step.rolling.move("developer", _token(step.plan, before), _token(step.plan, after))
+
+
+def _token(plan: Plan, state: ApiKey) -> Standing:
+    hours = state.hours.get("production")
+    if not hours:
+        return NOWHERE
+    values = segment_values(plan, Facts(segments=state.segments))
+    return Standing({"active_tokens": hours}, {}, counted_segments(plan.definitions, values))
+
+
+def _visitor(name: str, state: ApiKey) -> Subject | None:
+    """The key as a subject of its own, while nobody is known behind its events."""
+    if state.visitor == NOTHING:
+        return None
+    company = state.company[1] if state.company else ""
+    return Subject("developer", name, "visitor", state.visitor, company, state.visitor.internal)

@@ -1,0 +1,32 @@
+"""What users say of whether they are internal, to their API keys and to the users merged into them: a row for each who said so.
+
+One that owns them no more may come to own them again, and a word of it may come late: so the latest word of each is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from streams.messages.updates import InternalWord
+from streams.state.batch_context import Step
+from streams.state.rows import row_key
+from streams.state.versioned_values import Heard, take
+
+
+def heard(step: Step, owner: str, words: Iterable[InternalWord]) -> bool:
+    """Take in what an owner is told; returns whether something follows from it, maybe once more."""
+    heard = [take(step.rows, row_key(b"i", owner, word.user), word)[0] for word in words]
+    return any(each is not Heard.OLD for each in heard)
+
+
+def is_internal(step: Step, owner: str, user: str) -> bool:
+    """Whether the user has told the owner that he is internal."""
+    word = step.rows.get(row_key(b"i", owner, user), InternalWord)
+    return word is not None and word.internal
+
+
+def forget(step: Step, owner: str, *, but: str = "") -> None:
+    """Drop what the owner was told by all but one."""
+    for key, word in list(step.rows.scan(row_key(b"i", owner), InternalWord)):
+        if word.user != but:
+            step.rows.delete(key)

@@ -1,0 +1,56 @@
+"""What is published of a subject (a developer, a visitor, a company) when its facts change."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.facts.activation import Activated, activations_of
+from streams.facts.compiled_definitions import Plan
+from streams.facts.facts import NOTHING
+from streams.facts.hours import Hours
+from streams.messages.published_rows import Subject, activity_rows, deleted_profile_row, profile_row, segment_values
+from streams.state.batch_context import Step
+from streams.state.rolling_counts import NOWHERE, Standing, standing_of
+
+_ACTIVE_METRIC = {"user": "active_developers", "company": "active_companies", "visitor": ""}
+
+
+class _Seen(msgspec.Struct, frozen=True, gc=False):
+    """What follows from the facts of a subject, computed once: all but `segments` is empty if it counts for nothing."""
+
+    segments: dict[str, str] = {}
+    reached: dict[str, Activated] = {}
+    standing: Standing = NOWHERE
+    hours: dict[str, Hours] = {}
+
+
+def publish_change(step: Step, before: Subject | None, after: Subject | None) -> None:
+    """Publish the rows that differ between two states of one subject; None: there is no such subject."""
+    plan, version, outbox = step.plan, step.version, step.outbox
+    before = before if before is not None and before.exists else None
+    after = after if after is not None and after.exists else None
+    if before == after:
+        return
+    known = after or before
+    assert known is not None, "one of two different subjects exists"
+    was, now = _seen(plan, before), _seen(plan, after)
+    step.rolling.move(known.level, was.standing, now.standing)
+    if known.kind != "visitor":
+        for row in activity_rows(known.level, known.id, was.hours, now.hours, version):
+            outbox.publish(row)
+    if after is None:
+        outbox.publish(deleted_profile_row(known.level, known.id, version))
+        return
+    outbox.publish(profile_row(plan, after, now.reached, now.segments, version))
+
+
+def _seen(plan: Plan, subject: Subject | None) -> _Seen:
+    """What follows from a subject's facts; only its segments if it counts for nothing."""
+    if subject is None:
+        return _Seen()
+    facts, segments = subject.facts, segment_values(plan, subject.facts)
+    if subject.is_internal or facts == NOTHING:
+        return _Seen(segments)
+    reached = activations_of(plan, subject.level, facts)
+    standing = standing_of(plan, subject.level, facts, reached, _ACTIVE_METRIC[subject.kind], segments)
+    return _Seen(segments, reached, standing, facts.hours)

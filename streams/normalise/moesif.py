@@ -1,0 +1,198 @@
+"""What Moesif's SDKs send: API calls, actions of users on the web, and what is known of users.
+
+Source: https://www.moesif.com/docs/api (collector API: events, actions, users, companies). Of headers only those named here
+are kept, of bodies nothing: they hold whatever the API's users sent.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from schemas.event import Rejected
+from streams.normalise.authorization import key_of_headers
+from streams.normalise.clock import Times, milliseconds
+from streams.normalise.http_status import plain_status
+from streams.normalise.raw_event import Raw, kind_of, raw_event
+from streams.normalise.redaction import is_secret
+
+#: What a gateway says when the API did not answer: a call without a response must not pass for a success.
+NO_RESPONSE: Final = 504
+
+MAX_URI_CHARACTERS: Final = 4_000
+
+#: Request headers that are stored, in `context.headers`; the user agent is `context.userAgent`.
+KEPT_HEADERS: Final = frozenset(["content-type", "accept-language", "origin"])
+
+#: Fields of a user or company that neither of the other formats has.
+_OWN_FIELDS: Final = frozenset(["modified_time", "user_agent_string", "company_domain", "metadata"])
+_ZONE = re.compile(r"(?:[Zz]|[+-]\d\d:?\d\d)\Z")
+_CAMPAIGN: Final = {
+    "utm_campaign": "name",
+    "utm_source": "source",
+    "utm_medium": "medium",
+    "utm_term": "term",
+    "utm_content": "content",
+}
+
+
+def speaks_moesif(body: dict[str, Any]) -> bool:
+    """Whether the object is Moesif's: it has a `request` or an `action_name`, or says something of a user or company in
+    fields that only Moesif has, and has neither a type nor a name.
+    """
+    if "type" in body or "name" in body:
+        return False
+    return "request" in body or "action_name" in body or not _OWN_FIELDS.isdisjoint(body)
+
+
+def read_moesif(body: dict[str, Any]) -> Raw | Rejected:
+    """An API call (`API Call`; if it is outgoing, `Outgoing API Call`), an action of a user, or a user."""
+    if "request" not in body and "action_name" not in body:
+        return _user_or_company(body)
+    request = body.get("request")
+    if type(request) is not dict:
+        return Rejected("wrong_type", "request", f"an object is expected, not {kind_of(request)}")
+    metadata = body.get("metadata")
+    if metadata is not None and type(metadata) is not dict:
+        return Rejected("wrong_type", "metadata", f"an object is expected, not {kind_of(metadata)}")
+    uri = request.get("uri") or request.get("url") or ""
+    if type(uri) is not str:
+        return Rejected("wrong_type", "request.uri", f"a text is expected, not {kind_of(uri)}")
+    if len(uri) > MAX_URI_CHARACTERS:
+        detail = f"{len(uri)} characters; at most {MAX_URI_CHARACTERS} are accepted"
+        return Rejected("too_long", "request.uri", detail)
+    if "action_name" in body:
+        return _action(body, request, uri, metadata or {})
+    return _call(body, request, uri, metadata or {})
+
+
+def _call(body: dict[str, Any], request: dict[str, Any], uri: str, metadata: dict[str, Any]) -> Raw | Rejected:
+    headers = request.get("headers")
+    if headers is not None and type(headers) is not dict:
+        return Rejected("wrong_type", "request.headers", f"an object is expected, not {kind_of(headers)}")
+    response = body.get("response")
+    if response is not None and type(response) is not dict:
+        return Rejected("wrong_type", "response", f"an object is expected, not {kind_of(response)}")
+    status: Any = NO_RESPONSE if response is None else response.get("status")
+    status = plain_status(status)
+    if type(status) is not int:
+        return Rejected("wrong_type", "response.status", f"a number is expected, not {kind_of(status)}")
+    host, path, query = _split(uri)
+    properties = metadata | {"path": path, "status": status}
+    began, ended = milliseconds(_utc(request.get("time"))), milliseconds(_utc((response or {}).get("time")))
+    given = {
+        "host": host,
+        "method": request.get("verb"),
+        "api_version": request.get("api_version"),
+        "latency_ms": ended - began if began is not None and ended is not None and ended >= began else None,
+        "tags": body.get("tags"),
+        "weight": body.get("weight"),
+        "blocked_by": body.get("blocked_by"),
+    }
+    properties |= {field: value for field, value in given.items() if value is not None and value != ""}
+    by_name = {name.lower(): value for name, value in (headers or {}).items()}
+    context = _context(request, by_name.get("user-agent"))
+    kept = {name: value for name, value in by_name.items() if name in KEPT_HEADERS and type(value) is str}
+    if kept:
+        context["headers"] = kept
+    outgoing = body.get("direction")
+    is_outgoing = type(outgoing) is str and outgoing.lower() == "outgoing"
+    key = key_of_headers(by_name) or _key_of_query(query)
+    return _raw(body, "Outgoing API Call" if is_outgoing else "API Call", "api", key, request, properties, context)
+
+
+def _action(body: dict[str, Any], request: dict[str, Any], uri: str, metadata: dict[str, Any]) -> Raw | Rejected:
+    properties = metadata | {"url": uri, "path": _split(uri)[1]} if uri else metadata
+    context = _context(request, request.get("user_agent_string"))
+    return _raw(body, body["action_name"], "web", "", request, properties, context)
+
+
+def _user_or_company(body: dict[str, Any]) -> Raw | Rejected:
+    """What is known of a user is an `identify`; what is known of a company alone, a `group` of whoever it names."""
+    named = body.get("user_id") is not None and body.get("user_id") != ""
+    context = _context(body, body.get("user_agent_string"))
+    campaign = body.get("campaign")
+    if type(campaign) is dict:
+        context["campaign"] = {ours: campaign[theirs] for theirs, ours in _CAMPAIGN.items() if campaign.get(theirs)}
+    metadata = body.get("metadata")
+    if metadata is not None and type(metadata) is not dict:
+        return Rejected("wrong_type", "metadata", f"an object is expected, not {kind_of(metadata)}")
+    traits = dict(metadata or {})
+    if body.get("company_domain"):
+        traits["domain"] = body["company_domain"]
+    return raw_event(
+        "identify" if named else "group",
+        "Identify" if named else "Group",
+        Times(_utc(body.get("modified_time")), names=("modified_time", "", "", "")),
+        None,
+        ["", "", body.get("session_token", ""), "", body.get("user_id", ""), body.get("company_id", ""), "", ""],
+        {},
+        context,
+        traits,
+    )
+
+
+def _raw(
+    body: dict[str, Any],
+    name: Any,
+    source: str,
+    key: str,
+    request: dict[str, Any],
+    properties: dict[str, Any],
+    context: dict[str, Any],
+) -> Raw | Rejected:
+    session = body.get("session_token", "")
+    if key and session == key:
+        # Moesif takes the credential of a call for its session, whatever it is.
+        session = ""
+    raw = raw_event(
+        "event",
+        name,
+        Times(_utc(request.get("time")), names=("request.time", "", "", "")),
+        source,
+        [
+            body.get("transaction_id", ""),
+            "",
+            session,
+            key,
+            body.get("user_id", ""),
+            body.get("company_id", ""),
+            "",
+            "",
+        ],
+        properties,
+        context,
+        {},
+    )
+    if type(raw) is Raw:
+        raw.hides_key = True
+    return raw
+
+
+def _context(holder: dict[str, Any], agent: Any) -> dict[str, Any]:
+    context: dict[str, Any] = {}
+    if type(agent) is str and agent:
+        context["userAgent"] = agent
+    ip = holder.get("ip_address")
+    if type(ip) is str and ip:
+        context["ip"] = ip
+    return context
+
+
+def _utc(time: Any) -> Any:
+    """The time with an offset: Moesif's own are UTC and do not say so."""
+    return time + "Z" if type(time) is str and time and not _ZONE.search(time) else time
+
+
+def _split(uri: str) -> tuple[str, str, str]:
+    try:
+        parts = urlsplit(uri)
+        return parts.hostname or "", parts.path, parts.query
+    except ValueError:
+        return "", uri.partition("?")[0], ""
+
+
+def _key_of_query(query: str) -> str:
+    """The key that a caller put into the address, as some APIs ask for."""
+    return next((value for name, value in parse_qsl(query) if value and is_secret(name, parameter=True)), "")

@@ -1,0 +1,301 @@
+"""From the bytes of a message to events: the formats, the clock, the secrets, and what is refused.
+
+Pure: the same bytes give the same events wherever and whenever they are read. An API key is replaced by its keyed
+hash here, before anything else sees it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+
+from schemas.config.definitions import Definitions
+from schemas.event import ALIAS_KINDS, Event, Rejected, Source
+from streams.facts.matching import Matcher
+from streams.normalise import clock, redaction
+from streams.normalise.formats import calls, is_batch, read
+from streams.normalise.http_status import with_status
+from streams.normalise.key_hasher import KeyHasher
+from streams.normalise.raw_event import Raw, kind_of
+from streams.normalise.suppression_list import ErasureMarks
+from streams.normalise.user_agent import agent_of, with_library
+
+MAX_MESSAGE_BYTES: Final = redaction.MAX_WALKED_BYTES
+MAX_NAME_CHARACTERS: Final = 200
+
+#: The reason of events that are void, and whose messages must be shown nowhere.
+ERASED: Final = "erased"
+
+#: Bounds the memory of the cache of user agents; beyond it the cache starts anew.
+CACHED: Final = 100_000
+
+_STORED_IDS: Final = ("user_id", "session_token", "anonymous_id", "company_id", "previous_id")
+_OWNERS: Final = ("user_id", "company_id", "previous_id")
+_ENVIRONMENTS: Final = ("production", "test", "development")
+_RESERVED = tuple(f"{kind}:" for kind in ALIAS_KINDS[1:])
+
+
+class Normaliser:
+    """Turns messages into events under one set of definitions and key secrets.
+
+    `secrets`: the HMAC secrets, the oldest first: its hashes are the keys' aliases. `erased`: whose events are void.
+    Holds caches only; calls do not influence each other.
+    """
+
+    def __init__(self, definitions: Definitions, secrets: Sequence[bytes], erased: ErasureMarks | None = None) -> None:
+        self.definitions = definitions
+        self._erased = erased
+        self.key_hasher = KeyHasher(secrets)
+        self._prefixes = sorted(definitions.key_prefixes.items(), key=lambda item: -len(item[0]))
+        self._all_prefixes = tuple(definitions.key_prefixes)
+        internal = definitions.internal
+        self._domains = tuple(domain.lower().lstrip("@") for domain in internal.email_domains)
+        self._user_ids = frozenset(internal.user_ids)
+        self._company_ids = frozenset(internal.company_ids)
+        self._networks = [ipaddress.ip_network(network) for network in internal.ip_networks]
+        self._knows_internal = bool(self._domains or self._user_ids or self._company_ids or self._networks)
+        agents = definitions.bots.user_agents
+        self._bot = re.compile("|".join(re.escape(agent) for agent in agents), re.IGNORECASE) if agents else None
+        #: Knows how this deployment's keys look; dead letters are written with it.
+        self.redactor = redaction.Redactor(definitions.key_prefixes)
+        self._future_ms = int(definitions.limits.future_hours * 3_600_000)
+        self._agents: dict[str, bool] = {}
+        self._usage = Matcher(definitions.selectors[definitions.usage])
+
+    def __call__(self, value: bytes | None, *, source: Source, recorded_at: int) -> list[Event | Rejected]:
+        """The events of one message, or why it (or a part of a batch) is none.
+
+        `source`: what the topic says of events that do not say it themselves. `recorded_at`: the message's own
+        timestamp (ms), which stands in for a missing time of receipt.
+        """
+        if not value:
+            return [Rejected("empty", "", "the message has no value")]
+        if len(value) > MAX_MESSAGE_BYTES:
+            return [Rejected("too_large", "", f"{len(value)} bytes; at most {MAX_MESSAGE_BYTES} are accepted")]
+        try:
+            body = orjson.loads(value)
+        except ValueError as error:
+            reason = "too_deep" if str(error).startswith("depth limit") else "not_json"
+            return [Rejected(reason, "", str(error))]
+        if type(body) is dict and not is_batch(body):
+            event = self._event(body, value, source, recorded_at, suspect=None)
+            return [event if type(event) is Event else self._told(event, "", body)]
+        if type(body) is not dict and type(body) is not list:
+            return [Rejected("not_an_object", "", f"a JSON object is expected, not {kind_of(body)}")]
+        # Which part of a batch a key was found in is not known from its bytes.
+        suspect = self.redactor.suspects(value, "")
+        events: list[Event | Rejected] = []
+        for where, call in calls(body):
+            outcome = call if isinstance(call, Rejected) else self._event(call, value, source, recorded_at, suspect)
+            events.append(outcome if isinstance(outcome, Event) else self._told(outcome, where, call))
+        return events
+
+    def _told(self, refused: Event | Rejected, where: str, body: Any) -> Event | Rejected:
+        """A refusal that says where in the message it applies, and quotes no key."""
+        assert isinstance(refused, Rejected)
+        field = f"{where}.{refused.field}".strip(".")
+        detail = refused.detail
+        if isinstance(body, dict):
+            detail = self.redactor.text(detail, redaction.spellings(redaction.keys_in(body)))
+        return Rejected(refused.reason, field, detail)
+
+    def _event(
+        self, body: dict[str, Any], value: bytes, source: Source, recorded_at: int, suspect: bool | None
+    ) -> Event | Rejected:
+        """The event that one object says. `suspect`: whether it may hold a stray key, None if that is not known yet."""
+        raw = read(body)
+        if isinstance(raw, Rejected):
+            return raw
+        given = raw.source
+        if given is not None and given not in (source, ""):
+            if given != "web" and given != "api":  # noqa: PLR1714 - narrows the type
+                return Rejected("wrong_value", "source", f"{clock.shown(given)} is neither 'web' nor 'api'")
+            source = given
+        wrong = _check_ids(raw)
+        if wrong:
+            return wrong
+        times = clock.read(raw.times, recorded_at, self._future_ms)
+        if isinstance(times, Rejected):
+            return times
+        time, received_at, original = times
+        environment = raw.environment or self._environment(raw.api_key)
+        if environment not in _ENVIRONMENTS:
+            return Rejected(
+                "wrong_value", "environment", f"{clock.shown(environment)} is not production, test or development"
+            )
+        clean = self._without_secrets(raw, value, suspect=suspect)
+        if isinstance(clean, Rejected):
+            return clean
+        properties, context, traits, disguise = clean
+        if source == "api":
+            context = with_library(context, properties)
+            properties = with_status(properties)
+        api_key = self.key_hasher(raw.api_key) if raw.api_key else ""
+        message_id = raw.message_id
+        if not message_id:
+            ids = (raw.anonymous_id, raw.session_token, api_key, raw.user_id, raw.company_id, raw.previous_id)
+            content = (raw.type, source, raw.name, ids, environment, properties, context, traits)
+            message_id = _digest((original, content, disguise) if disguise else (original, content)).hex()
+        event = Event(
+            message_id=message_id,
+            time=time,
+            received_at=received_at,
+            source=source,
+            type=raw.type,
+            name=raw.name,
+            anonymous_id=raw.anonymous_id,
+            session_token=raw.session_token,
+            api_key=api_key,
+            user_id=raw.user_id,
+            company_id=raw.company_id,
+            previous_id=raw.previous_id,
+            environment=environment,
+            properties=properties,
+            context=context,
+            traits=traits,
+            is_internal=self._knows_internal and self._is_internal(raw),
+            is_bot=self._bot is not None and (self._is_bot(context, self._bot) or self._is_bot(properties, self._bot)),
+            is_use=bool(api_key)
+            and raw.type == "event"
+            and self._usage.means(source, raw.name, environment, properties),
+        )
+        if self._erased is not None and self._erased.cover(event):
+            return Rejected(ERASED, "", "it belongs to a person or company that has been erased")
+        return event
+
+    def _environment(self, api_key: str) -> str:
+        if not api_key.startswith(self._all_prefixes):
+            return "production"
+        for prefix, environment in self._prefixes:
+            if api_key.startswith(prefix):
+                return environment
+        return "production"
+
+    def _is_internal(self, raw: Raw) -> bool:
+        if raw.user_id in self._user_ids or raw.company_id in self._company_ids:
+            return True
+        if self._domains:
+            for holder in (raw.traits, raw.properties):
+                email = holder.get("email")
+                if isinstance(email, str) and _in_domains(email, self._domains):
+                    return True
+        if self._networks:
+            for holder in (raw.context, raw.properties):
+                if _in_networks(holder.get("ip"), self._networks):
+                    return True
+        return False
+
+    def _is_bot(self, holder: dict[str, Any], bot: re.Pattern[str]) -> bool:
+        agent = agent_of(holder)
+        if not agent:
+            return False
+        known = self._agents.get(agent)
+        if known is None:
+            if len(self._agents) >= CACHED:
+                self._agents.clear()
+            known = self._agents[agent] = bot.search(agent) is not None
+        return known
+
+    def _without_secrets(
+        self, raw: Raw, value: bytes, *, suspect: bool | None
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], str] | Rejected:
+        """Properties, context and traits with no key in them, or why the event cannot be taken.
+
+        They are rebuilt only where they can hold a secret. A key in the name is replaced there. A message id that holds
+        one is given up, and returned as fourth with the key replaced: the id is then derived from it and the content.
+        An identifier that holds a key is no identifier.
+        """
+        redactor, key = self.redactor, raw.api_key
+        parts = (raw.properties, raw.context, raw.traits)
+        alone = suspect is None
+        if suspect is None:
+            suspect = redactor.suspects(value, key)
+        elif key:
+            # Part of a batch: where else in it the key stands is not known from its bytes.
+            suspect = True
+        suspect = suspect or raw.hides_key
+        walked = [suspect or redaction.needs_scrubbing(part) for part in parts]
+        if True not in walked:
+            return (*parts, "")
+        found = redaction.keys_in([part for part, walk in zip(parts, walked, strict=True) if walk])
+        keys: tuple[str, ...] = ()
+        looks = suspect
+        if suspect or not (found.keys() <= {key}):
+            keys = redaction.spellings(dict.fromkeys([key, *found]))
+            # A call of a batch is looked through itself: the batch would be read once for each key of each call.
+            looks = suspect or not alone or any(value.count(spelled.encode()) > 1 for spelled in keys)
+        if suspect:
+            own = redaction.spellings([key])
+            for field in _STORED_IDS:
+                identifier = getattr(raw, field)
+                if identifier and redactor.text(identifier, own) != identifier:
+                    return Rejected("secret", field, "an API key stands in an identifier, which is stored as it is")
+        disguise = ""
+        if looks:
+            raw.name = redactor.text(raw.name, keys)
+            without = redactor.text(raw.message_id, keys)
+            if without != raw.message_id:
+                disguise, raw.message_id = without, ""
+        for i, name in enumerate(("properties", "context", "traits")):
+            if walked[i] or looks:
+                clean = redactor.scrub(parts[i], keys, looks=looks)
+                if clean is redaction.TOO_DEEP:
+                    return Rejected("too_deep", name, f"more than {redaction.MAX_DEPTH} levels of nesting")
+                parts = (*parts[:i], clean, *parts[i + 1 :])
+        return (*parts, disguise)
+
+
+def _check_ids(raw: Raw) -> Rejected | None:
+    user_id, company_id, previous_id = raw.user_id, raw.company_id, raw.previous_id
+    if (
+        (user_id and user_id.startswith(_RESERVED))
+        or (company_id and company_id.startswith(_RESERVED))
+        or (previous_id and previous_id.startswith(_RESERVED))
+    ):
+        field = next(name for name in _OWNERS if getattr(raw, name).startswith(_RESERVED))
+        return Rejected("reserved", field, f"an id must not begin with any of {', '.join(_RESERVED)}")
+    if not raw.name:
+        return Rejected("missing", "name", "an event needs a name")
+    if len(raw.name) > MAX_NAME_CHARACTERS:
+        return Rejected("too_long", "name", f"at most {MAX_NAME_CHARACTERS} characters are accepted")
+    if raw.type == "merge" and not (previous_id and user_id):
+        return Rejected("missing", "previous_id" if user_id else "user_id", "a merge needs previous_id and user_id")
+    if raw.type == "group" and not company_id:
+        return Rejected("missing", "company_id", "a group call needs the id of the company")
+    if not (user_id or raw.api_key or raw.session_token or raw.anonymous_id):
+        return Rejected("no_identifier", "", f"none of {', '.join(ALIAS_KINDS)} is given")
+    return None
+
+
+def _in_domains(email: str, domains: tuple[str, ...]) -> bool:
+    _, at, domain = email.lower().rpartition("@")
+    return bool(at) and any(domain == own or domain.endswith("." + own) for own in domains)
+
+
+def _in_networks(ip: Any, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    if not isinstance(ip, str):
+        return False
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return False
+    # ::ffff:10.1.2.3 is how a server that listens on both writes 10.1.2.3.
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in networks)
+
+
+def content_hash(event: Event) -> int:
+    """63 bits over all of an event but its times: copies that differ in it disagree in content."""
+    ids = (event.anonymous_id, event.session_token, event.api_key, event.user_id, event.company_id, event.previous_id)
+    content = (event.type, event.source, event.name, ids, event.environment)
+    rest = (event.properties, event.context, event.traits)
+    return int.from_bytes(_digest((*content, *rest))[:8], "big") >> 1
+
+
+def _digest(content: tuple[Any, ...]) -> bytes:
+    return hashlib.blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()

@@ -1,0 +1,122 @@
+"""An event as it was given: one shape for all formats, its fields checked for type and length."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from schemas.event import EventType, Rejected
+from streams.normalise.clock import Times
+
+#: In UTF-8: state is bounded in bytes.
+MAX_ID_BYTES: Final = 512
+
+#: The fields that are texts, in the order of `raw_event`.
+TEXTS: Final = (
+    "message_id",
+    "anonymous_id",
+    "session_token",
+    "api_key",
+    "user_id",
+    "company_id",
+    "previous_id",
+    "environment",
+)
+
+
+class Raw(msgspec.Struct, gc=False):
+    """The fields of an event as they were given, the same names in all formats. `api_key` is still the key.
+
+    `hides_key`: the key stood in the message in another spelling, so that its text cannot tell where else it stands.
+    """
+
+    type: EventType
+    name: str
+    times: Times
+    source: Any
+    message_id: str
+    anonymous_id: str
+    session_token: str
+    api_key: str
+    user_id: str
+    company_id: str
+    previous_id: str
+    environment: str
+    properties: dict[str, Any]
+    context: dict[str, Any]
+    traits: dict[str, Any]
+    hides_key: bool = False
+
+
+def raw_event(
+    event_type: EventType,
+    name: Any,
+    times: Times,
+    source: Any,
+    texts: list[Any],
+    properties: Any,
+    context: Any,
+    traits: Any,
+) -> Raw | Rejected:
+    """The event, or which of its fields is of a wrong type or too long. `texts`: the values of `TEXTS`, changed in place."""
+    if type(name) is not str:
+        if name is not None:
+            return Rejected("wrong_type", "name", f"a text is expected, not {kind_of(name)}")
+        name = ""
+    for text in texts:
+        # No character has more than four bytes.
+        if type(text) is not str or len(text) > MAX_ID_BYTES // 4:
+            wrong = _make_texts(texts)
+            if wrong is not None:
+                return wrong
+            break
+    if type(properties) is not dict:
+        if properties is not None:
+            return Rejected("wrong_type", "properties", f"an object is expected, not {kind_of(properties)}")
+        properties = {}
+    if type(context) is not dict:
+        if context is not None:
+            return Rejected("wrong_type", "context", f"an object is expected, not {kind_of(context)}")
+        context = {}
+    if type(traits) is not dict:
+        if traits is not None:
+            return Rejected("wrong_type", "traits", f"an object is expected, not {kind_of(traits)}")
+        traits = {}
+    message_id, anonymous_id, session_token, api_key, user_id, company_id, previous_id, environment = texts
+    return Raw(
+        event_type,
+        name,
+        times,
+        source,
+        message_id,
+        anonymous_id,
+        session_token,
+        api_key,
+        user_id,
+        company_id,
+        previous_id,
+        environment,
+        properties,
+        context,
+        traits,
+    )
+
+
+def _make_texts(texts: list[Any]) -> Rejected | None:
+    for i, value in enumerate(texts):
+        if value is None:
+            texts[i] = ""
+        elif type(value) is int:
+            texts[i] = str(value)
+        elif type(value) is not str:
+            return Rejected("wrong_type", TEXTS[i], f"a text is expected, not {kind_of(value)}")
+        elif (length := len(value.encode())) > MAX_ID_BYTES:
+            return Rejected("too_long", TEXTS[i], f"{length} bytes; at most {MAX_ID_BYTES} are accepted")
+    return None
+
+
+def kind_of(value: Any) -> str:
+    """What kind of JSON value it is, for a person."""
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")

@@ -1,0 +1,124 @@
+"""What the brokers say of a group's partitions, asked apart from the consumers that are to be judged by it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+
+from schemas.errors import DeploymentError
+
+#: How long the brokers may take for an answer.
+ANSWER_SECONDS: Final = 5.0
+
+#: Answers, when none of the partitions that were asked for is there.
+_NOT_THERE: Final = (KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001 - public, but for their names
+
+#: A partition by its topic and number.
+Partition = tuple[str, int]
+
+
+class Offsets(NamedTuple):
+    """Of a partition: the next offset that its group has to work on, and the end of the log."""
+
+    committed: int
+    end: int
+
+
+class FirstRecord(NamedTuple):
+    """The first record at or after an offset. `timestamp`: as Kafka keeps it, in ms since 1970."""
+
+    offset: int
+    timestamp: int
+
+
+def unread_deleted(group: str, place: Partition, position: int, earliest: int) -> DeploymentError:
+    """Kafka has deleted records that a group has not worked on: the numbers would lack them, silently."""
+    return DeploymentError(
+        f"records {position} to {earliest - 1} of {place[0]}/{place[1]} were deleted by age or size before they were worked "
+        "on. Start over with a new FIRSTCALL_APP_ID and replay, or, to go on without them, commit the offset of the consumer "
+        f"group {group} past them"
+    )
+
+
+class Brokers:
+    """Asks on behalf of a consumer group. `options`: properties of librdkafka (addresses, authentication). For one thread.
+
+    A consumer asks, not librdkafka's client for administration: that one ends the process by an assertion when the brokers
+    do not answer in time.
+    """
+
+    def __init__(self, group: str, options: Mapping[str, Any], probe: Partition) -> None:
+        """`probe`: a partition that there always is, to see whether anyone answers."""
+        self._probe = probe
+        self._consumer = Consumer(
+            {
+                **options,
+                "client.id": f"{group}-watchdog",
+                # Never joined: it only asks what the group has committed.
+                "group.id": group,
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_uncommitted",
+                # One record is asked for; a whole batch comes all the same.
+                "fetch.message.max.bytes": 16_384,
+                "queued.min.messages": 1,
+                # That there is nothing is an answer too, which the broker need not put off.
+                "fetch.wait.max.ms": 10,
+            },
+            logger=logging.getLogger("librdkafka"),
+        )
+
+    def offsets(self, partitions: Iterable[Partition]) -> dict[Partition, Offsets]:
+        """Where the group and the logs are. Partitions without a leader are left out. Raises KafkaException."""
+        wanted = list(partitions)
+        ends = listed(self._consumer, [*wanted, self._probe], OFFSET_END)
+        asked = self._consumer.committed([TopicPartition(*place) for place in wanted], ANSWER_SECONDS) if wanted else []
+        begun = {(each.topic, each.partition): each.offset for each in asked if each.error is None and each.offset >= 0}
+        # Nothing was ever acknowledged there: all that is kept is to do.
+        unbegun = [place for place in ends if place in wanted and place not in begun]
+        begun |= listed(self._consumer, unbegun, OFFSET_BEGINNING)
+        return {place: Offsets(begun[place], ends[place]) for place in wanted if place in ends and place in begun}
+
+    def first_record(self, place: Partition, offset: int) -> FirstRecord | None:
+        """The first record from an offset on; None where there is none, though the log may go on (transaction markers).
+
+        Raises KafkaException when it cannot be read in time.
+        """
+        self._consumer.assign([TopicPartition(*place, offset)])
+        try:
+            message = self._consumer.poll(ANSWER_SECONDS)
+            if message is None:
+                raise KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT))
+            error, found = message.error(), message.offset()
+            if error is None and found is not None:
+                return FirstRecord(found, message.timestamp()[1])
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - public, but for its name
+                return None
+            raise KafkaException(error)
+        finally:
+            self._consumer.unassign()
+
+    def close(self) -> None:
+        """Leave the brokers."""
+        self._consumer.close()
+
+
+def listed(
+    consumer: Consumer, places: list[Partition], which: int, seconds: float = ANSWER_SECONDS
+) -> dict[Partition, int]:
+    """The first or the last offset of each partition, all asked for at once: they are special times to Kafka.
+
+    `which`: OFFSET_BEGINNING or OFFSET_END. Partitions without a leader are left out. Raises KafkaException.
+    """
+    if not places:
+        return {}
+    try:
+        found = consumer.offsets_for_times([TopicPartition(*place, which) for place in places], seconds)
+    except KafkaException as error:
+        if error.args[0].code() in _NOT_THERE:
+            return {}
+        raise
+    return {(each.topic, each.partition): each.offset for each in found if each.error is None and each.offset >= 0}

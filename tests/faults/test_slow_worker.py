@@ -1,0 +1,91 @@
+"""A stage that has much to do does nothing twice, and holds up nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict, deque
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from faust.types import TP
+
+from schemas.config.definitions import load
+from streams.runtime.batch_consumer import BatchConsumer
+from streams.runtime.partition_progress import Place
+from streams.runtime.worker_status import report
+from tests.benchmarks.recovery import signups
+from tests.support.pipeline import running
+from tests.support.scraped import metrics_of
+from tests.support.workers.slow import SLOW
+
+EVENTS, BATCH = 300, 20
+BUSY, FREE, CHANGELOG = TP("updates", 0), TP("events", 0), TP("changelog", 0)
+
+
+def test_a_batch_that_waits_for_a_busy_stage_is_not_taken_for_lost(broker: str, unique: str, tmp_path: Path) -> None:
+    with running(broker, unique, tmp_path, load(), workers=0) as pipeline:
+        pipeline._options["batch_size"] = BATCH
+        pipeline.feed(signups(EVENTS))
+        pipeline.start("worker-1", "tests.support.workers.slow")
+        pipeline.settle()
+        scraped = metrics_of(pipeline.url("worker-1"))
+        assert scraped.sum("firstcall_messages_read_total", stage=SLOW) == EVENTS
+
+
+def test_a_partition_is_not_read_on_while_a_batch_of_it_waits():
+    consumer = reader()
+    for tp in (BUSY, CHANGELOG):
+        place = consumer._places[tp]
+        place.following = 0
+        place.delivered.append((10, 0))
+    assert asked_of(consumer) == {FREE, CHANGELOG}
+    # It is taken, and worked on.
+    consumer._places[BUSY].following = 10
+    assert asked_of(consumer) == {BUSY, FREE, CHANGELOG}
+
+
+def test_a_partition_whose_batch_waits_goes_on_as_its_stage_does():
+    other = TP(BUSY.topic, 1)
+    consumer = reader()
+    consumer.held, consumer.steps, consumer.flow_active = frozenset({BUSY, other}), Counter(), True
+    consumer.app.queues["fold"] = SimpleNamespace(_queue=deque([SimpleNamespace(message=SimpleNamespace(tp=BUSY))]))
+    app = SimpleNamespace(rebalancing=False, in_recovery=False)
+
+    def steps(tp: TP) -> int:
+        standing = report(app, consumer, {BUSY.topic: "fold"}).standings[tp.topic, tp.partition]
+        return standing.steps
+
+    before = steps(BUSY)
+    consumer.steps[other] += 1
+    assert steps(BUSY) > before, "it waits, and the stage goes on with another one"
+    consumer.app.queues["fold"]._queue.clear()
+    before = steps(BUSY)
+    consumer.steps[other] += 1
+    assert steps(BUSY) == before, "it does not wait, so it is itself what must go on"
+
+
+def reader() -> Any:
+    """A consumer whose client gives nothing, and notes what it is asked for."""
+    consumer: Any = BatchConsumer.__new__(BatchConsumer)
+    consumer._places = defaultdict(Place)
+    consumer.app = SimpleNamespace(tables=SimpleNamespace(changelog_topics={CHANGELOG.topic}), queues={})
+    consumer._thread = Client()
+    return consumer
+
+
+class Client:
+    """Stands in for Kafka's client."""
+
+    def __init__(self) -> None:
+        self.asked: set[TP] = set()
+
+    async def getmany(self, partitions: set[TP], _: float) -> dict[TP, Any]:
+        self.asked = partitions
+        return {}
+
+
+def asked_of(consumer: Any) -> set[TP]:
+    asyncio.run(consumer._getmany({BUSY, FREE, CHANGELOG}, 1.0))
+    asked: set[TP] = consumer._thread.asked
+    return asked

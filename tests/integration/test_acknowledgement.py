@@ -1,0 +1,98 @@
+"""An event is acknowledged only when all that derives from it is durable.
+
+The brokers are made to refuse one kind of what derives from an event, and then nothing may be acknowledged. Whoever takes out a
+wait for the brokers in `streams/app.py` or says `done` before it finds this red.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+
+from deploy.kafka import topics
+from schemas.config.definitions import load
+from streams.topology import MAX_MESSAGE_BYTES
+from tests.support.pipeline import Pipeline, running
+from tests.support.reference import Record, compute, differences
+from tests.support.worlds import MONDAY, SECRETS, as_bytes, identify, record
+
+
+def allowed(client: KafkaAdminClient, topic: str) -> int:
+    """The size up to which the brokers take what is written to a topic."""
+    found = client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    return int(found["topic"][topic]["max.message.bytes"]["value"])
+
+
+@contextmanager
+def refused(pipeline: Pipeline, topic: str) -> Iterator[None]:
+    """Let the brokers refuse what is written to a topic."""
+
+    def limit(size: int) -> None:
+        with topics.administration(pipeline.settings) as client:
+            client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": str(size)})])
+            # The controller answers before the broker goes by it.
+            while allowed(client, topic) != size:
+                time.sleep(0.05)
+
+    limit(1)
+    yield
+    limit(MAX_MESSAGE_BYTES)
+
+
+def acknowledged(pipeline: Pipeline, *names: str) -> int:
+    """How much of topics the workers have acknowledged."""
+    with topics.administration(pipeline.settings) as client:
+        lags = topics.lags(client, {pipeline.settings.streams_id: [pipeline.settings.topic(name) for name in names]})
+    return sum(lag.committed for lag in lags)
+
+
+def newcomers(place: int, records: int) -> list[Record]:
+    """Sign-ups of people on devices, neither seen before.
+
+    Every message that follows from one changes an alias and tells whose it is: whatever a worker takes together, and be it one
+    message, has something to wait for. Of a device that is known, nothing may follow.
+    """
+    return [
+        as_bytes(record(identify(MONDAY, f"newcomer-{place}-{number}", anonymous_id=f"device-{place}-{number}")))
+        for number in range(records)
+    ]
+
+
+def test_an_event_waits_for_all_that_derives_from_it(
+    broker: str, unique: str, tmp_path: Path, simulated: list[Record]
+) -> None:
+    with running(broker, unique, tmp_path, load()) as pipeline:
+        own = pipeline.settings.topic
+        #: What is refused, and what of it must not be acknowledged meanwhile.
+        cases = [
+            (own("alias-updates"), ("web-events", "api-events")),
+            (own("identities"), ("alias-updates",)),
+            (f"{pipeline.settings.streams_id}-fold_aliases-changelog", ("alias-updates",)),
+        ]
+        fed = simulated[: len(simulated) // 20]
+        pipeline.feed(fed)
+        pipeline.settle()
+        for place, (topic, sources) in enumerate(cases, start=1):
+            before = acknowledged(pipeline, *sources)
+            with refused(pipeline, topic):
+                arriving = newcomers(place, 200)
+                pipeline.feed(arriving)
+                fed += arriving
+                end = time.monotonic() + 60
+                # The worker cannot go on, and says so.
+                while pipeline.runs("worker-1"):
+                    assert acknowledged(pipeline, *sources) == before, f"acknowledged though {topic} takes nothing"
+                    assert time.monotonic() < end, "the worker goes on without the brokers"
+                    time.sleep(0.2)
+                assert acknowledged(pipeline, *sources) == before, f"acknowledged though {topic} takes nothing"
+            assert "the brokers refused a message" in pipeline.log("worker-1")
+            pipeline.start("worker-1")
+            pipeline.settle()
+        expected = compute(fed, load(), SECRETS)
+        actual = pipeline.rows().published()
+        actual.events, actual.event_rows = expected.events, expected.event_rows
+        assert differences(expected, actual) == []

@@ -1,0 +1,126 @@
+"""The events in ClickHouse say of an erasure what the events in memory say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from random import Random
+
+import msgspec
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from deploy.erasure.event_log import ArrivedEvents
+from deploy.erasure.statements import Statements, parcels
+from schemas.event import Event
+from sinks.clickhouse import Address, connect
+from sinks.insert import RowWriter
+from sinks.message_rows import Sink
+from streams.erasure.erasure import Alias, Request, plan_erasure
+from streams.normalise.normaliser import Normaliser, content_hash
+from streams.normalise.suppression_list import ErasureMarks
+from tests.laws.test_law_core import DEFINITIONS
+from tests.laws.test_law_erasure import Arrived
+from tests.support.contract_reader import wire
+from tests.support.reference import Record
+from tests.support.tables import empty_tables
+from tests.support.worlds import DAY, MONDAY, SECRETS, deliveries, worlds
+
+WEEK = 7 * DAY
+
+
+def write(address: Address, records: list[Record]) -> None:
+    with connect(address) as client:
+        empty_tables(client)
+    sink = Sink(RowWriter(address), Normaliser(DEFINITIONS, SECRETS))
+    for each in records:
+        sink.add(f"{each.topic}-events", wire(each), each.timestamp_ms)
+    sink.write()
+    sink.close()
+
+
+class Kept(Arrived):
+    """The events in memory, of copies in one week the earliest, as ClickHouse keeps them."""
+
+    def keep_earliest(self) -> None:
+        kept: dict[tuple[int, str, int], Event] = {}
+        for event in sorted(self._events, key=lambda event: (-event.time, -event.received_at)):
+            kept[event.time // WEEK, event.message_id, content_hash(event)] = event
+        self._events = list(kept.values())
+
+    def everyone(self) -> tuple[set[str], set[Alias]]:
+        users = {user for event in self._events for user in (event.user_id, event.merged_id) if user}
+        return users, set(self.aliases_of_users(users))
+
+
+@settings(max_examples=10, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(delivered=worlds().flatmap(deliveries), seed=st.integers(0, 1000))
+def test_clickhouse_and_memory_say_the_same(address: Address, delivered: list[Record], seed: int) -> None:
+    write(address, delivered)
+    memory = Kept(ErasureMarks(SECRETS))
+    for each in delivered:
+        memory.add(each)
+    memory.keep_earliest()
+    users, aliases = memory.everyone()
+    some_users = set(Random(seed).sample(sorted(users), min(2, len(users))))
+    some_aliases = set(Random(seed).sample(sorted(aliases), min(2, len(aliases))))
+    statements = Statements(address)
+    log = ArrivedEvents(statements)
+    try:
+        assert set(log.pointers()) == set(memory.pointers())
+        assert set(log.aliases_of_users(some_users)) == set(memory.aliases_of_users(some_users))
+        assert set(log.users_of_aliases(some_aliases)) == earliest_of_day(memory, some_aliases)
+        assert set(log.companies_named(some_users, some_aliases)) >= set(
+            memory.companies_named(some_users, some_aliases)
+        )
+        assert told(log.carrying(some_users, some_aliases)) == told(memory.carrying(some_users, some_aliases))
+        for company in memory.ids("company"):
+            keys = set(memory.keys_named_with(company))
+            assert set(log.keys_named_with(company)) == keys
+            assert earliest(log.companies_of_keys(keys)) == earliest(memory.companies_of_keys(keys))
+            assert people(log, company, keys) == people(memory, company, keys)
+            assert told(log.carrying(set(), set(), company)) == told(memory.carrying(set(), set(), company))
+            request = Request("company", company, MONDAY)
+            assert planned(request, log) == planned(request, memory)
+        for user in some_users:
+            request = Request("developer", user, MONDAY + DAY)
+            assert planned(request, log) == planned(request, memory)
+    finally:
+        statements.close()
+
+
+def earliest_of_day(memory: Kept, aliases: set[Alias]) -> set[tuple[Alias, int, str]]:
+    found: dict[tuple[Alias, str, int], int] = {}
+    for alias, time, user in memory.users_of_aliases(aliases):
+        place = (alias, user, time // DAY)
+        found[place] = min(time, found.get(place, time))
+    return {(alias, time, user) for (alias, user, _), time in found.items()}
+
+
+def earliest(evidence: Iterable[tuple[str, int, str]]) -> dict[tuple[str, str], int]:
+    found: dict[tuple[str, str], int] = {}
+    for key, time, company in evidence:
+        found[key, company] = min(time, found.get((key, company), time))
+    return found
+
+
+def told(events: Iterator[Event]) -> set[bytes]:
+    return {msgspec.json.encode(event, order="deterministic") for event in events}
+
+
+def people(log: ArrivedEvents | Arrived, company: str, keys: set[str]) -> set[tuple[str, frozenset[object]]]:
+    return {(user, frozenset(others)) for user, others in log.named_with_company(company, keys)}
+
+
+def planned(request: Request, log: ArrivedEvents | Arrived) -> object:
+    plan = plan_erasure(request, log, SECRETS[0], DEFINITIONS.limits)
+    marks = sorted((mark.kind, mark.digest, mark.periods) for mark in plan.marks)
+    return marks, plan.users, plan.aliases
+
+
+def test_parcels_hold_everything_in_order_and_are_small() -> None:
+    items = [f"ü{number}" * 50 for number in range(1_000)]
+    some = list(parcels(items, 5_000))
+    assert [item for parcel in some for item in parcel] == items
+    assert all(len(parcel) == 10 or parcel is some[-1] or len(parcel) > 1 for parcel in some)
+    assert list(parcels(["x" * 100], 10)) == [["x" * 100]]
+    assert list(parcels([], 10)) == []

@@ -1,0 +1,188 @@
+"""The accepted JSON formats, brought to the field names of the native one."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tests.support.reference.fields import Message, RefusedError, first, mapping
+from tests.support.reference.moesif import from_moesif, speaks_moesif
+
+Topic = Literal["web", "api"]
+
+SEGMENT_FIELDS = frozenset(
+    {"messageId", "anonymousId", "userId", "groupId", "previousId", "sentAt", "originalTimestamp", "receivedAt"}
+    | {"event", "timestamp"}
+)
+SEGMENT_TYPES = frozenset({"track", "page", "screen", "alias"})
+SEGMENT_CALLS = {
+    "track": ("event", None),
+    "page": ("event", "Page Viewed"),
+    "screen": ("event", "Screen Viewed"),
+    "identify": ("identify", "Identify"),
+    "group": ("group", "Group"),
+    "alias": ("merge", "Alias"),
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One message of a topic: JSON text or the object itself, and the broker's timestamp (ms)."""
+
+    topic: Topic
+    value: bytes | Message
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, order=True)
+class Rejection:
+    """Input that is no event: why, and the native name of the field it lies in."""
+
+    topic: Topic
+    reason: str
+    field: str
+
+
+def native_messages(record: Record) -> Iterator[Message | Rejection]:
+    """The messages of one record in native form: one, or those of a Segment batch, each judged by itself."""
+    try:
+        parts = _parts(_decoded(record.value))
+    except RefusedError as error:
+        yield Rejection(record.topic, error.reason, error.field)
+        return
+    for part in parts:
+        try:
+            yield _native(part)
+        except RefusedError as error:
+            yield Rejection(record.topic, error.reason, error.field)
+
+
+def _double(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(text)
+    return number
+
+
+def _whole(text: str) -> int | float:
+    """Beyond 64 bits a number is a double, as in most JSON readers."""
+    _double(text)
+    number = int(text)
+    return number if -(2**63) <= number < 2**64 else float(text)
+
+
+def _decoded(value: bytes | Message) -> Message | list[Any]:
+    if isinstance(value, dict):
+        return value
+    if not value:
+        raise RefusedError("empty")
+    if len(value) > 1_000_000:
+        raise RefusedError("too_large")
+    try:
+        decoded = json.loads(value.decode("utf-8"), parse_constant=_no_number, parse_float=_double, parse_int=_whole)
+    except (ValueError, RecursionError):
+        raise RefusedError("not_json") from None
+    if not isinstance(decoded, dict | list):
+        raise RefusedError("not_an_object")
+    return decoded
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _is_batch(message: Message) -> bool:
+    return message.get("type") == "batch" or "batch" in message
+
+
+def _parts(message: Message | list[Any]) -> list[Any]:
+    """The calls of a message: itself, those of a batch, or those of an array."""
+    shared: Message = {}
+    context: Message = {}
+    if isinstance(message, list):
+        calls = message
+    elif not _is_batch(message):
+        return [message]
+    else:
+        if not isinstance(message.get("batch"), list):
+            raise RefusedError("wrong_type", "batch")
+        calls = message["batch"]
+        context = mapping(message, "context")
+        shared = {name: message[name] for name in ("sentAt", "receivedAt", "source") if message.get(name) is not None}
+        if len(json.dumps(shared | {"context": context}, ensure_ascii=False, separators=(",", ":")).encode()) > 10_000:
+            raise RefusedError("too_large", "context")
+    if not calls:
+        raise RefusedError("empty")
+    if len(calls) > 10_000:
+        raise RefusedError("too_large")
+    return [_with_shared(call, shared, context) for call in calls]
+
+
+def _with_shared(part: Any, shared: Message, context: Message) -> Any:
+    """A call of a batch; what the batch says once holds for every call that does not say it itself."""
+    if not isinstance(part, dict) or _is_batch(part):
+        return part
+    own = part.get("context")
+    if not context or not isinstance(own, dict | None):
+        return shared | part
+    return shared | part | {"context": context | (own or {})}
+
+
+def _native(message: Any) -> Message:
+    if not isinstance(message, dict):
+        raise RefusedError("not_an_object")
+    if not isinstance(message.get("type"), str | None):
+        raise RefusedError("unknown_type", "type")
+    if _is_batch(message):
+        raise RefusedError("wrong_type", "batch")  # no list, or a batch inside a batch
+    if message.get("type") in SEGMENT_TYPES or not SEGMENT_FIELDS.isdisjoint(message):
+        return _from_segment(message)
+    if speaks_moesif(message):
+        return from_moesif(message)
+    return message
+
+
+def _from_segment(message: Message) -> Message:
+    call = message.get("type") or ("track" if "event" in message else None)
+    if call not in SEGMENT_CALLS:
+        raise RefusedError("unknown_type", "type")
+    kind, name = SEGMENT_CALLS[call]
+    context, properties = mapping(message, "context"), mapping(message, "properties")
+    page = context.get("page")
+    if call in ("page", "screen"):
+        named = {field: message[field] for field in ("name", "category") if isinstance(message.get(field), str)}
+        # Segment's libraries say where the page is twice; a producer of one's own may say it only here.
+        where = page if isinstance(page, dict) else {}
+        properties = named | {f: where[f] for f in ("path", "url", "referrer", "title") if f in where} | properties
+    return {
+        "message_id": message.get("messageId"),
+        "time": message.get("timestamp"),
+        "original_timestamp": message.get("originalTimestamp"),
+        "sent_at": message.get("sentAt"),
+        "received_at": message.get("receivedAt"),
+        "type": kind,
+        "source": message.get("source"),
+        "name": name or message.get("event"),
+        "anonymous_id": message.get("anonymousId"),
+        "session_token": _beside(context, properties, "sessionToken", "session_token"),
+        "api_key": _beside(context, properties, "apiKey", "api_key"),
+        "user_id": message.get("userId"),
+        "company_id": first(message.get("groupId"), _beside(context, properties, "groupId", "group_id", "company_id")),
+        "previous_id": message.get("previousId"),
+        "environment": _beside(context, properties, "environment"),
+        "properties": properties,
+        "context": context,
+        "traits": mapping(message, "traits") if message.get("traits") is not None else _traits_beside(context),
+    }
+
+
+def _beside(context: Message, properties: Message, *names: str) -> Any:
+    """What Segment has no field for: in the context, else in the properties."""
+    return first(*(holder.get(name) for holder in (context, properties) for name in names))
+
+
+def _traits_beside(context: Message) -> Message:
+    traits = context.get("traits")
+    return traits if isinstance(traits, dict) else {}
