@@ -19,8 +19,8 @@ from deploy.alerts.dispatch import Dispatch
 from deploy.alerts.evaluator import Judge, Judged
 from deploy.alerts.progress import Progress, read_positions
 from deploy.alerts.records import Publish, Records
-from deploy.kafka import topics
-from deploy.kafka.topics import consumed_topics
+from deploy.services import topics
+from deploy.services.topics import consumed_topics
 from schemas.config.monitors import Monitors
 from schemas.config.settings import Settings
 from schemas.errors import ClickHouseError, DeploymentError

@@ -96,7 +96,7 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
     from rich.table import Table
 
     from deploy.alerts.evaluator import Judge
-    from deploy.local.services import reachable_clickhouse
+    from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address, connected
 
     until = _moment(at) if at else int(time.time() * 1000)

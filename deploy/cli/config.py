@@ -124,8 +124,8 @@ def _between(now: Configuration, then: Configuration) -> list[Change]:
 
 def _against_running() -> list[Change]:
     """What would change from what is served to the configured definitions. Ends the command where that is not known."""
-    from deploy.local.services import reachable_clickhouse
     from deploy.rebuild import generations
+    from deploy.services.required import reachable_clickhouse
     from schemas.config.changes import changes
     from sinks.definition_rows import plain_sections
 

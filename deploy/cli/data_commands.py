@@ -85,7 +85,7 @@ def audit(
     """
     from deploy.audit import report
     from deploy.audit.run import audit as run_audit
-    from deploy.local.services import reachable_clickhouse
+    from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address
 
     settings = settings_or_exit()
@@ -156,7 +156,7 @@ def feeder_or_exit(settings: Settings, source: Literal["web", "api"], *, in_proc
     """Events into the deployment's topics, which must be there, or without Kafka into its tables, which are created."""
     from deploy.importer.feed import Feeder, KafkaTopics
     from deploy.importer.in_process import InProcess
-    from deploy.kafka import topics
+    from deploy.services import topics
     from sinks.clickhouse import Address
     from sinks.migrations import migrate
     from streams.normalise.normaliser import Normaliser

@@ -111,7 +111,7 @@ def replay_letters(
     from deploy.dead_letters.letters import Letters
     from deploy.dead_letters.originals import Originals
     from deploy.dead_letters.replaying import Replay, report
-    from deploy.local.services import reachable_clickhouse, require_broker
+    from deploy.services.required import reachable_clickhouse, require_broker
     from sinks.clickhouse import Address
     from sinks.insert import RowWriter
     from streams.normalise.normaliser import Normaliser
@@ -144,7 +144,7 @@ def replay_letters(
 
 def _asked(wanted: Filter, limit: int, *, replayed: bool) -> Answer:
     from deploy.dead_letters.letters import Letters
-    from deploy.local.services import reachable_clickhouse
+    from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address
 
     with failures_told(), ExitStack() as opened:

@@ -25,14 +25,14 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from deploy.cli.stack import Stack
 from deploy.importer.feed import Destination, Feeder, KafkaTopics, report
 from deploy.importer.in_process import InProcess
-from deploy.kafka import topics
-from deploy.kafka.topics import consumed_topics
 from deploy.local.process.directory_lock import read_holder
-from deploy.local.services import shown_path
-from deploy.local.stack import Stack
 from deploy.queries import answers, catalog
+from deploy.services import topics
+from deploy.services.required import shown_path
+from deploy.services.topics import consumed_topics
 from deploy.simulator import Population
 from schemas.config.definitions import Definitions
 from schemas.config.definitions import load as load_definitions

@@ -17,11 +17,11 @@ from typing import Final, Literal
 
 from kafka.errors import KafkaError
 
-from deploy.kafka import topics
 from deploy.local.kafka.broker import Available, Missing, availability
 from deploy.local.process.status_server import reached_at, url_of
-from deploy.local.services import require_clickhouse
 from deploy.rebuild import generations
+from deploy.services import topics
+from deploy.services.required import require_clickhouse
 from schemas.config.definitions import load as load_definitions
 from schemas.config.loading import hmac_secrets
 from schemas.config.settings import Settings

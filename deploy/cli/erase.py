@@ -39,8 +39,8 @@ def erase(
     from deploy.erasure.flow import Flow
     from deploy.erasure.run import Erasing
     from deploy.erasure.statements import Statements
-    from deploy.kafka import topics
-    from deploy.local.services import require_clickhouse
+    from deploy.services import topics
+    from deploy.services.required import require_clickhouse
     from sinks.clickhouse import Address
     from streams.erasure.erasure import Request
 

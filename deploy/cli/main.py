@@ -49,7 +49,7 @@ def up(workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker
 
     Example: `firstcall up --workers 2`
     """
-    from deploy.local.stack import Stack
+    from deploy.cli.stack import Stack
 
     settings_or_exit()
     with failures_told(), Stack(out) as stack:
@@ -73,8 +73,8 @@ def worker() -> None:
     Example: `FIRSTCALL_KAFKA=kafka-1:9092 firstcall worker`
     """
     from deploy.cli import logs
-    from deploy.kafka import topics
     from deploy.local.process import status_server
+    from deploy.services import topics
     from streams.app import run_worker
 
     settings = settings_or_exit()
@@ -97,8 +97,8 @@ def sink() -> None:
     """
     from deploy.cli import logs
     from deploy.local.process import status_server
-    from deploy.local.services import require_broker, require_clickhouse
     from deploy.rebuild.generations import refuse_others
+    from deploy.services.required import require_broker, require_clickhouse
     from schemas.config.loading import hmac_secrets
     from sinks.main import run_sink
     from streams.normalise.normaliser import Normaliser
@@ -166,7 +166,7 @@ def migrate() -> None:
 
     Example: `FIRSTCALL_CLICKHOUSE=http://user:password@clickhouse:8123/firstcall firstcall migrate`
     """
-    from deploy.local.stack import Stack
+    from deploy.cli.stack import Stack
 
     settings_or_exit()
     with failures_told(), Stack(out) as stack:

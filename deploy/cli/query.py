@@ -96,10 +96,10 @@ def _refuse_options(found: Query, given: Mapping[str, str]) -> None:
 
 def _run(sql: str, values: Mapping[str, str], form: Form, query: Query | None = None) -> None:
     """Run the SQL, of a named query or not, and show the answer. Whatever is said beside it goes to standard error."""
-    from deploy.local.services import reachable_clickhouse
     from deploy.queries import answers, catalog
     from deploy.queries.charts import Chart
     from deploy.queries.known_names import unknown_name
+    from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address, connected
 
     with failures_told(), reachable_clickhouse(settings_or_exit(), err) as reached:

@@ -8,11 +8,11 @@ import typer
 from kafka.admin import KafkaAdminClient
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from deploy.cli.stack import Stack
 from deploy.cli.terminal import definitions_or_exit, err, fail, failures_told, out, settings_or_exit
-from deploy.kafka import topics
-from deploy.local.stack import Stack
 from deploy.rebuild import generations, run
 from deploy.rebuild.plan import Plan, make_plan, told
+from deploy.services import topics
 from schemas.config.settings import Settings
 from sinks.migrations import migrate
 

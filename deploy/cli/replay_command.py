@@ -69,7 +69,7 @@ def replay(
     if file is None:
         fail("give a file to feed, or `-` for standard input; --from-start reads the topics themselves", 2)
     from deploy.importer.feed import open_lines
-    from deploy.local.services import reachable_clickhouse
+    from deploy.services.required import reachable_clickhouse
 
     columns = (
         SpinnerColumn(),

@@ -9,7 +9,7 @@ from typing import Final
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from deploy.kafka import topics
+from deploy.services import topics
 from schemas.config.settings import Settings
 from schemas.errors import DeploymentError
 from streams.topology import INPUTS, ROWS, UPDATES, Topic

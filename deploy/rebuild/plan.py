@@ -8,8 +8,8 @@ from typing import Final
 
 from kafka.admin import KafkaAdminClient
 
-from deploy.kafka import topics
 from deploy.rebuild import generations
+from deploy.services import topics
 from schemas.config.definitions import Definitions
 from schemas.config.loading import is_given
 from schemas.config.settings import Settings

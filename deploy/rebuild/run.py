@@ -19,10 +19,10 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import GroupIdNotFoundError
 
 from deploy.erasure.flow import STALLED_SECONDS, Flow
-from deploy.kafka import topics
-from deploy.kafka.topics import consumed_topics
 from deploy.rebuild import generations
 from deploy.rebuild.plan import Plan
+from deploy.services import topics
+from deploy.services.topics import consumed_topics
 from schemas.config.loading import is_given
 from schemas.config.settings import Settings
 from schemas.errors import DeploymentError

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from deploy.kafka import topics
-from deploy.kafka.topics import consumed_topics
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.kafka.broker import LocalBroker, jars_directory
 from deploy.local.process.children import unwinding_signals
+from deploy.services import topics
+from deploy.services.topics import consumed_topics
 from deploy.simulator import Population
 from schemas.config.settings import Settings
 from sinks.clickhouse import Address, connect

@@ -20,8 +20,8 @@ import orjson
 from kafka.errors import KafkaError
 
 from deploy.audit import audit
-from deploy.kafka import topics
-from deploy.kafka.topics import consumed_topics
+from deploy.services import topics
+from deploy.services.topics import consumed_topics
 from deploy.simulator import Population
 from schemas.config.definitions import build
 from schemas.config.loading import TEST_PREFIX

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from deploy.kafka import topics
+from deploy.services import topics
 from schemas.config.definitions import load
 from streams.topology import MAX_MESSAGE_BYTES
 from tests.support.pipeline import Pipeline, running

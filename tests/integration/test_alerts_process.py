@@ -13,7 +13,7 @@ import orjson
 import yaml
 from confluent_kafka import Consumer
 
-from deploy.kafka import topics
+from deploy.services import topics
 from schemas.config.loading import load_settings
 from sinks.clickhouse import Address
 from streams.alerting.series import HOUR_MS

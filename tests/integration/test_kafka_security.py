@@ -18,8 +18,8 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaTimeoutError
 
 from deploy.cli.doctor import check_kafka
-from deploy.kafka import topics
 from deploy.local.kafka.broker import Missing, availability, jars_directory
+from deploy.services import topics
 from schemas.config.loading import load_settings
 from schemas.config.settings import Settings
 from schemas.errors import DeploymentError
@@ -213,7 +213,7 @@ def test_who_is_refused_is_told_what_where_and_what_to_do(wrong, settings_of, gu
 
 @pytest.mark.kafka
 def test_brokers_that_are_away_are_no_refusal(settings_of, authority):
-    from deploy.kafka.login import login_refused
+    from deploy.services.kafka_login import login_refused
 
     settings = settings_of("127.0.0.1:1", sasl_mechanism="PLAIN")
     assert login_refused(settings) == ""

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError
 
-from deploy.kafka import topics
+from deploy.services import topics
 from schemas.config.loading import load_settings
 from schemas.config.settings import Settings
 from streams.topology import TOPICS, WEB_EVENTS, Topic

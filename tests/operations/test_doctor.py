@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deploy.cli.doctor import Finding, examine
-from deploy.kafka import topics
+from deploy.services import topics
 from schemas.config.loading import load_settings
 from schemas.config.settings import Settings
 from streams.topology import TOPICS, WEB_EVENTS, Topic

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver import Client
 
-from deploy.local.stack import Stack
+from deploy.cli.stack import Stack
 from deploy.rebuild import generations, run
 from deploy.rebuild.plan import Plan
 from schemas.config.definitions import build

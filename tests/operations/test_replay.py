@@ -13,7 +13,7 @@ from confluent_kafka import Message
 from typer.testing import CliRunner, Result
 
 from deploy.cli.main import app
-from deploy.kafka import topics
+from deploy.services import topics
 from schemas.config.loading import load_settings
 from schemas.config.settings import Settings
 from streams.topology import API_EVENTS, WEB_EVENTS

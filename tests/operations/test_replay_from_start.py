@@ -15,8 +15,8 @@ import pytest
 import yaml
 from clickhouse_connect.driver import Client
 
-from deploy.kafka import topics
 from deploy.rebuild import generations
+from deploy.services import topics
 from deploy.simulator import Population
 from schemas.config.definitions import Definitions, build
 from schemas.config.settings import Settings

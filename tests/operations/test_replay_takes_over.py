@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.kafka import topics
 from deploy.local.kafka.broker import Missing, availability, jars_directory
 from deploy.rebuild import generations
+from deploy.services import topics
 from schemas.config.definitions import Definitions, build
 from schemas.config.settings import Settings
 from sinks.clickhouse import Address, connect

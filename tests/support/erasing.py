@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deploy.kafka import topics
-from deploy.kafka.topics import consumed_topics
+from deploy.services import topics
+from deploy.services.topics import consumed_topics
 from schemas.config.definitions import Definitions
 from sinks.clickhouse import Address, connect
 from streams.topology import ROWS, TOLD

@@ -17,8 +17,8 @@ import yaml
 from confluent_kafka import Producer
 from kafka.admin import KafkaAdminClient
 
-from deploy.kafka import topics
-from deploy.kafka.topics import consumed_topics
+from deploy.services import topics
+from deploy.services.topics import consumed_topics
 from schemas.config.definitions import Definitions
 from schemas.config.settings import Settings
 from streams.messages.outbox import Message

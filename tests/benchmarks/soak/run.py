@@ -21,11 +21,11 @@ from typing import Final
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from deploy.kafka import topics
-from deploy.kafka.topics import consumed_topics
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.kafka.broker import LocalBroker, jars_directory
 from deploy.local.process.children import unwinding_signals
+from deploy.services import topics
+from deploy.services.topics import consumed_topics
 from schemas.config.settings import Settings
 from sinks.clickhouse import Address
 from sinks.migrations import migrate

@@ -9,9 +9,9 @@ from pathlib import Path
 from pydantic import SecretStr
 from rich.console import Console
 
-from deploy.kafka.login import login_refused
 from deploy.local.kafka.broker import serves
 from deploy.local.process.directory_lock import read_holder
+from deploy.services.kafka_login import login_refused
 from schemas.config.settings import Settings
 from schemas.errors import DeploymentError
 from sinks.clickhouse import Address

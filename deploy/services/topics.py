@@ -21,7 +21,7 @@ from kafka.errors import (
     for_code,
 )
 
-from deploy.local.services import require_broker
+from deploy.services.required import require_broker
 from schemas.config.settings import Settings
 from streams.topology import INPUTS, MAX_INPUT_BYTES, OWN_TOPICS, ROWS, TOPICS, UPDATES, Topic
 

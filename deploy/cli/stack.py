@@ -11,14 +11,14 @@ from typing import Any, Final, Self
 
 from rich.console import Console
 
-from deploy.kafka import topics
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.kafka.broker import LocalBroker, jars_directory
 from deploy.local.process.children import Children
 from deploy.local.process.status_server import reached_at, url_of
 from deploy.local.process.supervision import Supervision
-from deploy.local.services import broker_runs, require_clickhouse, running_clickhouse, shown_path
 from deploy.rebuild import generations
+from deploy.services import topics
+from deploy.services.required import broker_runs, require_clickhouse, running_clickhouse, shown_path
 from schemas.config.definitions import load as load_definitions
 from schemas.config.loading import hmac_secrets, is_given, load_settings, remembered_generation, variable
 from schemas.config.settings import Settings
