@@ -18,14 +18,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from sinks import metrics
 from sinks.batch import Batch
-from sinks.gaps import Continuity
+from sinks.gaps import GapDetector
 from sinks.insert import RowWriter
 from sinks.message_rows import Sink
-from sinks.retrying_writer import Scribe
+from sinks.retrying_writer import RetryingWriter
 from streams.runtime import metrics as streams_metrics
-from streams.runtime.heartbeats import Beats
-from streams.runtime.suppression_feed import RETRY_SECONDS, ErasureFeed
-from streams.runtime.watchdog import Report, Standing
+from streams.runtime.heartbeats import Heartbeats
+from streams.runtime.suppression_feed import RETRY_SECONDS, SuppressionFeed
+from streams.runtime.watchdog import Report, WorkProgress
 
 #: Messages and time of one call that reads: bounds how long a signal waits, and what is in hand beyond a full batch: so many messages
 #: of any size, or what comes in that time.
@@ -54,7 +54,7 @@ class BatchLimits(NamedTuple):
     seconds: float
 
 
-class _Flight(NamedTuple):
+class _InFlight(NamedTuple):
     """A batch on its way. `positions`: the next offset by (topic, partition), to commit when `done` is true.
 
     `received`: when Kafka got the messages of each topic, in ms. `oldest`: the same of the first message of a partition.
@@ -66,7 +66,7 @@ class _Flight(NamedTuple):
     oldest: dict[tuple[str, int], int]
 
 
-class Delivery:
+class SinkConsumer:
     """One member of the sink's consumer group. Set `stop` to end `run`.
 
     `erasures`: who was erased, as the sink's normaliser knows it. `continuity`: what is read, by its consumer.
@@ -77,20 +77,20 @@ class Delivery:
         consumer: Consumer,
         sink: Sink,
         writer: RowWriter,
-        continuity: Continuity,
+        continuity: GapDetector,
         limits: BatchLimits,
         stop: threading.Event,
-        erasures: ErasureFeed | None = None,
-        beats: Beats | None = None,
+        erasures: SuppressionFeed | None = None,
+        heartbeats: Heartbeats | None = None,
     ) -> None:
-        self._beats = beats or Beats()
+        self._beats = heartbeats or Heartbeats()
         self._consumer = consumer
         self._erasures = erasures
         self._sink = sink
         self._continuity = continuity
         self._limits = limits
         self._stop = stop
-        self._scribe = Scribe(writer, sink.definitions, stop)
+        self._scribe = RetryingWriter(writer, sink.definitions, stop)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write-rows")
         #: Read, and not collected: a message of a few kilobytes may hold rows of a hundred megabytes.
         self._read: deque[Message] = deque()
@@ -102,7 +102,7 @@ class Delivery:
         #: The partitions of this member; None before it is first told. And how much it has read, and written.
         self._held: set[tuple[str, int]] | None = None
         self._steps = 0
-        self._flight: _Flight | None = None
+        self._flight: _InFlight | None = None
         self._is_paused = False
         #: Of rows that are written.
         self._uncommitted: Positions = {}
@@ -147,7 +147,7 @@ class Delivery:
             return Report("joining", 0, {})
         flight, hand = self._flight, self._oldest.copy()
         oldest = {**hand, **(flight.oldest if flight is not None else {})}
-        standings = {place: Standing("write_rows", self._steps, oldest.get(place)) for place in self._held.copy()}
+        standings = {place: WorkProgress("write_rows", self._steps, oldest.get(place)) for place in self._held.copy()}
         return Report("running", 0, standings, self._scribe.waiting)
 
     def _gather(self) -> None:
@@ -224,7 +224,7 @@ class Delivery:
         """Let what is collected be written. Not while the batch before it is not written: its offsets come first."""
         if self._flight is None and self._has_some() and self._continuity.is_whole():
             done = self._thread.submit(self._scribe.write, self._sink.take())
-            self._flight = _Flight(done, self._positions, self._received, self._oldest)
+            self._flight = _InFlight(done, self._positions, self._received, self._oldest)
             self._positions, self._received, self._oldest, self._collected = {}, {}, {}, 0
 
     def _await_flight(self) -> None:

@@ -23,7 +23,7 @@ class _Leap(NamedTuple):
     end: int
 
 
-class Continuity:
+class GapDetector:
     """Follows the offsets that are read of each partition. `topics`: those that Kafka deletes by age or size.
 
     A log may have real holes (transaction markers). One that reaches to the beginning of the log is none. Of a compacted topic

@@ -17,20 +17,20 @@ from prometheus_client import REGISTRY
 from schemas.errors import FencedError
 from sinks import metrics
 from sinks.clickhouse import Address
-from sinks.consumer import BatchLimits, Delivery
-from sinks.gaps import Continuity
+from sinks.consumer import BatchLimits, SinkConsumer
+from sinks.gaps import GapDetector
 from sinks.insert import RowWriter
 from sinks.message_rows import Sink
-from sinks.reconcile import Settling
+from sinks.reconcile import Reconciler
 from streams import topology
 from streams.normalise.normaliser import Normaliser
-from streams.normalise.suppression_list import ErasureMarks
+from streams.normalise.suppression_list import SuppressionList
 from streams.runtime import metrics as streams_metrics
 from streams.runtime.brokers import Brokers
-from streams.runtime.heartbeats import Beats
+from streams.runtime.heartbeats import Heartbeats
 from streams.runtime.lease import WallClock
 from streams.runtime.shutdown import end_in_time
-from streams.runtime.suppression_feed import ErasureFeed
+from streams.runtime.suppression_feed import SuppressionFeed
 from streams.runtime.watchdog import Watchdog
 
 #: How often the wall clock is looked at.
@@ -52,7 +52,7 @@ def run_sink(
     batch_seconds: float = 0.5,
     session_seconds: float = 12,
     stop: threading.Event | None = None,
-    erasures: ErasureMarks | None = None,
+    erasures: SuppressionList | None = None,
     show: Callable[[Watchdog], object] | None = None,
 ) -> None:
     """Deliver until SIGTERM or SIGINT, or until `stop` is set; the signals are handled in the main thread only.
@@ -74,14 +74,16 @@ def run_sink(
     consumer = _make_consumer(bootstrap_servers, group, session | options)
     feed = None
     if erasures is not None:
-        feed = ErasureFeed(erasures, topic_name(topology.ERASURES), {"bootstrap.servers": bootstrap_servers, **options})
+        feed = SuppressionFeed(
+            erasures, topic_name(topology.ERASURES), {"bootstrap.servers": bootstrap_servers, **options}
+        )
     limits = BatchLimits(batch_rows, batch_bytes, batch_seconds)
     with _stopping(stop):
         log.info("sink started", kafka=bootstrap_servers, clickhouse=str(address), group=group)
         try:
-            settling, beats = Settling(address, stop), Beats()
-            continuity = Continuity(consumer, group, sink.aging_topics)
-            delivery = Delivery(consumer, sink, writer, continuity, limits, stop, feed, beats)
+            settling, heartbeats = Reconciler(address, stop), Heartbeats()
+            continuity = GapDetector(consumer, group, sink.aging_topics)
+            delivery = SinkConsumer(consumer, sink, writer, continuity, limits, stop, feed, heartbeats)
             settling.start()
             threading.Thread(target=_watch_clock, args=(stop,), name="watch-clock", daemon=True).start()
             if feed is not None:
@@ -89,10 +91,10 @@ def run_sink(
             if show is not None:
                 REGISTRY.register(metrics.SINK)
                 REGISTRY.register(streams_metrics.READER)
-                beats.watch(settling.thread)
+                heartbeats.watch(settling.thread)
                 probe = (topic_name(topology.ERASURES), 0)
                 brokers = Brokers(group, {"bootstrap.servers": bootstrap_servers, **options}, probe)
-                watchdog = Watchdog(beats, delivery.report, brokers, stop)
+                watchdog = Watchdog(heartbeats, delivery.report, brokers, stop)
                 show(watchdog)
                 watchdog.start()
             delivery.run()
@@ -120,7 +122,7 @@ def _make_consumer(bootstrap_servers: str, group: str, options: dict[str, Any]) 
         "bootstrap.servers": bootstrap_servers,
         "group.id": group,
         "client.id": group,
-        # `Continuity` notes what is leapt over, and where a log ends.
+        # `GapDetector` notes what is leapt over, and where a log ends.
         "auto.offset.reset": "earliest",
         "enable.partition.eof": True,
         "enable.auto.commit": False,

@@ -40,7 +40,7 @@ SHARE_ROWS: Final = 4_000_000
 log = structlog.get_logger("firstcall.sink")
 
 
-class Settled(NamedTuple):
+class Reconciled(NamedTuple):
     """What was looked at: the weeks, by their Mondays, that had rows that were written since `since`, in seconds since 1970.
 
     `recent`: how many such rows of events there were.
@@ -51,7 +51,7 @@ class Settled(NamedTuple):
     recent: int
 
 
-def settle(client: Client) -> Settled:
+def settle(client: Client) -> Reconciled:
     """Settle all rows written so far. Raises the driver's errors; then the next call does what this one did not."""
     began, last, number = client.query(
         "SELECT toUnixTimestamp(now()), toUnixTimestamp(argMax(settled_at, number)), max(number) FROM settlement_rows"
@@ -72,10 +72,10 @@ def settle(client: Client) -> Settled:
     if weeks:
         mark = {"began": began, "number": number + 1}
         client.command("INSERT INTO settlement_rows VALUES ({began:UInt32}, {number:UInt64})", mark)
-    return Settled(since, tuple(weeks), recent)
+    return Reconciled(since, tuple(weeks), recent)
 
 
-def count_disagreeing(client: Client, settled: Settled) -> int | None:
+def count_disagreeing(client: Client, settled: Reconciled) -> int | None:
     """How many events were written lately of which copies disagree in more than their times, a fault of their producer.
 
     None if so many came that it is not worth the reading: a replay, or the first settlement.
@@ -90,7 +90,7 @@ def _sql(name: str) -> str:
     return files("schemas").joinpath("sql", "reconcile", f"{name}.sql").read_text("utf-8")
 
 
-class Settling:
+class Reconciler:
     """Settles again and again in a thread of its own, until `stop` is set, and is never waited for.
 
     The first settlement of a database that was written without it looks at all rows; later ones at what is new.

@@ -22,7 +22,7 @@ LAST_RETRY_SECONDS: Final = 10.0
 log = structlog.get_logger("firstcall.sink")
 
 
-class Scribe:
+class RetryingWriter:
     """Writes batches, one after the other, and waits while ClickHouse is away. Set `stop` to end the waiting.
 
     Before the first batch it writes the configuration: no row is there without what the views say of it.

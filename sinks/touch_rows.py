@@ -9,7 +9,7 @@ import msgspec
 
 from schemas.config.definitions import Definitions
 from schemas.event import Event
-from streams.facts.compiled_definitions import Observation, Plan, event_hash
+from streams.facts.compiled_definitions import CompiledDefinitions, Observation, event_hash
 from streams.facts.matching import Matcher
 from streams.facts.touches import touch_of
 from streams.identity.web_aliases import content_of
@@ -27,7 +27,7 @@ class TouchReader:
     """
 
     def __init__(self, definitions: Definitions) -> None:
-        self._plan = Plan(definitions)
+        self._plan = CompiledDefinitions(definitions)
         self._is_content = Matcher(definitions.selectors[definitions.touch])
         self._is_outreach = Matcher(definitions.outreach) if definitions.outreach else lambda _: False
 

@@ -26,22 +26,22 @@ from schemas.config.loading import hmac_secrets
 from schemas.config.settings import Settings
 from schemas.errors import FencedError
 from streams import processors, topology
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.messages.outbox import Message as Outgoing
 from streams.normalise.normaliser import Normaliser
-from streams.normalise.suppression_list import ErasureMarks
-from streams.processors import Change, Delivered, Outcome, Stage
+from streams.normalise.suppression_list import SuppressionList
+from streams.processors import Change, Delivered, Outcome, Processor
 from streams.runtime import metrics, worker_status
 from streams.runtime.batch import Batch
 from streams.runtime.batch_consumer import BatchConsumer
 from streams.runtime.brokers import Brokers
 from streams.runtime.faust_app import Process, make_app
-from streams.runtime.fencing import Succession, header
-from streams.runtime.heartbeats import Beats
+from streams.runtime.fencing import WriterFence, header
+from streams.runtime.heartbeats import Heartbeats
 from streams.runtime.lease import Lease, WallClock
-from streams.runtime.producer import Delivery
+from streams.runtime.producer import AcknowledgedProducer
 from streams.runtime.state_store import PartitionRows, RowTable
-from streams.runtime.suppression_feed import RETRY_SECONDS, ErasureFeed
+from streams.runtime.suppression_feed import RETRY_SECONDS, SuppressionFeed
 from streams.runtime.watchdog import Watchdog
 
 log = structlog.get_logger("firstcall.streams")
@@ -66,33 +66,33 @@ class Worker:
 
     def __init__(self, settings: Settings, meaning: Definitions, secrets: Sequence[bytes]) -> None:
         self.settings = settings
-        self.plan = Plan(meaning)
+        self.compiled = CompiledDefinitions(meaning)
         options = {"bootstrap.servers": settings.brokers, **settings.kafka_options.for_librdkafka()}
-        self.erasures = ErasureFeed(
-            ErasureMarks([*settings.retired, *secrets]), settings.topic(topology.ERASURES), options
+        self.erasures = SuppressionFeed(
+            SuppressionList([*settings.retired, *secrets]), settings.topic(topology.ERASURES), options
         )
         self.hearing = asyncio.Lock()
         self.normaliser = Normaliser(meaning, secrets, self.erasures.marks)
         self.app = make_app(settings)
-        self.app.beats = Beats()
+        self.app.heartbeats = Heartbeats()
         self.app.queues = {}
         probe = (settings.topic(topology.ERASURES), 0)
         self.app.brokers = Brokers(settings.streams_id, options, probe)
-        #: The stage that works on a topic, and the tables that are kept.
-        self._stages: dict[str, str] = {}
+        #: The processor that works on a topic, and the tables that are kept.
+        self._processors: dict[str, str] = {}
         self._tables: dict[str, RowTable] = {}
         self.lease = Lease(settings.session_seconds)
         self.clock = WallClock()
-        self.delivery = Delivery(options)
-        self.succession = Succession()
+        self.producer = AcknowledgedProducer(options)
+        self.fence = WriterFence()
         #: The generation of the group in which the state was last found to be of these definitions.
         self._of_these_definitions: int | None = None
         #: The generation of the group in which it was done, by changelog.
         self._looked_for_overwritten: dict[TP, int] = {}
 
         self.watchdog = Watchdog(
-            self.app.beats,
-            lambda: worker_status.report(self.app, self.app.reader, self._stages),
+            self.app.heartbeats,
+            lambda: worker_status.report(self.app, self.app.reader, self._processors),
             Brokers(settings.streams_id, options, probe),
         )
         metrics.MARKS_AGE.set_function(lambda: self.erasures.age_seconds)
@@ -101,7 +101,7 @@ class Worker:
         self.app.timer(SIZE_SECONDS, name="measure_state")(self.measure_state)
         self._agent("normalise_events", topology.INPUTS, self.normalise_events)
         for topic in topology.UPDATES:
-            self._fold(topic, processors.STAGES[topic.name])
+            self._fold(topic, processors.PROCESSORS[topic.name])
 
     async def check_lease(self) -> None:
         """Stop the worker if it has stood still for too long, or is about to."""
@@ -128,7 +128,7 @@ class Worker:
         if self._of_these_definitions != generation:
             for name, table in self._tables.items():
                 for rows in table.held():
-                    processors.interrupted_to(self.plan, rows, name)
+                    processors.interrupted_to(self.compiled, rows, name)
             self._of_these_definitions = generation
 
     async def normalise_events(self, batch: Batch, _: Message) -> bool:
@@ -136,7 +136,7 @@ class Worker:
         await self._hear_of_erasures()
         received = [(batch.tp.partition, r.offset, r.timestamp, r.value) for r in batch.records]
         source = topology.source_of(batch.tp.topic)
-        messages = processors.normalise_events(self.plan, self.normaliser, batch.tp.topic, source, received)
+        messages = processors.normalise_events(self.compiled, self.normaliser, batch.tp.topic, source, received)
         await self._send(messages)
         return True
 
@@ -153,9 +153,9 @@ class Worker:
                     log.warning("erasures_unknown", error=error.args[0].str())
                     await asyncio.sleep(RETRY_SECONDS)
 
-    def _fold(self, topic: topology.Topic, stage: Stage) -> None:
-        """Declare a table and the agent that folds a topic into it, both named as the stage is."""
-        name, partitions = stage.__name__, 1 if topic.single else self.settings.partitions
+    def _fold(self, topic: topology.Topic, processor: Processor) -> None:
+        """Declare a table and the agent that folds a topic into it, both named as the processor is."""
+        name, partitions = processor.__name__, 1 if topic.single else self.settings.partitions
         table = cast(
             "RowTable",
             self.app.Table(
@@ -176,14 +176,14 @@ class Worker:
             if generation != message.generation_id:
                 delivered = []
             delivered += [(record.offset, record.value) for record in batch.records]
-            end = processors.interrupted_to(self.plan, rows, name)
+            end = processors.interrupted_to(self.compiled, rows, name)
             again = [one for one in delivered if one[0] <= end]
             if again and delivered[-1][0] < end:
                 held[tp] = (message.generation_id, delivered)
                 return False
             for part in (again, *processors.parts(delivered[len(again) :])):
                 if part:
-                    await self._apply(table, tp, stage(self.plan, rows, scope_of(tp), part))
+                    await self._apply(table, tp, processor(self.compiled, rows, scope_of(tp), part))
             return True
 
         self._agent(name, (topic,), fold)
@@ -204,15 +204,15 @@ class Worker:
         overwritten = self._overwritten(changelog, rows)
         headers = header(version)
         # What a batch before it did not wait for, as it was cancelled.
-        self.delivery.written(changelog.topic, changelog.partition)
+        self.producer.written(changelog.topic, changelog.partition)
         for key, value in [*((key, rows.get(key)) for key in overwritten), *changes]:
-            await self.delivery.send(changelog.topic, key, value, changelog.partition, headers)
-        await self.delivery.acknowledged()
-        written = self.delivery.written(changelog.topic, changelog.partition)
+            await self.producer.send(changelog.topic, key, value, changelog.partition, headers)
+        await self.producer.acknowledged()
+        written = self.producer.written(changelog.topic, changelog.partition)
         assert written is not None, "the changelog has just been acknowledged"
         # A changelog that was made after the group had formed is not among them: it was empty.
         recovered_to = cast("TableManager", self.app.tables).recovery.active_highwaters.get(changelog, -1)
-        self.succession.follow(changelog.topic, changelog.partition, recovered_to, written)
+        self.fence.follow(changelog.topic, changelog.partition, recovered_to, written)
         rows.write(changes, written.last, version)
         if overwritten:
             rows.forget_overwritten(overwritten)
@@ -235,8 +235,8 @@ class Worker:
         if messages:
             self.lease.check()
             for message in messages:
-                await self.delivery.send(self.settings.topic(message.topic), message.key, message.value)
-            await self.delivery.acknowledged()
+                await self.producer.send(self.settings.topic(message.topic), message.key, message.value)
+            await self.producer.acknowledged()
             for message in messages:
                 if message.topic == topology.DEAD_LETTERS and message.value is not None:
                     metrics.DEAD_LETTERS.labels(msgspec.json.decode(message.value, type=_Letter).reason).inc()
@@ -247,7 +247,7 @@ class Worker:
         `work` says whether it has finished the batch; it may keep one until those that belong to it have come.
         """
         names = [self.settings.topic(topic.name) for topic in topics]
-        self._stages |= dict.fromkeys(names, name)
+        self._processors |= dict.fromkeys(names, name)
 
         async def agent(stream: Any) -> AsyncIterator[None]:
             event: EventT[Any]

@@ -12,10 +12,10 @@ from zlib import crc32
 
 from schemas.config.definitions import Definitions
 from streams import processors, topology
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.messages.outbox import Message
 from streams.normalise.normaliser import Normaliser
-from streams.normalise.suppression_list import ErasureMarks
+from streams.normalise.suppression_list import SuppressionList
 from streams.processors import Delivered, Outcome, Received
 from streams.state.rows import MemoryStore
 
@@ -23,9 +23,9 @@ ROW_TOPICS: Final = frozenset(topic.name for topic in topology.ROWS)
 
 
 class LocalRunner:
-    """Runs every stage until nothing is left to do.
+    """Runs every processor until nothing is left to do.
 
-    `on_rows` gets the messages of the row topics. `partitions`: of the internal topics. `batch_size`: messages a stage
+    `on_rows` gets the messages of the row topics. `partitions`: of the internal topics. `batch_size`: messages a processor
     takes at once. `choose`: which of the (topic, partition) that have messages goes next; the first by default.
     `erased`: whose events are void.
     """
@@ -39,9 +39,9 @@ class LocalRunner:
         partitions: int = 1,
         batch_size: int = 2_000,
         choose: Callable[[list[tuple[str, int]]], tuple[str, int]] = lambda waiting: waiting[0],
-        erased: ErasureMarks | None = None,
+        erased: SuppressionList | None = None,
     ) -> None:
-        self.plan = Plan(definitions)
+        self.compiled = CompiledDefinitions(definitions)
         self._normaliser = Normaliser(definitions, secrets, erased)
         self._on_rows = on_rows
         self._partitions = partitions
@@ -59,7 +59,7 @@ class LocalRunner:
             batch.append((0, self._received[topic], timestamp, value))
             self._received[topic] += 1
         source = topology.source_of(topic)
-        self.tell(processors.normalise_events(self.plan, self._normaliser, topic, source, batch))
+        self.tell(processors.normalise_events(self.compiled, self._normaliser, topic, source, batch))
 
     def settle(self) -> None:
         """Run the stages until nothing is left to do."""
@@ -67,7 +67,7 @@ class LocalRunner:
             pass
 
     def step_any(self) -> bool:
-        """Let one stage take one batch; False if nothing is left to do."""
+        """Let one processor take one batch; False if nothing is left to do."""
         waiting = [place for place, queue in self._waiting.items() if queue]
         if waiting:
             self._step(self._choose(waiting))
@@ -80,10 +80,10 @@ class LocalRunner:
     def _step(self, place: tuple[str, int]) -> None:
         topic, partition = place
         store, waiting = self._stores[place], self._waiting[place]
-        interrupted_to = processors.interrupted_to(self.plan, store, topic)
+        interrupted_to = processors.interrupted_to(self.compiled, store, topic)
         again = sum(1 for offset, _ in waiting if offset <= interrupted_to)
         batch = waiting[:again] or processors.parts(waiting[: self._batch_size])[0]
-        self._apply(store, processors.STAGES[topic](self.plan, store, f"{topic}/{partition}", batch))
+        self._apply(store, processors.PROCESSORS[topic](self.compiled, store, f"{topic}/{partition}", batch))
         self._waiting[place] = waiting[len(batch) :]
 
     def _apply(self, store: MemoryStore, outcome: Outcome) -> None:

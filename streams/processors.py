@@ -22,18 +22,18 @@ import msgspec
 from schemas.errors import StateError
 from schemas.event import Event, Rejected, Source
 from streams import topology
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.identity import api_keys, companies, developers, merges, web_aliases
 from streams.identity.route import route
-from streams.messages.dead_letters import foreign_letter, letters
+from streams.messages.dead_letters import foreign_dead_letter, letters
 from streams.messages.outbox import Message, Outbox
 from streams.messages.updates import AliasUpdate, CompanyUpdate, DeveloperUpdate, Pointer, decode, is_order
 from streams.normalise.normaliser import Normaliser
-from streams.state.batch_context import Step
+from streams.state.batch_context import BatchContext
 from streams.state.rows import Store, decode_row
 
 #: Where a partition's rows say what they are.
-MARK_KEY: Final = b"e"
+CHECKPOINT_KEY: Final = b"e"
 
 #: A message of an internal topic: (offset, value).
 Delivered = tuple[int, bytes | None]
@@ -47,7 +47,7 @@ Change = tuple[bytes, bytes | None]
 U = TypeVar("U", AliasUpdate, DeveloperUpdate, CompanyUpdate, Pointer)
 
 
-class Mark(msgspec.Struct, frozen=True, array_like=True):
+class BatchCheckpoint(msgspec.Struct, frozen=True, array_like=True):
     """How far the latest batch goes, and the fingerprint of the definitions behind the rows."""
 
     end: int
@@ -86,15 +86,15 @@ class Outcome(msgspec.Struct, frozen=True):
     end: int
 
 
-#: A stage with state: (plan, store of the partition, scope, batch) to outcome.
-Stage = Callable[[Plan, Store, str, Sequence[Delivered]], Outcome]
+#: A stage with state: (compiled, store of the partition, scope, batch) to outcome.
+Processor = Callable[[CompiledDefinitions, Store, str, Sequence[Delivered]], Outcome]
 
 
 def normalise_events(
-    plan: Plan, normaliser: Normaliser, topic: str, source: Source, batch: Sequence[Received]
+    compiled: CompiledDefinitions, normaliser: Normaliser, topic: str, source: Source, batch: Sequence[Received]
 ) -> list[Message]:
     """Events of an input topic to updates and dead letters. `topic` is named as it is in Kafka."""
-    outbox = Outbox(plan)
+    outbox = Outbox(compiled)
     events: list[Event] = []
     for partition, offset, timestamp, value in batch:
         outcomes = normaliser(value, source=source, recorded_at=timestamp)
@@ -105,59 +105,59 @@ def normalise_events(
                 events.append(event)
                 for newer in normaliser.key_hasher.newer(event.api_key):
                     outbox.alias("api_key", newer).same_key.add((newer, event.api_key))
-    route(plan, events, outbox)
+    route(compiled, events, outbox)
     return list(outbox.messages())
 
 
-def fold_aliases(plan: Plan, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
+def fold_aliases(compiled: CompiledDefinitions, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
     """Join what is new of session tokens, anonymous ids and API keys."""
 
-    def fold(step: Step, updates: list[AliasUpdate]) -> None:
+    def fold(context: BatchContext, updates: list[AliasUpdate]) -> None:
         kind, alias, forget = updates[0].kind, updates[0].alias, updates[0].order == "forget"
         if kind == "session_token" or kind == "anonymous_id":  # noqa: PLR1714 - narrows the type
-            web_aliases.forget(step, kind, alias) if forget else web_aliases.fold(step, kind, alias, updates)
+            web_aliases.forget(context, kind, alias) if forget else web_aliases.fold(context, kind, alias, updates)
         elif forget:
-            api_keys.forget(step, alias)
+            api_keys.forget(context, alias)
         else:
-            api_keys.fold(step, alias, updates)
+            api_keys.fold(context, alias, updates)
 
-    return _fold(Step.of(plan, store), scope, batch, AliasUpdate, fold)
+    return _fold(BatchContext.of(compiled, store), scope, batch, AliasUpdate, fold)
 
 
-def fold_developers(plan: Plan, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
+def fold_developers(compiled: CompiledDefinitions, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
     """Join what is new of users."""
 
-    def fold(step: Step, updates: list[DeveloperUpdate]) -> None:
+    def fold(context: BatchContext, updates: list[DeveloperUpdate]) -> None:
         match updates[0].order:
             case "forget":
-                developers.forget(step, updates[0].user)
+                developers.forget(context, updates[0].user)
             case "tidy":
-                developers.tidy(step, updates[0].user)
+                developers.tidy(context, updates[0].user)
             case _:
-                developers.fold(step, updates[0].user, updates)
+                developers.fold(context, updates[0].user, updates)
 
-    return _fold(Step.of(plan, store), scope, batch, DeveloperUpdate, fold)
+    return _fold(BatchContext.of(compiled, store), scope, batch, DeveloperUpdate, fold)
 
 
-def fold_companies(plan: Plan, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
+def fold_companies(compiled: CompiledDefinitions, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
     """Join what is new of companies."""
 
-    def fold(step: Step, updates: list[CompanyUpdate]) -> None:
+    def fold(context: BatchContext, updates: list[CompanyUpdate]) -> None:
         if updates[0].order == "tidy":
-            companies.tidy(step, updates[0].company)
+            companies.tidy(context, updates[0].company)
         else:
-            companies.fold(step, updates[0].company, updates)
+            companies.fold(context, updates[0].company, updates)
 
-    return _fold(Step.of(plan, store), scope, batch, CompanyUpdate, fold)
+    return _fold(BatchContext.of(compiled, store), scope, batch, CompanyUpdate, fold)
 
 
-def resolve_merges(plan: Plan, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
+def resolve_merges(compiled: CompiledDefinitions, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
     """Take in pointers between users."""
-    return _fold(Step.of(plan, store), scope, batch, Pointer, merges.fold)
+    return _fold(BatchContext.of(compiled, store), scope, batch, Pointer, merges.fold)
 
 
 #: The stages with state, by the topic that each folds. Its table is named as it is.
-STAGES: Final[dict[str, Stage]] = {
+PROCESSORS: Final[dict[str, Processor]] = {
     topology.ALIAS_UPDATES: fold_aliases,
     topology.MERGES: resolve_merges,
     topology.DEVELOPER_UPDATES: fold_developers,
@@ -165,19 +165,19 @@ STAGES: Final[dict[str, Stage]] = {
 }
 
 
-def interrupted_to(plan: Plan, store: Store, scope: str) -> int:
+def interrupted_to(compiled: CompiledDefinitions, store: Store, scope: str) -> int:
     """The offset at which the batch ends that was begun last, -1 if none was.
 
     Messages up to it that come again are to be folded by themselves, and all of them at once.
     Raises StateError.
     """
-    stored = store.get(MARK_KEY)
+    stored = store.get(CHECKPOINT_KEY)
     if stored is None:
         return -1
-    mark = decode_row(Mark, stored)
-    if mark.definitions != plan.fingerprint:
+    checkpoint = decode_row(BatchCheckpoint, stored)
+    if checkpoint.definitions != compiled.fingerprint:
         raise definitions_changed(scope)
-    return mark.end
+    return checkpoint.end
 
 
 def parts(batch: Sequence[Delivered]) -> list[Sequence[Delivered]]:
@@ -191,7 +191,11 @@ def parts(batch: Sequence[Delivered]) -> list[Sequence[Delivered]]:
 
 
 def _fold(
-    step: Step, scope: str, batch: Sequence[Delivered], kind: type[U], fold: Callable[[Step, list[U]], None]
+    context: BatchContext,
+    scope: str,
+    batch: Sequence[Delivered],
+    kind: type[U],
+    fold: Callable[[BatchContext, list[U]], None],
 ) -> Outcome:
     """Fold a batch owner by owner; an owner's version is the offset of the last message to it.
 
@@ -202,7 +206,7 @@ def _fold(
     for offset, value in batch:
         update = _decoded(kind, value, place := _place(scope, offset))
         if isinstance(update, Rejected):
-            step.outbox.publish(foreign_letter(place, value, update))
+            context.outbox.publish(foreign_dead_letter(place, value, update))
             continue
         runs = by_owner.setdefault(update.owner, [])
         if runs and not update.order and not runs[-1][0][0].order:
@@ -212,14 +216,14 @@ def _fold(
             runs.append(([update], offset))
     for runs in by_owner.values():
         for updates, version in runs:
-            step.version = version
-            fold(step, updates)
+            context.version = version
+            fold(context, updates)
     end = batch[-1][0]
-    changes = step.rows.changes()
-    counted = step.rolling.settle(step.rows.beside(), step.outbox, scope, end)
-    intent = step.rows.beside()
-    intent.put(MARK_KEY, Mark(end, step.plan.fingerprint))
-    return Outcome(intent.changes(), list(step.outbox.messages()), counted + changes, end)
+    changes = context.rows.changes()
+    counted = context.rolling.settle(context.rows.beside(), context.outbox, scope, end)
+    intent = context.rows.beside()
+    intent.put(CHECKPOINT_KEY, BatchCheckpoint(end, context.compiled.fingerprint))
+    return Outcome(intent.changes(), list(context.outbox.messages()), counted + changes, end)
 
 
 def _decoded(kind: type[U], value: bytes | None, place: tuple[str, int, int]) -> U | Rejected:

@@ -25,9 +25,9 @@ from streams.alerting.monitor import (
     Incident,
     Memory,
     MonitorState,
+    MonitorStatus,
     Opened,
     Rules,
-    Standing,
     expectation,
     step,
 )
@@ -48,12 +48,12 @@ class Carried(msgspec.Struct, kw_only=True):
     untold: list[Alert] = msgspec.field(default_factory=list)
 
 
-class Judged(msgspec.Struct, frozen=True):
+class Evaluation(msgspec.Struct, frozen=True):
     """Where a monitor stands after a look. `changed`: there is something to remember."""
 
     monitor: str
     kind: str
-    standing: Standing
+    standing: MonitorStatus
     changed: bool
 
 
@@ -69,7 +69,7 @@ def rules(monitors: Monitors) -> Rules:
     )
 
 
-class Judge:
+class Evaluator:
     """All monitors of a deployment. `carried` holds what each one knew before."""
 
     def __init__(self, monitors: Monitors, carried: Mapping[str, str]) -> None:
@@ -79,20 +79,20 @@ class Judge:
         self._memory = {name: Memory() for name in monitors.watch}
         self._usual: dict[str, tuple[int, Expectation | None, float, int]] = {}
 
-    def look(self, name: str, client: Client, known_until: int) -> Judged:
-        """Judge one monitor by all that was received until a moment, in milliseconds. Alerts are then in its `untold`."""
+    def look(self, name: str, client: Client, known_until: int) -> Evaluation:
+        """Evaluator one monitor by all that was received until a moment, in milliseconds. Alerts are then in its `untold`."""
         monitor = self._monitors.watch[name]
         if isinstance(monitor, SilenceMonitor):
             return self._listen(name, monitor, client, known_until)
         closed_hour = (known_until - self._monitors.late_minutes * 60_000) // HOUR_MS
         carried = self.carried[name]
         if closed_hour <= carried.state.evaluated:
-            return Judged(name, monitor.kind, Standing("quiet", 0.0), changed=False)
+            return Evaluation(name, monitor.kind, MonitorStatus("quiet", 0.0), changed=False)
         series = read_series(client, monitor, closed_hour, self._monitors.weeks)
         return self.judge(name, monitor, series, closed_hour)
 
-    def judge(self, name: str, monitor: Monitor, series: Mapping[Scope, Series], closed_hour: int) -> Judged:
-        """Judge the hours of a monitor that have closed since the last one it has judged."""
+    def judge(self, name: str, monitor: Monitor, series: Mapping[Scope, Series], closed_hour: int) -> Evaluation:
+        """Evaluator the hours of a monitor that have closed since the last one it has judged."""
         carried = self.carried[name]
         kept = set(largest(series, self._monitors.largest_values))
         incident = carried.state.incident
@@ -102,7 +102,7 @@ class Judge:
         self._memory[name].keep_only(series)
         evaluated = carried.state.evaluated
         first = max(evaluated + 1, closed_hour - CAUGHT_UP_HOURS) if evaluated else closed_hour
-        standing = Standing("learning", 0.0)
+        standing = MonitorStatus("learning", 0.0)
         for hour in range(first, closed_hour + 1):
             at_hour = up_to(series, hour)
             before = carried.state
@@ -118,7 +118,7 @@ class Judge:
                 if carried.holds is not None:
                     carried.untold.append(closed(carried.holds, done.change, hour))
                 carried.holds = None
-        return Judged(name, monitor.kind, standing, changed=True)
+        return Evaluation(name, monitor.kind, standing, changed=True)
 
     def alerts(self) -> set[str]:
         """The ids of alerts that hold or may not be written yet."""
@@ -128,7 +128,7 @@ class Judge:
             for alert in (*carried.untold, *([carried.holds] if carried.holds else []))
         }
 
-    def forget(self, alert_ids: set[str]) -> list[Judged]:
+    def forget(self, alert_ids: set[str]) -> list[Evaluation]:
         """Forget alerts that were erased: their monitors look at what is there as if they had found nothing."""
         found = []
         for name, carried in self.carried.items():
@@ -139,10 +139,10 @@ class Judge:
                 continue
             carried.untold = [alert for alert in carried.untold if alert.alert_id not in alert_ids]
             self._memory[name] = Memory()
-            found.append(Judged(name, self._monitors.watch[name].kind, Standing("quiet", 0.0), changed=True))
+            found.append(Evaluation(name, self._monitors.watch[name].kind, MonitorStatus("quiet", 0.0), changed=True))
         return found
 
-    def row(self, judged: Judged) -> dict[str, object]:
+    def row(self, judged: Evaluation) -> dict[str, object]:
         """The row of a monitor, its evaluated_at and version in milliseconds."""
         carried, now = self.carried[judged.monitor], judged.standing.now
         strength = None if now is None else now.log_strength / float(np.log(self.rules.level_hours))
@@ -172,7 +172,7 @@ class Judge:
                 found[scope] = weighed
         return concentrate(found)
 
-    def _listen(self, name: str, monitor: SilenceMonitor, client: Client, known_until: int) -> Judged:
+    def _listen(self, name: str, monitor: SilenceMonitor, client: Client, known_until: int) -> Evaluation:
         carried, budget = self.carried[name], self._monitors.false_alarms_per_month / len(self._monitors.watch)
         hour = known_until // HOUR_MS
         changed = hour > carried.state.evaluated
@@ -181,14 +181,14 @@ class Judge:
         since = carried.holds.started_at if carried.holds else 0
         heard = read_newest(client, monitor.source, since, known_until)
         if heard is None or expected is None:
-            return Judged(name, monitor.kind, Standing("learning", weeks), changed)
+            return Evaluation(name, monitor.kind, MonitorStatus("learning", weeks), changed)
         if carried.holds is not None:
             lately = known_until - heard.newest < monitor.after_minutes * 60_000
             if heard.count < HEARD_AGAIN or not lately:
-                return Judged(name, monitor.kind, Standing("dropped", weeks), changed)
+                return Evaluation(name, monitor.kind, MonitorStatus("dropped", weeks), changed)
             carried.untold.append(resolved(carried.holds, "recovered", heard.newest, known_until))
             carried.holds = None
-            return Judged(name, monitor.kind, Standing("quiet", weeks), changed=True)
+            return Evaluation(name, monitor.kind, MonitorStatus("quiet", weeks), changed=True)
         silence = listen(
             expected,
             hour=hour,
@@ -199,10 +199,10 @@ class Judge:
             false_alarms_per_month=budget,
         )
         if silence is None:
-            return Judged(name, monitor.kind, Standing("quiet", weeks), changed)
+            return Evaluation(name, monitor.kind, MonitorStatus("quiet", weeks), changed)
         carried.holds = fell_silent(name, monitor, silence, len(self._monitors.watch))
         carried.untold.append(carried.holds)
-        return Judged(name, monitor.kind, Standing("dropped", weeks), changed=True)
+        return Evaluation(name, monitor.kind, MonitorStatus("dropped", weeks), changed=True)
 
     def _usual_events(
         self, name: str, monitor: SilenceMonitor, client: Client, hour: int

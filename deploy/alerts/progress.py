@@ -17,7 +17,7 @@ from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError
 STEPS: Final = 6
 
 
-class Place(NamedTuple):
+class PartitionPosition(NamedTuple):
     """A partition of a topic, as a consumer group reads it."""
 
     group: str
@@ -40,9 +40,9 @@ class Progress:
         self._steps = steps
         self._began = 0
         self._rounds = 0
-        self._ends: Mapping[Place, int] | None = None
+        self._ends: Mapping[PartitionPosition, int] | None = None
 
-    def observe(self, now: int, positions: Mapping[Place, Position]) -> None:
+    def observe(self, now: int, positions: Mapping[PartitionPosition, Position]) -> None:
         """Take positions, of which the acknowledged ones were read first, at `now` (milliseconds) or later."""
         if all(position.acknowledged >= position.end for position in positions.values()):
             # Nothing is under way at all.
@@ -61,12 +61,12 @@ class Progress:
             else:
                 self._ends = {place: position.end for place, position in positions.items()}
 
-    def _begin(self, now: int, positions: Mapping[Place, Position]) -> None:
+    def _begin(self, now: int, positions: Mapping[PartitionPosition, Position]) -> None:
         self._began, self._rounds = now, 0
         self._ends = {place: position.end for place, position in positions.items()}
 
 
-def read_positions(client: KafkaAdminClient, consumed: Mapping[str, list[str]]) -> dict[Place, Position]:
+def read_positions(client: KafkaAdminClient, consumed: Mapping[str, list[str]]) -> dict[PartitionPosition, Position]:
     """The positions of groups on the topics that they consume. Raises KafkaError."""
     existing = set(client.list_topics())
     wanted = sorted({topic for names in consumed.values() for topic in names} & existing)
@@ -81,7 +81,7 @@ def read_positions(client: KafkaAdminClient, consumed: Mapping[str, list[str]]) 
     first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
     end = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
     return {
-        Place(group, partition.topic, partition.partition): Position(
+        PartitionPosition(group, partition.topic, partition.partition): Position(
             max(acknowledged[group].get(partition, 0), first[partition].offset), end[partition].offset
         )
         for group, names in consumed.items()

@@ -23,7 +23,7 @@ _USUAL_DAYS = 0.95
 
 
 @dataclass(frozen=True)
-class Heard:
+class Freshness:
     """What was received from a source: the newest time, and how many events after `since`. Milliseconds since 1970."""
 
     newest: int
@@ -48,10 +48,10 @@ def read_longest_gap(client: Client, monitor: SilenceMonitor, until: int, weeks:
     return int(1000 * float(np.quantile(list(longest.values()), _USUAL_DAYS, method="lower")))
 
 
-def read_newest(client: Client, source: str, since: int, until: int) -> Heard | None:
+def read_newest(client: Client, source: str, since: int, until: int) -> Freshness | None:
     """What was heard of a source until a moment; None if nothing ever was."""
     rows = client.query(_NEWEST, {"source": source, "since": since, "until": until}).result_rows
-    return Heard(int(rows[0][1]), int(rows[0][2])) if rows else None
+    return Freshness(int(rows[0][1]), int(rows[0][2])) if rows else None
 
 
 def _rows(client: Client, monitor: Monitor, until: int, weeks: int) -> list[dict[str, Any]]:

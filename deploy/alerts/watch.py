@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 from deploy.alerts import metrics
 from deploy.alerts.alert import Alert, resolved
 from deploy.alerts.dispatch import Dispatch
-from deploy.alerts.evaluator import Judge, Judged
+from deploy.alerts.evaluator import Evaluation, Evaluator
 from deploy.alerts.progress import Progress, read_positions
 from deploy.alerts.records import Publish, Records
 from deploy.services import topics
@@ -25,7 +25,7 @@ from schemas.config.monitors import Monitors
 from schemas.config.settings import Settings
 from schemas.errors import ClickHouseError, DeploymentError
 from sinks.clickhouse import Address, connect, named_errors
-from streams.runtime.heartbeats import Beats
+from streams.runtime.heartbeats import Heartbeats
 from streams.runtime.watchdog import Report
 
 LOOK_SECONDS: Final = 60.0
@@ -58,7 +58,7 @@ class Watch:
         self._posted: set[tuple[str, str]] = set()
         self._client: Client | None = None
         self.dispatch = Dispatch(monitors.channels, lambda *told: self._delivered.put(told), **dispatch)
-        self.judge: Judge | None = None
+        self.judge: Evaluator | None = None
         self._waiting: tuple[str, float, str] | None = None
 
     def report(self) -> Report:
@@ -75,8 +75,8 @@ class Watch:
         if self._waiting is not None and self._waiting[0] == whom:
             self._waiting = None
 
-    def look(self, known_until: int) -> list[Judged]:
-        """Judge everything by all that was received until a moment (milliseconds), and tell what has changed.
+    def look(self, known_until: int) -> list[Evaluation]:
+        """Evaluator everything by all that was received until a moment (milliseconds), and tell what has changed.
 
         What is away is logged, and done with a later look. The first look takes up what the process before has left.
         """
@@ -129,8 +129,8 @@ class Watch:
         if self._client is not None:
             self._client.close()
 
-    def _take_up(self) -> Judge:
-        judge = Judge(self.monitors, self._records.carried())
+    def _take_up(self) -> Evaluator:
+        judge = Evaluator(self.monitors, self._records.carried())
         for carried in judge.carried.values():
             for alert in carried.untold:
                 self._records.write_alert(alert)
@@ -148,7 +148,7 @@ class Watch:
         self.judge = judge
         return judge
 
-    def _forget_erased(self, judge: Judge) -> None:
+    def _forget_erased(self, judge: Evaluator) -> None:
         """An alert that was written and has no row any more names someone who was erased: nothing repeats it."""
         written = {alert_id for alert_id, _ in self._posted}
         gone = self._records.without_rows(written & (judge.alerts() | self.dispatch.alerts()))
@@ -159,7 +159,7 @@ class Watch:
         for judged in judge.forget(gone):
             self._records.write_monitor(self._row(judge, judged))
 
-    def _tell(self, judge: Judge, name: str, judged: Judged) -> None:
+    def _tell(self, judge: Evaluator, name: str, judged: Evaluation) -> None:
         """Rows first, which a restart reads; then people; then the topic."""
         carried = judge.carried[name]
         if not carried.untold:
@@ -180,7 +180,7 @@ class Watch:
         carried.untold.clear()
         self._records.write_monitor(self._row(judge, judged))
 
-    def _row(self, judge: Judge, judged: Judged) -> dict[str, Any]:
+    def _row(self, judge: Evaluator, judged: Evaluation) -> dict[str, Any]:
         return {**judge.row(judged), "version": self._now_ms()}
 
     def _connected(self) -> Client:
@@ -189,10 +189,10 @@ class Watch:
         return self._client
 
 
-def run(settings: Settings, watch: Watch, stop: threading.Event, beats: Beats | None = None) -> None:
+def run(settings: Settings, watch: Watch, stop: threading.Event, heartbeats: Heartbeats | None = None) -> None:
     """Look every minute until `stop` is set. Kafka and ClickHouse may come and go."""
-    beats = beats or Beats()
-    beats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
+    heartbeats = heartbeats or Heartbeats()
+    heartbeats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
     metrics.LOOKED.set_to_current_time()
     log.info("watching", monitors=len(watch.monitors.watch), channels=sorted(watch.monitors.channels))
     progress = Progress()
@@ -201,7 +201,7 @@ def run(settings: Settings, watch: Watch, stop: threading.Event, beats: Beats | 
         try:
             with topics.administration(settings) as client:
                 while not stop.is_set():
-                    beats.beat(LOOP)
+                    heartbeats.beat(LOOP)
                     progress.observe(int(time.time() * 1000), read_positions(client, consumed_topics(settings)))
                     watch.goes_on("Kafka")
                     if progress.known_until is not None and time.monotonic() - looked_at >= LOOK_SECONDS:
@@ -211,5 +211,5 @@ def run(settings: Settings, watch: Watch, stop: threading.Event, beats: Beats | 
         except (KafkaError, DeploymentError) as error:
             log.warning("alerts wait for Kafka: without it nobody knows what is still to come", error=str(error))
             watch.waits("Kafka", str(error))
-            beats.beat(LOOP)
+            heartbeats.beat(LOOP)
             stop.wait(FOLLOW_SECONDS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from deploy.audit.recomputation import LEVELS, PLURAL, Step, rolling_steps, stage_parameters
+from deploy.audit.recomputation import LEVELS, PLURAL, AuditStep, rolling_steps, stage_parameters
 from deploy.audit.workspace import Workspace, statement
 from schemas.config.definitions import Definitions, Level
 
@@ -80,38 +80,42 @@ class Finding:
 
 def comparisons(
     workspace: Workspace, definitions: Definitions, copies_ms: int, findings: list[Finding]
-) -> Iterator[Step]:
+) -> Iterator[AuditStep]:
     """What is to be compared, in order; each step appends to `findings`.
 
     `copies_ms`: how much later than the earliest a copy of an event may be.
     """
     workspace.parameters |= {"examples": EXAMPLES, "copies_ms": copies_ms}
-    yield Step("Comparing identities", partial(_compare, workspace, findings, "identities", "identities"))
-    yield Step("Comparing automated traffic", partial(_compare, workspace, findings, "automated", "automated traffic"))
+    yield AuditStep("Comparing identities", partial(_compare, workspace, findings, "identities", "identities"))
+    yield AuditStep(
+        "Comparing automated traffic", partial(_compare, workspace, findings, "automated", "automated traffic")
+    )
     for name in ("touches", "outreach"):
         outcome = statement("outcome_by_time", published=name)
         compare = partial(_compare, workspace, findings, name, name, renamed=statement("renamed"), outcome=outcome)
-        yield Step(f"Comparing {name}", compare)
-    yield Step("Comparing usage by day", partial(_compare, workspace, findings, "usage", USAGE))
+        yield AuditStep(f"Comparing {name}", compare)
+    yield AuditStep("Comparing usage by day", partial(_compare, workspace, findings, "usage", USAGE))
     for level in LEVELS:
         more = stage_parameters(definitions, level)
-        yield Step(f"Comparing {PLURAL[level]}", partial(_compare_profiles, workspace, findings, level, more))
+        yield AuditStep(f"Comparing {PLURAL[level]}", partial(_compare_profiles, workspace, findings, level, more))
         if copies_ms:
             note = partial(workspace.run, "segments_unproven", {"level": level}, profiles=_PROFILES[level][0])
-            yield Step(f"Noting unproven segments of {PLURAL[level]}", note)
+            yield AuditStep(f"Noting unproven segments of {PLURAL[level]}", note)
     for level in LEVELS:
         title = f"activations of {PLURAL[level]}"
-        yield Step(f"Comparing {title}", partial(_compare, workspace, findings, "activations", title, {"level": level}))
+        yield AuditStep(
+            f"Comparing {title}", partial(_compare, workspace, findings, "activations", title, {"level": level})
+        )
     days = statement("activity_sides")
     for subject in ("token", "developer", "company"):
         title = f"activity of {PLURAL[subject]}"
         compare = partial(_compare, workspace, findings, "activity", title, {"level": subject}, days=days)
-        yield Step(f"Comparing {title}", compare)
+        yield AuditStep(f"Comparing {title}", compare)
         if copies_ms:
             note = partial(workspace.run, "active_unproven", {"level": subject}, days=days)
-            yield Step(f"Noting unproven {title}", note)
+            yield AuditStep(f"Noting unproven {title}", note)
     yield from rolling_steps(workspace)
-    yield Step("Comparing rolling counts", partial(_compare, workspace, findings, "rolling", "rolling counts"))
+    yield AuditStep("Comparing rolling counts", partial(_compare, workspace, findings, "rolling", "rolling counts"))
 
 
 def _compare(

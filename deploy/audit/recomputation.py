@@ -24,14 +24,14 @@ PLURAL = {"token": "tokens", "developer": "developers", "company": "companies"}
 _DAY_MS = 86_400_000
 
 
-class Step(NamedTuple):
+class AuditStep(NamedTuple):
     """A part of an audit: what it is doing, for a person, and how to do it."""
 
     title: str
     run: Callable[[], None]
 
 
-def steps(workspace: Workspace, definitions: Definitions) -> Iterator[Step]:
+def steps(workspace: Workspace, definitions: Definitions) -> Iterator[AuditStep]:
     """What is to be done, in order, up to the hours of activity; rolling counts follow after those were compared."""
     numbers = {name: number for number, name in enumerate(selectors_in_use(definitions))}
     given = Parameters()
@@ -52,34 +52,36 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[Step]:
     }
     texts = {"made_of": touches.made_of(is_content), "may_be_touch": touches.may_be_touch(is_content)}
     candidates = statement("touch_candidates", **texts)
-    yield Step("Finding touches", partial(touches.find_touches, workspace, candidates))
+    yield AuditStep("Finding touches", partial(touches.find_touches, workspace, candidates))
     sayings = statement("saying_candidates", said=said)
-    yield Step("Finding segments", partial(segments.find_sayings, workspace, definitions, sayings))
+    yield AuditStep("Finding segments", partial(segments.find_sayings, workspace, definitions, sayings))
     texts |= {"content": is_content, "outreach": is_outreach, "conditions": conditions, "said": said}
     read = partial(workspace.run, "marked", None, renamed=statement("renamed"), **texts)
-    yield Step("Reading events", read)
-    yield Step("Linking visitors", partial(workspace.run, "links"))
-    yield Step("Linking API keys", partial(workspace.run, "keys"))
-    yield Step("Merging users", partial(resolve_merges, workspace))
-    yield Step("Linking users", partial(workspace.run, "members"))
-    yield Step("Finding automated traffic", partial(workspace.run, "automated"))
-    yield Step("Resolving events", partial(workspace.run, "facts"))
-    yield Step("Finding internal developers", partial(workspace.run, "own"))
-    yield Step("Computing developers", partial(workspace.run, "developers"))
-    yield Step("Computing companies", partial(workspace.run, "companies"))
-    yield Step("Computing first touches", partial(workspace.run, "first_touches"))
-    yield Step("Computing segments", partial(workspace.run, "segments_said"))
-    yield Step("Computing segments of first touches", partial(workspace.run, "segments_touched"))
+    yield AuditStep("Reading events", read)
+    yield AuditStep("Linking visitors", partial(workspace.run, "links"))
+    yield AuditStep("Linking API keys", partial(workspace.run, "keys"))
+    yield AuditStep("Merging users", partial(resolve_merges, workspace))
+    yield AuditStep("Linking users", partial(workspace.run, "members"))
+    yield AuditStep("Finding automated traffic", partial(workspace.run, "automated"))
+    yield AuditStep("Resolving events", partial(workspace.run, "facts"))
+    yield AuditStep("Finding internal developers", partial(workspace.run, "own"))
+    yield AuditStep("Computing developers", partial(workspace.run, "developers"))
+    yield AuditStep("Computing companies", partial(workspace.run, "companies"))
+    yield AuditStep("Computing first touches", partial(workspace.run, "first_touches"))
+    yield AuditStep("Computing segments", partial(workspace.run, "segments_said"))
+    yield AuditStep("Computing segments of first touches", partial(workspace.run, "segments_touched"))
     for level in LEVELS:
-        yield Step(f"Computing activations of {PLURAL[level]}", partial(_reach, workspace, definitions, numbers, level))
-    yield Step("Computing activity", partial(workspace.run, "active"))
+        yield AuditStep(
+            f"Computing activations of {PLURAL[level]}", partial(_reach, workspace, definitions, numbers, level)
+        )
+    yield AuditStep("Computing activity", partial(workspace.run, "active"))
 
 
-def rolling_steps(workspace: Workspace) -> Iterator[Step]:
+def rolling_steps(workspace: Workspace) -> Iterator[AuditStep]:
     """What is left then."""
-    yield Step("Finding what is counted by segments", partial(workspace.run, "counted"))
-    yield Step("Computing rolling counts of activity", partial(workspace.run, "steps_active"))
-    yield Step("Computing rolling counts of sign-ups and activations", partial(workspace.run, "steps_moments"))
+    yield AuditStep("Finding what is counted by segments", partial(workspace.run, "counted"))
+    yield AuditStep("Computing rolling counts of activity", partial(workspace.run, "steps_active"))
+    yield AuditStep("Computing rolling counts of sign-ups and activations", partial(workspace.run, "steps_moments"))
 
 
 def stage_parameters(definitions: Definitions, level: Level) -> dict[str, Any]:

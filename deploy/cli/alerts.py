@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.terminal import definitions_or_exit, fail, failures_told, out, settings_or_exit
+from deploy.cli.terminal import definitions_or_exit, fail, out, reported_failures, settings_or_exit
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from deploy.alerts.evaluator import Judged
+    from deploy.alerts.evaluator import Evaluation
     from schemas.config.monitors import Monitors
     from schemas.config.settings import Settings
 
@@ -24,7 +24,7 @@ TEST_WITHIN_SECONDS = 30.0
 
 def alerts(
     once: Annotated[
-        bool, typer.Option("--once", help="Judge the last closed hour, print where each monitor stands, end.")
+        bool, typer.Option("--once", help="Evaluator the last closed hour, print where each monitor stands, end.")
     ] = False,
     at: Annotated[
         str, typer.Option(help="With --once: judge as of this time (UTC, ISO 8601) and tell nobody, to look back.")
@@ -40,7 +40,7 @@ def alerts(
     settings = settings_or_exit()
     monitors = monitors_or_exit(settings)
     logs.configure(settings)
-    with failures_told():
+    with reported_failures():
         if test:
             _test(monitors)
         elif once or at:
@@ -67,7 +67,7 @@ def _serve(settings: Settings, monitors: Monitors) -> None:
     from deploy.alerts.watch import Watch, run
     from deploy.local.process import status_server
     from sinks.clickhouse import Address
-    from streams.runtime.heartbeats import Beats
+    from streams.runtime.heartbeats import Heartbeats
     from streams.runtime.watchdog import Watchdog
 
     stop = threading.Event()
@@ -79,14 +79,14 @@ def _serve(settings: Settings, monitors: Monitors) -> None:
         signal.signal(number, end)
     watch = Watch(Address.parse(settings.clickhouse_address), monitors, publisher(settings))
     try:
-        beats = Beats()
+        heartbeats = Heartbeats()
         for thread in watch.dispatch.threads():
-            beats.watch(thread)
-        watchdog = Watchdog(beats, watch.report, None, stop)
+            heartbeats.watch(thread)
+        watchdog = Watchdog(heartbeats, watch.report, None, stop)
         REGISTRY.register(ALERTS)
         status_server.show(settings, "alerts", watchdog)
         watchdog.start()
-        run(settings, watch, stop, beats)
+        run(settings, watch, stop, heartbeats)
     finally:
         watch.stop()
 
@@ -95,7 +95,7 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from deploy.alerts.evaluator import Judge
+    from deploy.alerts.evaluator import Evaluator
     from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address, connected
 
@@ -113,7 +113,7 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
     summaries = []
     with reachable_clickhouse(settings, out) as reachable:
         address = Address.parse(reachable.clickhouse_address)
-        judge = Judge(monitors, {})
+        judge = Evaluator(monitors, {})
         with connected(address) as client:
             for name in monitors.watch:
                 judged = judge.look(name, client, until)
@@ -124,7 +124,7 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
         out.print(f"\n[red]✗[/] {escape(summary)}", highlight=False, soft_wrap=True)
 
 
-def _cells(row: dict[str, object], judged: Judged) -> list[str]:
+def _cells(row: dict[str, object], judged: Evaluation) -> list[str]:
     def shown(value: object, form: str) -> str:
         return "–" if value is None else format(value, form)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 import yaml
 
-from deploy.cli.terminal import err, fail, failures_told, out, settings_or_exit
+from deploy.cli.terminal import err, fail, out, reported_failures, settings_or_exit
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def check(file: File = None) -> None:
     Example: `firstcall config check firstcall.yaml`
     """
     from schemas.config.monitors import unread_files
-    from schemas.config.problems import problems_told
+    from schemas.config.problems import problem_lines
 
     found = _read(file)
-    unread = problems_told(unread_files(found.monitors), found.document)
+    unread = problem_lines(unread_files(found.monitors), found.document)
     if unread:
         text = f"Alerts need these files where they run:\n{unread}"
         err.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -131,7 +131,7 @@ def _against_running() -> list[Change]:
 
     settings = settings_or_exit()
     configured = plain_sections(_read(settings.config).definitions)
-    with failures_told(), reachable_clickhouse(settings, err) as reached:
+    with reported_failures(), reachable_clickhouse(settings, err) as reached:
         record = generations.live_record(reached)
     if record is None:
         fail("nothing in ClickHouse says what its numbers were made under: the sink writes it when it starts")

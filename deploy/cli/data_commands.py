@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from deploy.cli.terminal import definitions_or_exit, err, fail, failures_told, out, settings_or_exit
+from deploy.cli.terminal import definitions_or_exit, err, fail, out, reported_failures, settings_or_exit
 from schemas.config.loading import hmac_secrets
 from schemas.errors import ClickHouseError, DeploymentError
 
@@ -48,7 +48,7 @@ def generate(
         TextColumn("{task.completed:,.0f} messages"),
         TimeElapsedColumn(),
     )
-    with failures_told(), Progress(*columns, console=err) as progress:
+    with reported_failures(), Progress(*columns, console=err) as progress:
         task = progress.add_task("", total=population.expected_events + bad)
         if output is not None:
             with nullcontext(sys.stdout.buffer) if str(output) == "-" else output.open("wb") as file:
@@ -97,7 +97,7 @@ def audit(
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
     )
-    with failures_told():
+    with reported_failures():
         try:
             with (
                 reachable_clickhouse(settings, err) as reached,
@@ -148,7 +148,7 @@ def demo(
         if isinstance(found, Missing):
             because = f"{found.reason}; {found.what_to_do}"
     options = DemoOptions(developers, seed, days, bad, workers, serve)
-    with failures_told():
+    with reported_failures():
         run_demo(options, out, no_kafka_because=because)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import orjson
 import typer
 
-from deploy.cli.terminal import definitions_or_exit, err, fail, failures_told, out, settings_or_exit
+from deploy.cli.terminal import definitions_or_exit, err, fail, out, reported_failures, settings_or_exit
 from schemas.config.loading import hmac_secrets
 
 if TYPE_CHECKING:
@@ -115,18 +115,18 @@ def replay_letters(
     from sinks.clickhouse import Address
     from sinks.insert import RowWriter
     from streams.normalise.normaliser import Normaliser
-    from streams.normalise.suppression_list import ErasureMarks
-    from streams.runtime.suppression_feed import ErasureFeed
+    from streams.normalise.suppression_list import SuppressionList
+    from streams.runtime.suppression_feed import SuppressionFeed
     from streams.topology import ERASURES
 
     settings = settings_or_exit()
     meaning, wanted = definitions_or_exit(settings), _filter(settings, reason, topic, since, until, message)
-    with failures_told(), ExitStack() as opened:
+    with reported_failures(), ExitStack() as opened:
         require_broker(settings)
         secrets = hmac_secrets(settings)
-        marks = ErasureMarks([*settings.retired, *secrets])
+        marks = SuppressionList([*settings.retired, *secrets])
         options = {"bootstrap.servers": settings.brokers, **settings.kafka_options.for_librdkafka()}
-        opened.enter_context(closing(feed := ErasureFeed(marks, settings.topic(ERASURES), options)))
+        opened.enter_context(closing(feed := SuppressionFeed(marks, settings.topic(ERASURES), options)))
         feed.refresh()
         reached = opened.enter_context(reachable_clickhouse(settings, err))
         address = Address.parse(reached.clickhouse_address)
@@ -147,7 +147,7 @@ def _asked(wanted: Filter, limit: int, *, replayed: bool) -> Answer:
     from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address
 
-    with failures_told(), ExitStack() as opened:
+    with reported_failures(), ExitStack() as opened:
         reached = opened.enter_context(reachable_clickhouse(settings_or_exit(), err))
         letters = opened.enter_context(closing(Letters(Address.parse(reached.clickhouse_address))))
         return letters.latest(wanted, limit, replayed=replayed)
@@ -161,14 +161,14 @@ def _filter(
     until: str | None,
     messages: list[str] | None,
 ) -> Filter:
-    from deploy.dead_letters.letters import Filter, Place
+    from deploy.dead_letters.letters import Filter, MessageRef
     from streams.topology import TOPICS
 
     names = {topic.name for topic in TOPICS}
     places = []
     for given in messages or ():
         try:
-            place = Place.parse(given)
+            place = MessageRef.parse(given)
         except ValueError:
             fail(f"--id {given}: give it as topic/partition/offset, as `firstcall dead-letters list` prints it", 2)
         places.append(place._replace(topic=settings.topic(place.topic)) if place.topic in names else place)

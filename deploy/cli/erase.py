@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.terminal import definitions_or_exit, err, fail, failures_told, out, settings_or_exit
+from deploy.cli.terminal import definitions_or_exit, err, fail, out, reported_failures, settings_or_exit
 from schemas.config.definitions import Level
 from schemas.config.loading import hmac_secrets
 from schemas.errors import DeploymentError
@@ -50,7 +50,7 @@ def erase(
     level: Level = "company" if user is None else "developer"
     settings = settings_or_exit()
     definitions, secrets = definitions_or_exit(settings), hmac_secrets(settings)
-    with failures_told(), ExitStack() as opened:
+    with reported_failures(), ExitStack() as opened:
         require_clickhouse(settings)
         wrong = topics.wrong_topics(settings)
         if wrong:
@@ -70,7 +70,7 @@ def _erase(erasing: Erasing, flow: Flow, *, dry_run: bool, yes: bool, despite_un
     with err.status("Waiting until all events that have come are in ClickHouse …"):
         flow.sink_arrived()
     with err.status("Looking for what is to be erased …"):
-        erasure = erasing.plan()
+        erasure = erasing.compiled()
         extent = erasing.extent(erasure)
     interrupted = _is_known(erasing, extent)
     _tell(erasing, erasure, extent)

@@ -17,7 +17,7 @@ from deploy.cli.dead_letters import dead_letters
 from deploy.cli.erase import erase
 from deploy.cli.query import query
 from deploy.cli.replay_command import replay
-from deploy.cli.terminal import definitions_or_exit, fail, failures_told, out, settings_or_exit
+from deploy.cli.terminal import definitions_or_exit, fail, out, reported_failures, settings_or_exit
 
 app = typer.Typer(
     name="firstcall",
@@ -52,7 +52,7 @@ def up(workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker
     from deploy.cli.stack import Stack
 
     settings_or_exit()
-    with failures_told(), Stack(out) as stack:
+    with reported_failures(), Stack(out) as stack:
         stack.start_kafka()
         stack.start_clickhouse()
         stack.create_tables()
@@ -80,7 +80,7 @@ def worker() -> None:
     settings = settings_or_exit()
     definitions_or_exit(settings)
     logs.configure(settings)
-    with failures_told():
+    with reported_failures():
         # Streams on topics of the wrong shape would make changelogs of the wrong shape. Faust ends where the brokers are away, and
         # one end after the other would be told as a worker that does not heal.
         wrong = topics.await_wrong_topics(settings)
@@ -102,17 +102,17 @@ def sink() -> None:
     from schemas.config.loading import hmac_secrets
     from sinks.main import run_sink
     from streams.normalise.normaliser import Normaliser
-    from streams.normalise.suppression_list import ErasureMarks
+    from streams.normalise.suppression_list import SuppressionList
 
     settings = settings_or_exit()
     definitions = definitions_or_exit(settings)
     logs.configure(settings)
-    with failures_told():
+    with reported_failures():
         require_broker(settings)
         require_clickhouse(settings)
         refuse_others(settings, definitions)
         secrets = hmac_secrets(settings)
-        erasures = ErasureMarks([*settings.retired, *secrets])
+        erasures = SuppressionList([*settings.retired, *secrets])
         run_sink(
             bootstrap_servers=settings.brokers,
             clickhouse_url=settings.clickhouse_address,
@@ -137,7 +137,7 @@ def broker() -> None:
     from deploy.local.kafka.broker import LocalBroker
 
     settings = settings_or_exit()
-    with failures_told(), LocalBroker(settings.data_dir, settings.broker_port) as running:
+    with reported_failures(), LocalBroker(settings.data_dir, settings.broker_port) as running:
         out.print(f"Kafka serves at {running.bootstrap}. Ctrl-C ends it.", highlight=False)
         code = running.wait()
     fail(f"Kafka has ended with code {code}; see {running.log}")
@@ -152,7 +152,7 @@ def clickhouse() -> None:
     from deploy.local.clickhouse import serve
 
     settings = settings_or_exit()
-    with failures_told():
+    with reported_failures():
         serve(
             settings.data_dir,
             settings.clickhouse_port,
@@ -169,7 +169,7 @@ def migrate() -> None:
     from deploy.cli.stack import Stack
 
     settings_or_exit()
-    with failures_told(), Stack(out) as stack:
+    with reported_failures(), Stack(out) as stack:
         stack.create_tables()
         stack.create_topics()
 
@@ -192,7 +192,7 @@ def doctor(
         fail(f"no check named {', '.join(unknown)}; there are {', '.join(CHECKS)}", 2)
     marks = {"ok": "[green]✓[/]", "note": "[yellow]![/]", "wrong": "[red]✗[/]"}
     wrong = 0
-    with failures_told():
+    with reported_failures():
         for finding in examine(settings_or_exit(), checks or ()):
             wrong += finding.verdict == "wrong"
             if quiet and finding.verdict != "wrong":

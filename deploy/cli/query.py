@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from deploy.cli.terminal import definitions_or_exit, err, fail, failures_told, out, settings_or_exit
+from deploy.cli.terminal import definitions_or_exit, err, fail, out, reported_failures, settings_or_exit
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -43,7 +43,7 @@ def query(
     ] = False,
     show_sql: Annotated[bool, typer.Option("--show", help="Print the SQL instead of running it.")] = False,
 ) -> None:
-    """Ask ClickHouse: one of the named queries, which are listed without arguments, or SQL of your own.
+    """QueryRequest ClickHouse: one of the named queries, which are listed without arguments, or SQL of your own.
 
     Example: `firstcall query funnel -p level=company`, `firstcall query usage --company acme --from 4w --format chart`, or
     `firstcall query --sql "SELECT count() FROM events" -f csv`
@@ -102,7 +102,7 @@ def _run(sql: str, values: Mapping[str, str], form: Form, query: Query | None = 
     from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address, connected
 
-    with failures_told(), reachable_clickhouse(settings_or_exit(), err) as reached:
+    with reported_failures(), reachable_clickhouse(settings_or_exit(), err) as reached:
         address = Address.parse(reached.clickhouse_address)
         with connected(address) as client:
             unknown = unknown_name(client, query, values) if query is not None else None

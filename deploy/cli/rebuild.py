@@ -9,9 +9,9 @@ from kafka.admin import KafkaAdminClient
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from deploy.cli.stack import Stack
-from deploy.cli.terminal import definitions_or_exit, err, fail, failures_told, out, settings_or_exit
+from deploy.cli.terminal import definitions_or_exit, err, fail, out, reported_failures, settings_or_exit
 from deploy.rebuild import generations, run
-from deploy.rebuild.plan import Plan, make_plan, told
+from deploy.rebuild.plan import Plan, compile_definitions, told
 from deploy.services import topics
 from schemas.config.settings import Settings
 from sinks.migrations import migrate
@@ -34,12 +34,12 @@ def from_start(choices: Choices) -> None:
     """Make all numbers anew under the configured definitions, and show them."""
     settings = settings_or_exit()
     definitions = definitions_or_exit(settings)
-    with failures_told(), Stack(err) as services:
+    with reported_failures(), Stack(err) as services:
         services.start_kafka()
         services.start_clickhouse()
         with topics.administration(settings) as client:
             _finish_interrupted(settings)
-            plan = make_plan(client, settings, definitions, elsewhere=choices.elsewhere)
+            plan = compile_definitions(client, settings, definitions, elsewhere=choices.elsewhere)
             if not _is_agreed(plan, settings, choices):
                 return
             try:
@@ -58,7 +58,7 @@ def from_start(choices: Choices) -> None:
 def drop_old(*, yes: bool) -> None:
     """Remove tables, topics and state of all generations before the live one."""
     settings = settings_or_exit()
-    with failures_told(), Stack(err) as services:
+    with reported_failures(), Stack(err) as services:
         services.start_kafka()
         services.start_clickhouse()
         live = generations.live(settings)

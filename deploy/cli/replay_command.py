@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from deploy.cli.data_commands import feeder_or_exit, report_or_exit
-from deploy.cli.terminal import err, fail, failures_told, settings_or_exit
+from deploy.cli.terminal import err, fail, reported_failures, settings_or_exit
 
 
 def replay(
@@ -78,7 +78,7 @@ def replay(
         TextColumn("{task.fields[lines]:,} lines"),
         TimeElapsedColumn(),
     )
-    with failures_told(), ExitStack() as opened:
+    with reported_failures(), ExitStack() as opened:
         try:
             lines = opened.enter_context(open_lines(None if file == "-" else Path(file)))
         except OSError as error:

@@ -65,7 +65,7 @@ def definitions_or_exit(settings: Settings) -> Definitions:
 
 
 @contextmanager
-def failures_told() -> Iterator[None]:
+def reported_failures() -> Iterator[None]:
     """Tell a person what a deployment can go wrong with, without a traceback. All else is a bug, and gets one."""
     from confluent_kafka import KafkaException
     from kafka.errors import KafkaError

@@ -26,7 +26,7 @@ _BEGIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _END: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
-class Place(NamedTuple):
+class MessageRef(NamedTuple):
     """Where a message lies. `topic` as Kafka calls it."""
 
     topic: str
@@ -37,7 +37,7 @@ class Place(NamedTuple):
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     @classmethod
-    def parse(cls, given: str) -> Place:
+    def parse(cls, given: str) -> MessageRef:
         """Read `topic/partition/offset`. Raises ValueError."""
         topic, partition, offset = given.rsplit("/", 2)
         if not (topic and partition.removeprefix("-").isdecimal() and offset.removeprefix("-").isdecimal()):
@@ -51,7 +51,7 @@ class Filter:
 
     reasons: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
-    places: tuple[Place, ...] = ()
+    places: tuple[MessageRef, ...] = ()
     since: datetime = _BEGIN
     until: datetime = _END
 
@@ -69,7 +69,7 @@ class Filter:
 class Refused(NamedTuple):
     """A message with dead letters that were not replayed. `fields`: of those that are told one by one."""
 
-    place: Place
+    place: MessageRef
     what: What
     fields: tuple[str, ...]
     reasons: tuple[str, ...]
@@ -102,13 +102,13 @@ class Letters:
             values = wanted.values() | dict(zip(names, last, strict=True)) | {"limit": size}
             found = self._ask("messages", values).rows
             for topic, partition, offset, what, fields, reasons in found:
-                yield Refused(Place(topic, partition, offset), what, tuple(fields), tuple(sorted(reasons)))
+                yield Refused(MessageRef(topic, partition, offset), what, tuple(fields), tuple(sorted(reasons)))
             if len(found) < size:
                 return
             last = found[-1][:4]
             left = None if left is None else left - size
 
-    def mark_replayed(self, replayed: Iterable[tuple[Place, What, int]], at_ms: int) -> None:
+    def mark_replayed(self, replayed: Iterable[tuple[MessageRef, What, int]], at_ms: int) -> None:
         """Remember that messages were replayed: (place, what of it, its new offset)."""
         rows = [
             orjson.dumps(place._asdict() | {"what": what, "replayed_at": text(at_ms), "new_offset": new_offset})

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, cast
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from deploy.dead_letters.letters import Place
+from deploy.dead_letters.letters import MessageRef
 from schemas.config.settings import Settings
 from streams.topology import MAX_MESSAGE_BYTES
 
@@ -20,7 +20,7 @@ NEAR: Final = 1_000
 class Original(NamedTuple):
     """A message as it was written. `timestamp` in ms; `is_stamped`: by the brokers, so that a copy gets another one."""
 
-    place: Place
+    place: MessageRef
     key: bytes | None
     value: bytes | None
     timestamp: int
@@ -133,6 +133,6 @@ def _original(message: Message) -> Original:
     assert partition is not None, "only an error has none"
     kind, timestamp = message.timestamp()
     headers = cast("list[tuple[str, str | bytes | None]]", message.headers() or [])
-    place = Place(topic, partition, _offset(message))
+    place = MessageRef(topic, partition, _offset(message))
     is_stamped = kind == TIMESTAMP_LOG_APPEND_TIME
     return Original(place, _bytes(message.key()), _bytes(message.value()), timestamp, is_stamped, headers)

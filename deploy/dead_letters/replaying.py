@@ -19,7 +19,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from deploy.dead_letters.letters import Letters, Place, Refused, What
+from deploy.dead_letters.letters import Letters, MessageRef, Refused, What
 from deploy.dead_letters.originals import Original, Originals
 from schemas.config.settings import Settings
 from schemas.event import Event, Rejected, Source
@@ -44,9 +44,9 @@ class Summary:
     sent: int = 0
     written: int = 0
     left: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[Place]] = field(default_factory=dict)
+    examples: dict[str, list[MessageRef]] = field(default_factory=dict)
 
-    def leave(self, place: Place, why: str) -> None:
+    def leave(self, place: MessageRef, why: str) -> None:
         """Note a message that is not replayed."""
         self.left[why] += 1
         examples = self.examples.setdefault(why, [])
@@ -84,7 +84,7 @@ class Replay:
     def run(self, refused: Iterable[Refused], page: int = 1_000) -> Summary:
         """Replay messages, page by page, each marked when it is durable."""
         for some in _pages(refused, page):
-            done: list[tuple[Place, What, int]] = []
+            done: list[tuple[MessageRef, What, int]] = []
             for (topic, partition, what), group in _by_partition(some):
                 replay = self._rows_of if what == "rows" else self._messages
                 done += replay(topic, partition, {one.place.offset: one for one in group})
@@ -94,7 +94,7 @@ class Replay:
                 self._letters.mark_replayed(done, int(time.time() * 1000))
         return self.summary
 
-    def _messages(self, topic: str, partition: int, refused: dict[int, Refused]) -> list[tuple[Place, What, int]]:
+    def _messages(self, topic: str, partition: int, refused: dict[int, Refused]) -> list[tuple[MessageRef, What, int]]:
         """Send messages of an input topic; what became of them is known later."""
         if topic not in self._sources:
             for one in refused.values():
@@ -129,14 +129,14 @@ class Replay:
     def _normalised(self, original: Original, recorded_at: int) -> list[Event | Rejected]:
         return self._normaliser(original.value, source=self._sources[original.place.topic], recorded_at=recorded_at)
 
-    def _rows_of(self, topic: str, partition: int, refused: dict[int, Refused]) -> list[tuple[Place, What, int]]:
+    def _rows_of(self, topic: str, partition: int, refused: dict[int, Refused]) -> list[tuple[MessageRef, What, int]]:
         """Write the rows of messages again; returns those that ClickHouse has taken."""
         if topic not in self._sources and topic not in self._rows:
             for one in refused.values():
                 self.summary.leave(one.place, "no rows of this deployment")
             return []
         read = self._originals.at if topic in self._sources else self._originals.latest
-        done: list[tuple[Place, What, int]] = []
+        done: list[tuple[MessageRef, What, int]] = []
         for offset, original in read(topic, partition, sorted(refused)):
             place = refused[offset].place
             why = "gone: Kafka has deleted them, or a later row has taken their place"
@@ -181,8 +181,8 @@ class _Sender:
             # What fails for good is told; what librdkafka mends by itself concerns nobody.
             logger=log,
         )
-        self._arrived: list[tuple[Place, int]] = []
-        self._failed: list[tuple[Place, str]] = []
+        self._arrived: list[tuple[MessageRef, int]] = []
+        self._failed: list[tuple[MessageRef, str]] = []
 
     def send(self, original: Original) -> None:
         topic, partition, _ = place = original.place
@@ -202,7 +202,7 @@ class _Sender:
                 self._producer.poll(0.1)
         self._producer.poll(0)
 
-    def sent(self, summary: Summary) -> list[tuple[Place, int]]:
+    def sent(self, summary: Summary) -> list[tuple[MessageRef, int]]:
         """Wait for the brokers; what has arrived, with its new offset."""
         left = self._producer.flush(ACKNOWLEDGED_SECONDS + 5)
         assert not left, "what does not arrive in time has failed"
@@ -212,7 +212,7 @@ class _Sender:
         summary.sent += len(arrived)
         return arrived
 
-    def _noting(self, place: Place) -> Callable[[KafkaError | None, Message], None]:
+    def _noting(self, place: MessageRef) -> Callable[[KafkaError | None, Message], None]:
         def note(error: KafkaError | None, message: Message) -> None:
             offset = message.offset()
             if error is not None or offset is None:

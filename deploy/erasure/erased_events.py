@@ -9,7 +9,7 @@ from deploy.erasure.statements import Statements, parcels
 from schemas.config.definitions import Level
 from schemas.event import AliasKind
 from streams.erasure.erasure import Erasure, Request
-from streams.normalise.suppression_list import ErasureMarks, MarkKind
+from streams.normalise.suppression_list import MarkKind, SuppressionList
 
 #: A mark's period with the id that it is about: (kind, id, from, before) in milliseconds.
 NamedPeriod = tuple[MarkKind, str, int, int]
@@ -18,7 +18,7 @@ NamedPeriod = tuple[MarkKind, str, int, int]
 _RANKS: Final = 3
 
 
-def named_periods(request: Request, erasure: Erasure, marks: ErasureMarks) -> list[NamedPeriod]:
+def named_periods(request: Request, erasure: Erasure, marks: SuppressionList) -> list[NamedPeriod]:
     """The marks of an erasure with the ids behind them."""
     return sorted(
         {

@@ -46,11 +46,11 @@ from schemas.config.settings import Settings
 from schemas.errors import DeploymentError
 from schemas.event import Event
 from streams.erasure.erasure import Alias, Erasure, Request, forgetting, plan_erasure, retelling, tidying
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.messages.outbox import Message
-from streams.normalise.suppression_list import ErasureMarks, Mark
-from streams.runtime.producer import Delivery
-from streams.runtime.suppression_feed import FRESH_SECONDS, ErasureFeed, message_of
+from streams.normalise.suppression_list import Suppression, SuppressionList
+from streams.runtime.producer import AcknowledgedProducer
+from streams.runtime.suppression_feed import FRESH_SECONDS, SuppressionFeed, message_of
 from streams.topology import ALERTS, ERASURES
 
 #: Events of whoever is erased that were on their way when it was planned may show more of what is theirs.
@@ -84,7 +84,7 @@ class Erasing:
         self._statements = statements
         self._events = ArrivedEvents(statements)
         self._options = {"bootstrap.servers": settings.brokers, **settings.kafka_options.for_librdkafka()}
-        self._feed = ErasureFeed(ErasureMarks(self._secrets), settings.topic(ERASURES), self._options)
+        self._feed = SuppressionFeed(SuppressionList(self._secrets), settings.topic(ERASURES), self._options)
         #: The newest one, which will be known for longest, makes the marks.
         self._secret = secrets[-1]
         self._subjects = [subject_of(request, secret) for secret in reversed(self._secrets)]
@@ -105,13 +105,13 @@ class Erasing:
             if not record.completed_at and record.subject not in self._subjects
         ]
 
-    def plan(self) -> Erasure:
+    def compiled(self) -> Erasure:
         """What is to be done by the events that are in ClickHouse."""
         return plan_erasure(self.request, self._events, self._secret, self._meaning.limits)
 
     def extent(self, erasure: Erasure) -> Extent:
         """How much that is."""
-        periods = self._periods(erasure, ErasureMarks(self._secrets, erasure.marks))
+        periods = self._periods(erasure, SuppressionList(self._secrets, erasure.marks))
         ids = {(kind, identifier) for kind, identifier, _, _ in periods}
         kinds = [kind for kind, _ in ids]
         return Extent(
@@ -169,15 +169,15 @@ class Erasing:
             time.sleep(IN_FORCE_SECONDS)
             flow.settle()
             known = {(mark.kind, mark.digest) for mark in erasure.marks}
-            erasure = self.plan()
+            erasure = self.compiled()
             if {(mark.kind, mark.digest) for mark in _up_to(erasure.marks, until)} <= known:
                 break
         return erasure
 
-    def _publish(self, marks: Iterable[Mark]) -> None:
+    def _publish(self, marks: Iterable[Suppression]) -> None:
         """Add marks to those that are there. One of an id replaces what was known of it, so it repeats that."""
         self._feed.refresh()
-        told = ErasureMarks(self._secrets, self._feed.marks.marks())
+        told = SuppressionList(self._secrets, self._feed.marks.marks())
         for mark in marks:
             told.add(mark)
         changed = {(mark.kind, mark.digest) for mark in marks}
@@ -186,10 +186,10 @@ class Erasing:
     def _retell(self, erasure: Erasure) -> set[Marked]:
         """Say again what the remaining events say; returns the identifiers of the erasure that stand on them."""
         self._feed.refresh()
-        plan, alive = Plan(self._meaning), set[Marked]()
+        compiled, alive = CompiledDefinitions(self._meaning), set[Marked]()
         remaining = self._remaining(erasure)
         while some := list(islice(remaining, RETOLD_TOGETHER)):
-            self._send(retelling(plan, some))
+            self._send(retelling(compiled, some))
             for event in some:
                 alive.update(alias for alias in _aliases_of(event) if alias in erasure.aliases)
         return alive
@@ -251,7 +251,7 @@ class Erasing:
         self._forget_keys(ALERTS, alert_ids)
         delete_alerts(self._statements, erased, alert_ids)
 
-    def _periods(self, erasure: Erasure, marks: ErasureMarks) -> list[NamedPeriod]:
+    def _periods(self, erasure: Erasure, marks: SuppressionList) -> list[NamedPeriod]:
         return named_periods(self.request, erasure, marks)
 
     def _send(self, messages: Iterable[Message]) -> None:
@@ -264,7 +264,7 @@ class Erasing:
         """Put (topic, key, value) on their topics, and wait until the brokers have them. No value: the key is forgotten."""
 
         async def send() -> None:
-            delivery = Delivery(self._options)
+            delivery = AcknowledgedProducer(self._options)
             for topic, key, value in values:
                 await delivery.send(self._settings.topic(topic), key, value)
             await delivery.acknowledged()
@@ -272,7 +272,7 @@ class Erasing:
         asyncio.run(send())
 
 
-def _up_to(marks: Iterable[Mark], until: int) -> list[Mark]:
+def _up_to(marks: Iterable[Suppression], until: int) -> list[Suppression]:
     """The marks before a moment: what comes later, while an erasure is at work, starts anew."""
     cut = [
         msgspec.structs.replace(

@@ -52,7 +52,9 @@ class Plan:
         return bool(self.lost_before) or (self.event_rows > 0 and not sum(self.messages.values()))
 
 
-def make_plan(client: KafkaAdminClient, settings: Settings, definitions: Definitions, *, elsewhere: bool) -> Plan:
+def compile_definitions(
+    client: KafkaAdminClient, settings: Settings, definitions: Definitions, *, elsewhere: bool
+) -> Plan:
     """Look at topics and tables. `elsewhere`: the settings name the generation, whose worker and sink others run.
 
     Raises DeploymentError when there is no generation to replay into, ClickHouseError and KafkaError.

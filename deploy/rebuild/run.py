@@ -29,7 +29,7 @@ from schemas.errors import DeploymentError
 from sinks.clickhouse import Address, connected
 from sinks.definition_rows import write_definitions
 from sinks.reconcile import settle
-from streams.processors import STAGES
+from streams.processors import PROCESSORS
 from streams.topology import ROWS, UPDATES
 
 #: So few records behind is as good as none where events keep coming; the rest is waited for exactly.
@@ -154,4 +154,4 @@ def changelogs(settings: Settings) -> list[str]:
 
     By no pattern: another deployment's may begin with the same letters.
     """
-    return [f"{settings.streams_id}-{stage.__name__}-changelog" for stage in STAGES.values()]
+    return [f"{settings.streams_id}-{stage.__name__}-changelog" for stage in PROCESSORS.values()]

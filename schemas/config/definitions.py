@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from schemas.config.document import Document, read_document
-from schemas.config.problems import Problem, meant, problems_of, problems_told
+from schemas.config.problems import Problem, meant, problem_lines, problems_of
 from schemas.config.references import unresolved
 from schemas.errors import ConfigurationError
 
@@ -239,7 +239,7 @@ class Definitions(_Model):
     def _names_resolve(self) -> Definitions:
         problems = list(unresolved(self.model_dump(), SEGMENTS_GIVEN))
         if problems:
-            raise ValueError(problems_told(problems))
+            raise ValueError(problem_lines(problems))
         return self
 
     @property
@@ -300,7 +300,7 @@ def build(sections: Mapping[str, Any], origin: str | Document = "definitions") -
     if isinstance(found, list):
         document = origin if isinstance(origin, Document) else None
         name = document.name if document else origin
-        raise ConfigurationError(f"{name} cannot be used:\n{problems_told(found, document)}")
+        raise ConfigurationError(f"{name} cannot be used:\n{problem_lines(found, document)}")
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from schemas.config.problems import Problem, problems_told
+from schemas.config.problems import Problem, problem_lines
 from schemas.errors import ConfigurationError
 
 #: The way to a value: keys and positions in lists, as texts.
@@ -21,7 +21,7 @@ Way = tuple[str, ...]
 _TAB: Final = "\\t"
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Line and column, from 1."""
 
     line: int
@@ -34,9 +34,9 @@ class Document:
 
     name: str
     sections: Mapping[str, Any]
-    places: Mapping[Way, Place] = field(default_factory=dict)
+    places: Mapping[Way, Location] = field(default_factory=dict)
 
-    def place(self, way: Way) -> Place | None:
+    def place(self, way: Way) -> Location | None:
         """Where a value stands, or the nearest thing around it; None if it is not in the file at all."""
         for end in range(len(way), 0, -1):
             if way[:end] in self.places:
@@ -88,9 +88,9 @@ def parse_document(text: str, name: str) -> Document:
     finally:
         loader.dispose()
     if survey.problems:
-        raise ConfigurationError(problems_told(survey.problems, Document(name, {}, survey.places)))
+        raise ConfigurationError(problem_lines(survey.problems, Document(name, {}, survey.places)))
     if not isinstance(loaded, dict):
-        place = Place(root.start_mark.line + 1, root.start_mark.column + 1)
+        place = Location(root.start_mark.line + 1, root.start_mark.column + 1)
         raise ConfigurationError(
             f"{name}:{place.line}:{place.column}: the file must hold a mapping of sections, as `internal: ...`, not a"
             f" {'list' if isinstance(loaded, list) else 'single value'}"
@@ -104,7 +104,7 @@ class _Survey:
     def __init__(self, loader: yaml.SafeLoader) -> None:
         self._loader = loader
         self._open: set[int] = set()
-        self.places: dict[Way, Place] = {}
+        self.places: dict[Way, Location] = {}
         self.problems: list[Problem] = []
 
     def visit(self, node: yaml.Node, way: Way) -> None:
@@ -143,7 +143,7 @@ class _Survey:
             self.visit(value, inner)
 
     def _put(self, way: Way, node: yaml.Node) -> None:
-        self.places[way] = Place(node.start_mark.line + 1, node.start_mark.column + 1)
+        self.places[way] = Location(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def _syntax(error: yaml.YAMLError, name: str) -> str:

@@ -11,7 +11,7 @@ from schemas.config.definitions import OTHER_SECTIONS, Definitions
 from schemas.config.document import Document, read_document
 from schemas.config.loading import problems_of_settings
 from schemas.config.monitors import Monitors
-from schemas.config.problems import Problem, problems_told
+from schemas.config.problems import Problem, problem_lines
 from schemas.errors import ConfigurationError
 
 
@@ -61,5 +61,5 @@ def read_configuration(path: Path | None) -> Configuration:
     if isinstance(watched, list):
         problems += watched
     if problems or isinstance(meaning, list) or isinstance(watched, list):
-        raise ConfigurationError(f"{path} cannot be used:\n{problems_told(problems, document)}")
+        raise ConfigurationError(f"{path} cannot be used:\n{problem_lines(problems, document)}")
     return Configuration(meaning, monitors.filled(watched, meaning), document)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from schemas.config.document import Document, read_document
-from schemas.config.problems import Problem, problems_of, problems_told
+from schemas.config.problems import Problem, problem_lines, problems_of
 from schemas.config.settings import PREFIX, Settings, wrong_secrets
 from schemas.errors import ConfigurationError
 
@@ -146,7 +146,7 @@ def settings_of(document: Document) -> dict[str, Any]:
     """The `settings` section of a document; settings of no value are left out. Raises ConfigurationError."""
     problem = unusable_section(document)
     if problem is not None:
-        raise ConfigurationError(problems_told([problem], document))
+        raise ConfigurationError(problem_lines([problem], document))
     section = document.sections.get("settings") or {}
     return {str(key): value for key, value in section.items() if value is not None}
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, Validatio
 
 from schemas.config.definitions import SEGMENTS_GIVEN, Definitions, Level
 from schemas.config.document import Document, read_document
-from schemas.config.problems import Problem, problems_of, problems_told
+from schemas.config.problems import Problem, problem_lines, problems_of
 from schemas.config.references import unresolved_monitors
 from schemas.errors import ConfigurationError
 
@@ -224,7 +224,7 @@ def build(section: Any, definitions: Definitions, origin: str | Document = "moni
     if isinstance(found, list):
         document = origin if isinstance(origin, Document) else None
         name = document.name if document else origin
-        raise ConfigurationError(f"{name} cannot be used:\n{problems_told(found, document)}")
+        raise ConfigurationError(f"{name} cannot be used:\n{problem_lines(found, document)}")
     return filled(found, definitions)
 
 

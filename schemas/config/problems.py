@@ -51,7 +51,7 @@ class Problem:
         return text.removeprefix(".")
 
 
-def problems_told(problems: Iterable[Problem], document: Document | None = None) -> str:
+def problem_lines(problems: Iterable[Problem], document: Document | None = None) -> str:
     """A line for each problem, in the order of the file, each once."""
     lines: dict[str, tuple[int, int]] = {}
     for problem in problems:

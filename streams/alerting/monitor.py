@@ -92,7 +92,7 @@ class Closed:
 
 
 @dataclass(frozen=True)
-class Standing:
+class MonitorStatus:
     """Where a monitor stands at an hour: `learning` (too few weeks), `quiet`, or `dropped` while an incident holds.
 
     `now`: the evidence on all subjects; of an incident, on its scope since its start.
@@ -104,11 +104,11 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Step:
+class Transition:
     """The outcome of judging one hour."""
 
     state: MonitorState
-    standing: Standing
+    standing: MonitorStatus
     change: Opened | Closed | None = None
 
 
@@ -137,10 +137,10 @@ class Memory:
         return kept[1]
 
 
-def step(state: MonitorState, rules: Rules, series: Mapping[Scope, Series], memory: Memory) -> Step:
-    """Judge the last hour of the series. All scopes end at the same hour; `ALL` is among them unless there is nothing at all."""
+def step(state: MonitorState, rules: Rules, series: Mapping[Scope, Series], memory: Memory) -> Transition:
+    """Evaluator the last hour of the series. All scopes end at the same hour; `ALL` is among them unless there is nothing at all."""
     if ALL not in series:
-        return Step(state, Standing("learning", 0.0))
+        return Transition(state, MonitorStatus("learning", 0.0))
     hour = series[ALL].until
     state = replace(state, evaluated=hour)
     if state.incident is not None:
@@ -157,7 +157,7 @@ def expectation(
     return habits.weeks, expect(series, habits, usable) if habits.weeks >= rules.minimum_weeks else None
 
 
-def _look(state: MonitorState, rules: Rules, series: Mapping[Scope, Series], memory: Memory) -> Step:
+def _look(state: MonitorState, rules: Rules, series: Mapping[Scope, Series], memory: Memory) -> Transition:
     found: dict[Scope, Evidence] = {}
     weeks, now = 0.0, None
     hours = min(WEEK, state.evaluated - max(state.quiet_from, state.level_from))
@@ -170,32 +170,34 @@ def _look(state: MonitorState, rules: Rules, series: Mapping[Scope, Series], mem
         if scope == ALL:
             weeks, now = learned, found.get(scope)
     if ALL not in found:
-        return Step(state, Standing("learning" if weeks < rules.minimum_weeks else "quiet", weeks))
+        return Transition(state, MonitorStatus("learning" if weeks < rules.minimum_weeks else "quiet", weeks))
     weights = weights_of(series)
     strengths = {scope: weighed.log_strength + float(np.log(weights[scope])) for scope, weighed in found.items()}
     scope = max(strengths, key=lambda each: strengths[each])
     # Of all scopes together, each with its weight: by this it is decided, and told how seldom it is by chance.
     strength = float(np.logaddexp.reduce(list(strengths.values())))
     if strength < np.log(rules.level_hours) or found[scope].drop < rules.minimum_drop:
-        return Step(state, Standing("quiet", weeks, replace(now, log_strength=strength) if now is not None else None))
+        return Transition(
+            state, MonitorStatus("quiet", weeks, replace(now, log_strength=strength) if now is not None else None)
+        )
     decisive = replace(found[scope], log_strength=strength)
     incident = _incident(scope, decisive, state.evaluated)
-    return Step(replace(state, incident=incident), Standing("dropped", weeks, decisive), Opened(incident))
+    return Transition(replace(state, incident=incident), MonitorStatus("dropped", weeks, decisive), Opened(incident))
 
 
 def _hold(
     state: MonitorState, incident: Incident, rules: Rules, series: Mapping[Scope, Series], memory: Memory
-) -> Step:
+) -> Transition:
     hour = state.evaluated
     if incident.scope not in series:
         # The segment is watched no more. That is no word on its level, nor on that of all others.
         after = replace(state, incident=None, excluded=_excluded(state, rules, incident.started, hour), quiet_from=hour)
-        return Step(after, Standing("quiet", 0.0), Closed(incident, hour, "withdrawn"))
+        return Transition(after, MonitorStatus("quiet", 0.0), Closed(incident, hour, "withdrawn"))
     weeks, expected = expectation(state, rules, incident.scope, series[incident.scope], memory)
     if hour - incident.started >= rules.accept_after_hours or expected is None:
         # The hours of the drop are all there is to learn the new level from.
         after = MonitorState(hour, None, (), incident.started, hour)
-        return Step(after, Standing("learning", 0.0), Closed(incident, hour, "accepted"))
+        return Transition(after, MonitorStatus("learning", 0.0), Closed(incident, hour, "accepted"))
     so_far = evidence.since(expected, min(WEEK, hour - incident.started))
     held = hour - incident.detected
     if held >= RECOVERY_HOURS:
@@ -206,8 +208,8 @@ def _hold(
             after = replace(
                 state, incident=None, excluded=_excluded(state, rules, incident.started, ended), quiet_from=ended
             )
-            return Step(after, Standing("quiet", weeks, so_far), Closed(incident, ended, "recovered"))
-    return Step(state, Standing("dropped", weeks, so_far))
+            return Transition(after, MonitorStatus("quiet", weeks, so_far), Closed(incident, ended, "recovered"))
+    return Transition(state, MonitorStatus("dropped", weeks, so_far))
 
 
 def _excluded(state: MonitorState, rules: Rules, after: int, up_to: int) -> tuple[tuple[int, int], ...]:

@@ -21,13 +21,13 @@ import msgspec
 
 from schemas.config.definitions import Level, Limits
 from schemas.event import AliasKind, Event
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.identity.merges import canonical
 from streams.identity.route import route
 from streams.identity.web_aliases import is_crowded, join_links, segments
 from streams.messages.outbox import Message, Outbox
 from streams.messages.updates import AliasUpdate, CompanyUpdate, DeveloperUpdate, Link, Pointer, encode
-from streams.normalise.suppression_list import ErasureMarks, Mark, MarkKind, Period, digest_of, name_of
+from streams.normalise.suppression_list import MarkKind, Period, Suppression, SuppressionList, digest_of, name_of
 from streams.topology import ALIAS_UPDATES, COMPANY_UPDATES, DEVELOPER_UPDATES, MERGES
 
 Alias = tuple[AliasKind, str]
@@ -78,7 +78,7 @@ class EventLog(Protocol):
 class Erasure(msgspec.Struct, frozen=True):
     """What an erasure comes to. `companies`, `others` (users): to tidy."""
 
-    marks: list[Mark]
+    marks: list[Suppression]
     users: set[str]
     aliases: set[Alias]
     companies: set[str]
@@ -176,18 +176,18 @@ def _of_company(request: Request, log: EventLog, pointers: _Pointers, secret: by
     return erasure
 
 
-def _erasure(log: EventLog, marks: list[Mark], users: set[str], aliases: set[Alias]) -> Erasure:
+def _erasure(log: EventLog, marks: list[Suppression], users: set[str], aliases: set[Alias]) -> Erasure:
     others = users | {user for _, _, user in log.users_of_aliases(aliases)}
     return Erasure(marks, users, aliases, set(log.companies_named(others, aliases)), others)
 
 
-def _mark(secret: bytes, kind: MarkKind, identifier: str, periods: list[Period]) -> Mark:
-    return Mark(kind, digest_of(secret, kind, identifier), periods, name_of(secret))
+def _mark(secret: bytes, kind: MarkKind, identifier: str, periods: list[Period]) -> Suppression:
+    return Suppression(kind, digest_of(secret, kind, identifier), periods, name_of(secret))
 
 
-def _ended(marks: list[Mark], request: Request, secret: bytes, events: Iterable[Event]) -> list[Mark]:
+def _ended(marks: list[Suppression], request: Request, secret: bytes, events: Iterable[Event]) -> list[Suppression]:
     """The marks up to the request, or the latest event that is void by them."""
-    erased = ErasureMarks([secret], marks)
+    erased = SuppressionList([secret], marks)
     until = 1 + max([request.at, *(event.time for event in events if erased.cover(event))])
     return [
         msgspec.structs.replace(
@@ -230,10 +230,10 @@ def forgetting(erasure: Erasure) -> list[Message]:
     return orders + [Message(MERGES, b"", encode(Pointer(user, 0, "", "forget"))) for user in sorted(erasure.users)]
 
 
-def retelling(plan: Plan, events: Iterable[Event]) -> list[Message]:
+def retelling(compiled: CompiledDefinitions, events: Iterable[Event]) -> list[Message]:
     """What the remaining events say, as `normalise_events` says it."""
-    outbox = Outbox(plan)
-    route(plan, events, outbox)
+    outbox = Outbox(compiled)
+    route(compiled, events, outbox)
     return list(outbox.messages())
 
 

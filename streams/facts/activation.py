@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.config.definitions import Activation, Level
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.facts.facts import Facts
 from streams.facts.hours import DAY_MS
 
@@ -17,7 +17,7 @@ class Activated(msgspec.Struct, frozen=True, gc=False):
     activated_at: int
 
 
-def activations_of(plan: Plan, level: Level, facts: Facts) -> dict[str, Activated]:
+def activations_of(compiled: CompiledDefinitions, level: Level, facts: Facts) -> dict[str, Activated]:
     """The activations that a subject of this level has reached, by name of the definition.
 
     Conditions count from the subject's first event on; the moment at which all hold, or the anchor if that is later,
@@ -26,13 +26,13 @@ def activations_of(plan: Plan, level: Level, facts: Facts) -> dict[str, Activate
     reached: dict[str, Activated] = {}
     if not facts.firsts:
         return reached
-    for name, definition in plan.definitions.activations.items():
+    for name, definition in compiled.definitions.activations.items():
         if level not in definition.levels:
             continue
-        anchor = facts.firsts.get(plan.number[_anchor_selector(plan, definition)])
+        anchor = facts.firsts.get(compiled.number[_anchor_selector(compiled, definition)])
         if anchor is None:
             continue
-        moment = _all_hold_at(plan, definition, facts)
+        moment = _all_hold_at(compiled, definition, facts)
         if moment is None:
             continue
         at = max(moment, anchor)
@@ -41,26 +41,28 @@ def activations_of(plan: Plan, level: Level, facts: Facts) -> dict[str, Activate
     return reached
 
 
-def matured_of(plan: Plan, level: Level, facts: Facts) -> dict[str, int]:
+def matured_of(compiled: CompiledDefinitions, level: Level, facts: Facts) -> dict[str, int]:
     """When the span of each activation of this level was over for the subject, in ms: from then on it counts as matured.
 
     A definition without a span never matures.
     """
     matured: dict[str, int] = {}
-    for name, definition in plan.definitions.activations.items():
+    for name, definition in compiled.definitions.activations.items():
         if level in definition.levels and definition.span_days is not None:
-            anchor = facts.firsts.get(plan.number[_anchor_selector(plan, definition)])
+            anchor = facts.firsts.get(compiled.number[_anchor_selector(compiled, definition)])
             if anchor is not None:
                 matured[name] = anchor + definition.span_days * DAY_MS
     return matured
 
 
-def stages_of(plan: Plan, level: Level, facts: Facts, reached: dict[str, Activated]) -> dict[str, int]:
+def stages_of(
+    compiled: CompiledDefinitions, level: Level, facts: Facts, reached: dict[str, Activated]
+) -> dict[str, int]:
     """When the subject entered each stage that it has entered, in ms."""
     stages: dict[str, int] = {}
-    for name, stage in plan.definitions.stages.items():
+    for name, stage in compiled.definitions.stages.items():
         if stage.selector is not None:
-            time = facts.firsts.get(plan.number[stage.selector])
+            time = facts.firsts.get(compiled.number[stage.selector])
             if time is not None:
                 stages[name] = time
         elif stage.activation is not None:
@@ -70,24 +72,24 @@ def stages_of(plan: Plan, level: Level, facts: Facts, reached: dict[str, Activat
     return stages
 
 
-def _anchor_selector(plan: Plan, definition: Activation) -> str:
-    selector = plan.definitions.stages[definition.anchor].selector
+def _anchor_selector(compiled: CompiledDefinitions, definition: Activation) -> str:
+    selector = compiled.definitions.stages[definition.anchor].selector
     assert selector is not None, "definitions with another kind of anchor are refused when they are loaded"
     return selector
 
 
-def _all_hold_at(plan: Plan, definition: Activation, facts: Facts) -> int | None:
+def _all_hold_at(compiled: CompiledDefinitions, definition: Activation, facts: Facts) -> int | None:
     """The earliest moment at which all conditions hold, or None."""
     latest = 0
     for condition in definition.all:
         n = condition.at_least
         if condition.count is not None:
-            moments = facts.counted.get(plan.number[condition.count], [])
+            moments = facts.counted.get(compiled.number[condition.count], [])
             if len(moments) < n:
                 return None
             latest = max(latest, moments[n - 1][0])
         elif condition.distinct_days is not None:
-            times = facts.days.get(plan.number[condition.distinct_days], {})
+            times = facts.days.get(compiled.number[condition.distinct_days], {})
             if len(times) < n:
                 return None
             latest = max(latest, times[sorted(times)[n - 1]])

@@ -22,7 +22,7 @@ PropertyTests = list[tuple[str, Callable[[Any], bool]]]
 
 
 class Observation(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one event contributes to the facts of its subject. `selectors`: bit i is selector i of the plan.
+    """What one event contributes to the facts of its subject. `selectors`: bit i is selector i of the compiled.
 
     `time`, `latest`: the earliest and the latest time (ms) among its copies. `event` is a hash of the event's identity, the same for all its copies. `uses`: it makes an API key active.
     `segments`: its values, by number of the segment.
@@ -39,7 +39,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     segments: dict[int, str] | None = None
 
 
-class Plan:
+class CompiledDefinitions:
     """The definitions in the form that the streams work with. The selectors are numbered by name."""
 
     def __init__(self, definitions: Definitions) -> None:

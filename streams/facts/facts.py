@@ -31,7 +31,7 @@ SegmentValue = tuple[int, str]
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The facts of a set of events. Selectors are numbered as in the plan; times are ms since 1970.
+    """The facts of a set of events. Selectors are numbered as in the compiled; times are ms since 1970.
 
     `first_seen`, `last_active`: earliest and latest time of an event that matters to any number; None: there is none.
     `firsts`: earliest time per selector. `counted`: the smallest moments per counted selector, ascending.

@@ -1,4 +1,4 @@
-"""Whether a single selector matches an event. `Plan` asks many at once, and faster."""
+"""Whether a single selector matches an event. `CompiledDefinitions` asks many at once, and faster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segments: what tells subjects apart, as technology, channel or plan. A subject's value is that of its first event with one, or its last."""
+"""Segments: what tells subjects apart, as technology, channel or compiled. A subject's value is that of its first event with one, or its last."""
 
 from __future__ import annotations
 

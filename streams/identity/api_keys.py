@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.event import visitor_id
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.facts.facts import NOTHING, Facts, SegmentValue, join, join_all
 from streams.facts.hours import Hours
 from streams.facts.segments import counted_segments
@@ -19,9 +19,9 @@ from streams.identity.facts_by_company import FactsByCompany
 from streams.identity.key_hashes import ALONE, Hashes, Parents
 from streams.identity.subjects import publish_change
 from streams.messages.published_rows import Subject, activity_rows, segment_values
-from streams.messages.updates import AliasUpdate, Bucket, Child, Link
-from streams.state.batch_context import Step
-from streams.state.rolling_counts import NOWHERE, Standing
+from streams.messages.updates import AliasUpdate, Bucket, Contribution, Link
+from streams.state.batch_context import BatchContext
+from streams.state.rolling_counts import NOWHERE, CountedState
 from streams.state.rows import row_key
 
 
@@ -56,98 +56,111 @@ class ApiKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
 UNKNOWN = ApiKey()
 
 
-def fold(step: Step, alias: str, updates: list[AliasUpdate]) -> None:
+def fold(context: BatchContext, alias: str, updates: list[AliasUpdate]) -> None:
     """Join updates into the key, tell its developers and companies what changed, publish what is new."""
     key = row_key(b"k", alias)
-    before = step.rows.get(key, ApiKey) or UNKNOWN
-    by_company = FactsByCompany(step, alias)
+    before = context.rows.get(key, ApiKey) or UNKNOWN
+    by_company = FactsByCompany(context, alias)
     hashes = key_hashes.heard(before.hashes, updates)
-    is_told = internal_flags.heard(step, alias, (word for update in updates for word in update.internal_words))
+    is_told = internal_flags.heard(context, alias, (word for update in updates for word in update.internal_flags))
     if hashes.first(alias) == alias:
-        after = _joined(step, alias, before, by_company, updates, is_told=is_told)
+        after = _joined(context, alias, before, by_company, updates, is_told=is_told)
     else:
-        after = _handed_over(step, alias, before, by_company, hashes.first(alias), updates)
+        after = _handed_over(context, alias, before, by_company, hashes.first(alias), updates)
     if hashes is not before.hashes:
         after = msgspec.structs.replace(after, hashes=hashes)
     if after != before:
-        step.rows.put(key, after)
-    _tell(step, alias, before, after, by_company)
+        context.rows.put(key, after)
+    _tell(context, alias, before, after, by_company)
 
 
-def forget(step: Step, alias: str) -> None:
+def forget(context: BatchContext, alias: str) -> None:
     """Drop the key and take back all that was said of it.
 
     Its other hashes stay known: what is left of the key's events may have come under any of them.
     """
     key = row_key(b"k", alias)
-    before = step.rows.get(key, ApiKey) or UNKNOWN
-    by_company = FactsByCompany(step, alias)
-    _drop_buckets(step, alias, before, by_company)
-    internal_flags.forget(step, alias)
+    before = context.rows.get(key, ApiKey) or UNKNOWN
+    by_company = FactsByCompany(context, alias)
+    _drop_buckets(context, alias, before, by_company)
+    internal_flags.forget(context, alias)
     after = ApiKey(hashes=before.hashes)
     if after == UNKNOWN:
-        step.rows.delete(key)
+        context.rows.delete(key)
     else:
-        step.rows.put(key, after)
-    _tell(step, alias, before, after, by_company)
+        context.rows.put(key, after)
+    _tell(context, alias, before, after, by_company)
 
 
 def _joined(
-    step: Step, alias: str, before: ApiKey, by_company: FactsByCompany, updates: list[AliasUpdate], *, is_told: bool
+    context: BatchContext,
+    alias: str,
+    before: ApiKey,
+    by_company: FactsByCompany,
+    updates: list[AliasUpdate],
+    *,
+    is_told: bool,
 ) -> ApiKey:
     """The state with the updates joined in; tells developers what changed. `is_told`: a developer said whether he is internal."""
-    changed = _join_buckets(step, alias, updates)
+    changed = _join_buckets(context, alias, updates)
     links = _joined_links(before, updates)
     moved = is_told or links is not before
     if not moved and not changed:
         return before
     if moved:
-        changed = {(b.user, b.company): (b, b) for b in _buckets(step, alias)} | changed
+        changed = {(b.user, b.company): (b, b) for b in _buckets(context, alias)} | changed
     for old, new in changed.values():
-        _tell_developer(step, alias, (before, old), (links, new))
-    return _with_derived(step, alias, links, by_company, [new for _, new in changed.values()], anew=moved)
+        _tell_developer(context, alias, (before, old), (links, new))
+    return _with_derived(context, alias, links, by_company, [new for _, new in changed.values()], anew=moved)
 
 
 def _handed_over(
-    step: Step, alias: str, before: ApiKey, by_company: FactsByCompany, first: str, updates: list[AliasUpdate]
+    context: BatchContext,
+    alias: str,
+    before: ApiKey,
+    by_company: FactsByCompany,
+    first: str,
+    updates: list[AliasUpdate],
 ) -> ApiKey:
     """The state of a hash that is not the first one: passes on the updates, and what it had taken for its own."""
-    key_hashes.forward(step, first, updates)
+    key_hashes.forward(context, first, updates)
     if before.hashes.first(alias) == alias:
         links = AliasUpdate(
             "api_key",
             alias,
             [before.owner] if before.owner else [],
             [before.company] if before.company else [],
-            buckets=_drop_buckets(step, alias, before, by_company),
+            buckets=_drop_buckets(context, alias, before, by_company),
         )
-        key_hashes.forward(step, first, [links])
+        key_hashes.forward(context, first, [links])
     return ApiKey(hashes=before.hashes)
 
 
-def _drop_buckets(step: Step, alias: str, state: ApiKey, by_company: FactsByCompany) -> list[Bucket]:
+def _drop_buckets(context: BatchContext, alias: str, state: ApiKey, by_company: FactsByCompany) -> list[Bucket]:
     """Delete all buckets and take back what was said of them to developers; returns what they were."""
-    buckets = _buckets(step, alias)
+    buckets = _buckets(context, alias)
     for bucket in buckets:
         gone = Bucket(bucket.user, bucket.company, NOTHING)
-        _tell_developer(step, alias, (state, bucket), (UNKNOWN, gone))
-        step.rows.delete(row_key(b"b", alias, bucket.user, bucket.company))
+        _tell_developer(context, alias, (state, bucket), (UNKNOWN, gone))
+        context.rows.delete(row_key(b"b", alias, bucket.user, bucket.company))
     by_company.rebuild(())
     return buckets
 
 
-def _tell(step: Step, alias: str, before: ApiKey, after: ApiKey, by_company: FactsByCompany) -> None:
+def _tell(context: BatchContext, alias: str, before: ApiKey, after: ApiKey, by_company: FactsByCompany) -> None:
     """Tell companies and the key's other hashes what changed of it, and publish it."""
-    key_hashes.tell_change(step, alias, (before.hashes, before.parents), (after.hashes, after.parents))
-    _publish_token(step, alias, before, after)
+    key_hashes.emit_change(context, alias, (before.hashes, before.parents), (after.hashes, after.parents))
+    _publish_token(context, alias, before, after)
     name = visitor_id("api_key", alias)
-    publish_change(step, _visitor(name, before), _visitor(name, after))
+    publish_change(context, _visitor(name, before), _visitor(name, after))
     # Under the key's own company are the facts that name none.
     was, now = (None if state.visitor == NOTHING or state.visitor.internal else "" for state in (before, after))
-    by_company.tell_companies(name, was, now)
+    by_company.emit_to_companies(name, was, now)
 
 
-def _join_buckets(step: Step, alias: str, updates: list[AliasUpdate]) -> dict[tuple[str, str], tuple[Bucket, Bucket]]:
+def _join_buckets(
+    context: BatchContext, alias: str, updates: list[AliasUpdate]
+) -> dict[tuple[str, str], tuple[Bucket, Bucket]]:
     """Join deltas into the bucket rows; the (old, new) of those that the deltas are about.
 
     Also of those that did not change: a batch that was interrupted may have written them and not the key's own row.
@@ -156,19 +169,19 @@ def _join_buckets(step: Step, alias: str, updates: list[AliasUpdate]) -> dict[tu
     for update in updates:
         for delta in update.buckets:
             key = row_key(b"b", alias, delta.user, delta.company)
-            old = step.rows.get(key, Bucket) or Bucket(delta.user, delta.company, NOTHING)
-            facts = join(old.facts, delta.facts, step.plan.cuts)
+            old = context.rows.get(key, Bucket) or Bucket(delta.user, delta.company, NOTHING)
+            facts = join(old.facts, delta.facts, context.compiled.cuts)
             new = old
             if facts is not old.facts:
                 new = Bucket(delta.user, delta.company, facts)
-                step.rows.put(key, new)
+                context.rows.put(key, new)
             first = touched.get((delta.user, delta.company), (old, old))[0]
             touched[delta.user, delta.company] = (first, new)
     return touched
 
 
-def _buckets(step: Step, alias: str) -> list[Bucket]:
-    return [bucket for _, bucket in step.rows.scan(row_key(b"b", alias), Bucket)]
+def _buckets(context: BatchContext, alias: str) -> list[Bucket]:
+    return [bucket for _, bucket in context.rows.scan(row_key(b"b", alias), Bucket)]
 
 
 def _joined_links(state: ApiKey, updates: list[AliasUpdate]) -> ApiKey:
@@ -182,24 +195,28 @@ def _joined_links(state: ApiKey, updates: list[AliasUpdate]) -> ApiKey:
     return msgspec.structs.replace(state, owner=owner, company=company)
 
 
-def _tell_developer(step: Step, alias: str, before: tuple[ApiKey, Bucket], after: tuple[ApiKey, Bucket]) -> None:
+def _tell_developer(
+    context: BatchContext, alias: str, before: tuple[ApiKey, Bucket], after: tuple[ApiKey, Bucket]
+) -> None:
     """Tell a bucket's developer of its facts, and the one it belonged to before that it is gone."""
     old_developer, new_developer = before[0].developer_of(before[1]), after[0].developer_of(after[1])
     bucket = after[1]
     # The explicit parts are in the name: two buckets of one key may reach one developer under one company.
     child = f"{visitor_id('api_key', alias)}/{'named' if bucket.user else 'owned'}/{bucket.company}"
     if old_developer and old_developer != new_developer and before[1].facts != NOTHING:
-        step.outbox.developer(old_developer).children.append(Child(child, "", NOTHING, step.version, alias))
+        context.outbox.developer(old_developer).children.append(
+            Contribution(child, "", NOTHING, context.version, alias)
+        )
     if new_developer:
         company = after[0].company_of(bucket)
         same = (old_developer, before[0].company_of(before[1]), before[1].facts)
         if same != (new_developer, company, bucket.facts):
-            word = Child(child, company, bucket.facts, step.version, alias)
-            step.outbox.developer(new_developer).children.append(word)
+            word = Contribution(child, company, bucket.facts, context.version, alias)
+            context.outbox.developer(new_developer).children.append(word)
 
 
 def _with_derived(
-    step: Step, alias: str, state: ApiKey, by_company: FactsByCompany, buckets: list[Bucket], *, anew: bool
+    context: BatchContext, alias: str, state: ApiKey, by_company: FactsByCompany, buckets: list[Bucket], *, anew: bool
 ) -> ApiKey:
     """The state with `hours`, `segments` and `visitor` brought up to date by buckets; made anew of them, as these are all."""
     unknown = [(state.company_of(bucket), bucket.facts) for bucket in buckets if not state.developer_of(bucket)]
@@ -208,35 +225,35 @@ def _with_derived(
     else:
         for company, facts in unknown:
             by_company.join(company, facts)
-        visitor = join_all([state.visitor, *(facts for _, facts in unknown)], step.plan.cuts)
+        visitor = join_all([state.visitor, *(facts for _, facts in unknown)], context.compiled.cuts)
     known = Facts(hours=state.hours, segments=state.segments)
     if visitor.internal and not state.visitor.internal:
         # The visitor has just turned out to be internal: what it added goes.
-        anew, buckets = True, _buckets(step, alias)
+        anew, buckets = True, _buckets(context, alias)
     counted = [NOTHING if anew else known]
     for bucket in buckets:
         developer = state.developer_of(bucket)
-        is_internal = internal_flags.is_internal(step, alias, developer) if developer else visitor.internal
+        is_internal = internal_flags.is_internal(context, alias, developer) if developer else visitor.internal
         if not is_internal:
             counted.append(Facts(hours=bucket.facts.hours, segments=bucket.facts.segments))
-    use = join_all(counted, step.plan.cuts)
+    use = join_all(counted, context.compiled.cuts)
     return msgspec.structs.replace(state, hours=use.hours, visitor=visitor, segments=use.segments)
 
 
-def _publish_token(step: Step, alias: str, before: ApiKey, after: ApiKey) -> None:
+def _publish_token(context: BatchContext, alias: str, before: ApiKey, after: ApiKey) -> None:
     if (before.hours, before.segments) == (after.hours, after.segments):
         return
-    for row in activity_rows("token", alias, before.hours, after.hours, step.version):
-        step.outbox.publish(row)
-    step.rolling.move("developer", _token(step.plan, before), _token(step.plan, after))
+    for row in activity_rows("token", alias, before.hours, after.hours, context.version):
+        context.outbox.publish(row)
+    context.rolling.move("developer", _token(context.compiled, before), _token(context.compiled, after))
 
 
-def _token(plan: Plan, state: ApiKey) -> Standing:
+def _token(compiled: CompiledDefinitions, state: ApiKey) -> CountedState:
     hours = state.hours.get("production")
     if not hours:
         return NOWHERE
-    values = segment_values(plan, Facts(segments=state.segments))
-    return Standing({"active_tokens": hours}, {}, counted_segments(plan.definitions, values))
+    values = segment_values(compiled, Facts(segments=state.segments))
+    return CountedState({"active_tokens": hours}, {}, counted_segments(compiled.definitions, values))
 
 
 def _visitor(name: str, state: ApiKey) -> Subject | None:

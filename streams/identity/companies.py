@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.facts.facts import NOTHING, Facts, join_all
 from streams.identity import contributions
-from streams.identity.contributions import absorb, children_of
+from streams.identity.contributions import apply_contributions, contributions_of
 from streams.identity.subjects import publish_change
 from streams.messages.published_rows import Subject
 from streams.messages.updates import CompanyUpdate
-from streams.state.batch_context import Step
+from streams.state.batch_context import BatchContext
 from streams.state.rows import row_key
 
 
@@ -24,27 +24,27 @@ class Company(msgspec.Struct, frozen=True, array_like=True, gc=False):
 UNKNOWN = Company()
 
 
-def fold(step: Step, company: str, updates: list[CompanyUpdate]) -> None:
+def fold(context: BatchContext, company: str, updates: list[CompanyUpdate]) -> None:
     """Join updates into the company and publish what is new."""
     key = row_key(b"m", company)
-    before = step.rows.get(key, Company) or UNKNOWN
+    before = context.rows.get(key, Company) or UNKNOWN
     words = [child for update in updates for child in update.children]
-    taken, shrunk = absorb(step, company, words)
-    known, parts = (NOTHING, children_of(step, company)) if shrunk else (before.facts, taken)
-    after = Company(join_all([known, *(child.facts for child in parts)], step.plan.cuts))
+    taken, shrunk = apply_contributions(context, company, words)
+    known, parts = (NOTHING, contributions_of(context, company)) if shrunk else (before.facts, taken)
+    after = Company(join_all([known, *(child.facts for child in parts)], context.compiled.cuts))
     if after != before:
-        step.rows.put(key, after)
-        publish_change(step, _subject(step.plan, company, before), _subject(step.plan, company, after))
+        context.rows.put(key, after)
+        publish_change(context, _subject(context.compiled, company, before), _subject(context.compiled, company, after))
 
 
-def tidy(step: Step, company: str) -> None:
+def tidy(context: BatchContext, company: str) -> None:
     """Drop what is left of children that are gone, and the company when no one else is left."""
-    left = contributions.tidy(step, company)
+    left = contributions.tidy(context, company)
     key = row_key(b"m", company)
-    if not left and step.rows.get(key, Company) == UNKNOWN:
-        step.rows.delete(key)
+    if not left and context.rows.get(key, Company) == UNKNOWN:
+        context.rows.delete(key)
 
 
-def _subject(plan: Plan, company: str, state: Company) -> Subject:
-    is_internal = company in plan.definitions.internal.company_ids
+def _subject(compiled: CompiledDefinitions, company: str, state: Company) -> Subject:
+    is_internal = company in compiled.definitions.internal.company_ids
     return Subject("company", company, "company", state.facts, "", is_internal)

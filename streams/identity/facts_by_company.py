@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from streams.facts.facts import NOTHING, Facts, join, join_all
-from streams.messages.updates import Child
-from streams.state.batch_context import Step
+from streams.messages.updates import Contribution
+from streams.state.batch_context import BatchContext
 from streams.state.rows import last_part, row_key
 
 
 class FactsByCompany:
     """The facts of one owner by company, '' for events that name none; and what they were before this was made."""
 
-    def __init__(self, step: Step, owner: str) -> None:
-        self._step, self._owner = step, owner
+    def __init__(self, context: BatchContext, owner: str) -> None:
+        self._step, self._owner = context, owner
         self._replaced: dict[str, Facts] = {}
 
     def after(self, company: str) -> Facts:
@@ -38,13 +38,13 @@ class FactsByCompany:
     def join(self, company: str, facts: Facts) -> None:
         """Take more facts in."""
         known = self.after(company)
-        joined = join(known, facts, self._step.plan.cuts)
+        joined = join(known, facts, self._step.compiled.cuts)
         if joined is not known:
             self._put(company, joined)
 
     def rebuild(self, parts: Iterable[tuple[str, Facts]]) -> Facts:
         """Let the facts be those of the parts, and no more; returns what they are of all companies together."""
-        cuts = self._step.plan.cuts
+        cuts = self._step.compiled.cuts
         anew: dict[str, Facts] = {}
         for company, facts in parts:
             anew[company] = join(anew.get(company, NOTHING), facts, cuts)
@@ -54,7 +54,7 @@ class FactsByCompany:
                 self._put(company, facts)
         return join_all(anew.values(), cuts)
 
-    def tell_companies(self, name: str, before: str | None, after: str | None) -> None:
+    def emit_to_companies(self, name: str, before: str | None, after: str | None) -> None:
         """Tell companies what changed of the owner's facts.
 
         `before`, `after`: whose the facts are that name no company, '' if no one's; None: none of the facts are told.
@@ -70,11 +70,11 @@ class FactsByCompany:
         concerned.discard("")
         was = {} if before is None else {one: self._share(one, self.before, before) for one in concerned}
         now = {} if after is None else {one: self._share(one, self.after, after) for one in concerned}
-        tell_companies(self._step, name, was, now)
+        emit_to_companies(self._step, name, was, now)
 
     def _share(self, company: str, facts_of: Callable[[str], Facts], own: str) -> Facts:
         stamped = facts_of(company)
-        return join(stamped, facts_of(""), self._step.plan.cuts) if company == own else stamped
+        return join(stamped, facts_of(""), self._step.compiled.cuts) if company == own else stamped
 
     def _key(self, company: str) -> bytes:
         return row_key(b"f", self._owner, company)
@@ -87,8 +87,8 @@ class FactsByCompany:
             self._step.rows.put(self._key(company), facts)
 
 
-def tell_companies(step: Step, name: str, before: dict[str, Facts], after: dict[str, Facts]) -> None:
+def emit_to_companies(context: BatchContext, name: str, before: dict[str, Facts], after: dict[str, Facts]) -> None:
     """Tell each company whose facts by a subject changed; no facts where there were some withdraws them."""
     for company in before.keys() | after.keys():
         if before.get(company, NOTHING) != after.get(company, NOTHING):
-            step.outbox.company(company, Child(name, "", after.get(company, NOTHING), step.version))
+            context.outbox.company(company, Contribution(name, "", after.get(company, NOTHING), context.version))

@@ -7,26 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from streams.messages.updates import InternalWord
-from streams.state.batch_context import Step
+from streams.messages.updates import InternalFlag
+from streams.state.batch_context import BatchContext
 from streams.state.rows import row_key
-from streams.state.versioned_values import Heard, take
+from streams.state.versioned_values import Freshness, put_if_newer
 
 
-def heard(step: Step, owner: str, words: Iterable[InternalWord]) -> bool:
+def heard(context: BatchContext, owner: str, words: Iterable[InternalFlag]) -> bool:
     """Take in what an owner is told; returns whether something follows from it, maybe once more."""
-    heard = [take(step.rows, row_key(b"i", owner, word.user), word)[0] for word in words]
-    return any(each is not Heard.OLD for each in heard)
+    heard = [put_if_newer(context.rows, row_key(b"i", owner, word.user), word)[0] for word in words]
+    return any(each is not Freshness.STALE for each in heard)
 
 
-def is_internal(step: Step, owner: str, user: str) -> bool:
+def is_internal(context: BatchContext, owner: str, user: str) -> bool:
     """Whether the user has told the owner that he is internal."""
-    word = step.rows.get(row_key(b"i", owner, user), InternalWord)
+    word = context.rows.get(row_key(b"i", owner, user), InternalFlag)
     return word is not None and word.internal
 
 
-def forget(step: Step, owner: str, *, but: str = "") -> None:
+def forget(context: BatchContext, owner: str, *, but: str = "") -> None:
     """Drop what the owner was told by all but one."""
-    for key, word in list(step.rows.scan(row_key(b"i", owner), InternalWord)):
+    for key, word in list(context.rows.scan(row_key(b"i", owner), InternalFlag)):
         if word.user != but:
-            step.rows.delete(key)
+            context.rows.delete(key)

@@ -19,7 +19,7 @@ from schemas.event import visitor_id
 from streams.messages.outbox import PublishedRow
 from streams.messages.published_rows import ALWAYS, identity_row
 from streams.messages.updates import AliasUpdate, FirstHash, Link, SameKey
-from streams.state.batch_context import Step
+from streams.state.batch_context import BatchContext
 
 #: Whose a key is: its owner and its company.
 Parents = tuple[Link | None, Link | None]
@@ -65,34 +65,36 @@ def heard(state: Hashes, updates: Sequence[AliasUpdate]) -> Hashes:
     return Hashes(sorted(same), told)
 
 
-def forward(step: Step, first: str, updates: Sequence[AliasUpdate]) -> None:
+def forward(context: BatchContext, first: str, updates: Sequence[AliasUpdate]) -> None:
     """Pass on to the first hash what another one was told of the key: deltas, so that it may come twice."""
-    to = step.outbox.alias("api_key", first)
+    to = context.outbox.alias("api_key", first)
     for update in updates:
         to.users.update(update.users)
         to.companies.update(update.companies)
         for bucket in update.buckets:
-            step.outbox.join_bucket(to.buckets, (bucket.user, bucket.company), bucket.facts)
+            context.outbox.join_bucket(to.buckets, (bucket.user, bucket.company), bucket.facts)
 
 
-def tell_change(step: Step, alias: str, before: tuple[Hashes, Parents], after: tuple[Hashes, Parents]) -> None:
+def emit_change(
+    context: BatchContext, alias: str, before: tuple[Hashes, Parents], after: tuple[Hashes, Parents]
+) -> None:
     """Publish whose the key is, and tell its other hashes: what is new of the evidence and, as their first, whose it is."""
     if before == after:
         return
-    row = _identity(alias, *after, step.version)
-    if row is not None and row != _identity(alias, *before, step.version):
-        step.outbox.publish(row)
+    row = _identity(alias, *after, context.version)
+    if row is not None and row != _identity(alias, *before, context.version):
+        context.outbox.publish(row)
     hashes, (owner, company) = after
     new_evidence = hashes.same != before[0].same
     if not new_evidence and before[1] == after[1]:
         return
     is_first = hashes.first(alias) == alias
     for other in hashes.others(alias):
-        to = step.outbox.alias("api_key", other)
+        to = context.outbox.alias("api_key", other)
         if new_evidence:
             to.same_key.update(hashes.same)
         if is_first:
-            to.first_hashes.append(FirstHash(alias, owner, company, step.version))
+            to.first_hashes.append(FirstHash(alias, owner, company, context.version))
 
 
 def _identity(alias: str, hashes: Hashes, parents: Parents, version: int) -> PublishedRow | None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from streams.messages.updates import Pointer, Root
-from streams.state.batch_context import Step
+from streams.state.batch_context import BatchContext
 from streams.state.rows import Rows, row_key
 
 
-def fold(step: Step, pointers: list[Pointer]) -> None:
+def fold(context: BatchContext, pointers: list[Pointer]) -> None:
     """Take in pointers, and tell every user whose canonical id changed."""
-    rows = step.rows
+    rows = context.rows
     turned: set[str] = set()
     for pointer in pointers:
         if pointer.order == "forget":
@@ -47,7 +47,7 @@ def fold(step: Step, pointers: list[Pointer]) -> None:
                     rows.delete(key)
                 else:
                     rows.put(key, root)
-                step.outbox.developer(user).roots.append(Root(root, step.version))
+                context.outbox.developer(user).roots.append(Root(root, context.version))
 
 
 def _forget(rows: Rows, previous: str) -> None:

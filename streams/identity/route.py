@@ -10,23 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from schemas.event import AliasKind, Event
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.messages.outbox import Outbox
 from streams.messages.updates import Pointer
 
 
-def route(plan: Plan, events: Iterable[Event], outbox: Outbox) -> None:
+def route(compiled: CompiledDefinitions, events: Iterable[Event], outbox: Outbox) -> None:
     """Collect what the events of a batch say, one update per owner however many events there are."""
     for event in events:
         _links(event, outbox)
-        seen = plan.observe(event)
+        seen = compiled.observe(event)
         if seen is None:
             continue
         if event.api_key:
             buckets = outbox.alias("api_key", event.api_key).buckets
-            outbox.join_bucket(buckets, (event.user_id, event.company_id), plan.facts(seen))
+            outbox.join_bucket(buckets, (event.user_id, event.company_id), compiled.facts(seen))
         elif event.user_id:
-            outbox.join_bucket(outbox.developer(event.user_id).own, event.company_id, plan.facts(seen))
+            outbox.join_bucket(outbox.developer(event.user_id).own, event.company_id, compiled.facts(seen))
         else:
             kind: AliasKind = "session_token" if event.session_token else "anonymous_id"
             outbox.alias(kind, event.alias).events.append((event.company_id, seen))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from streams.facts.activation import Activated, activations_of
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.facts.facts import NOTHING
 from streams.facts.hours import Hours
 from streams.messages.published_rows import Subject, activity_rows, deleted_profile_row, profile_row, segment_values
-from streams.state.batch_context import Step
-from streams.state.rolling_counts import NOWHERE, Standing, standing_of
+from streams.state.batch_context import BatchContext
+from streams.state.rolling_counts import NOWHERE, CountedState, standing_of
 
 _ACTIVE_METRIC = {"user": "active_developers", "company": "active_companies", "visitor": ""}
 
@@ -20,37 +20,37 @@ class _Seen(msgspec.Struct, frozen=True, gc=False):
 
     segments: dict[str, str] = {}
     reached: dict[str, Activated] = {}
-    standing: Standing = NOWHERE
+    standing: CountedState = NOWHERE
     hours: dict[str, Hours] = {}
 
 
-def publish_change(step: Step, before: Subject | None, after: Subject | None) -> None:
+def publish_change(context: BatchContext, before: Subject | None, after: Subject | None) -> None:
     """Publish the rows that differ between two states of one subject; None: there is no such subject."""
-    plan, version, outbox = step.plan, step.version, step.outbox
+    compiled, version, outbox = context.compiled, context.version, context.outbox
     before = before if before is not None and before.exists else None
     after = after if after is not None and after.exists else None
     if before == after:
         return
     known = after or before
     assert known is not None, "one of two different subjects exists"
-    was, now = _seen(plan, before), _seen(plan, after)
-    step.rolling.move(known.level, was.standing, now.standing)
+    was, now = _seen(compiled, before), _seen(compiled, after)
+    context.rolling.move(known.level, was.standing, now.standing)
     if known.kind != "visitor":
         for row in activity_rows(known.level, known.id, was.hours, now.hours, version):
             outbox.publish(row)
     if after is None:
         outbox.publish(deleted_profile_row(known.level, known.id, version))
         return
-    outbox.publish(profile_row(plan, after, now.reached, now.segments, version))
+    outbox.publish(profile_row(compiled, after, now.reached, now.segments, version))
 
 
-def _seen(plan: Plan, subject: Subject | None) -> _Seen:
+def _seen(compiled: CompiledDefinitions, subject: Subject | None) -> _Seen:
     """What follows from a subject's facts; only its segments if it counts for nothing."""
     if subject is None:
         return _Seen()
-    facts, segments = subject.facts, segment_values(plan, subject.facts)
+    facts, segments = subject.facts, segment_values(compiled, subject.facts)
     if subject.is_internal or facts == NOTHING:
         return _Seen(segments)
-    reached = activations_of(plan, subject.level, facts)
-    standing = standing_of(plan, subject.level, facts, reached, _ACTIVE_METRIC[subject.kind], segments)
+    reached = activations_of(compiled, subject.level, facts)
+    standing = standing_of(compiled, subject.level, facts, reached, _ACTIVE_METRIC[subject.kind], segments)
     return _Seen(segments, reached, standing, facts.hours)

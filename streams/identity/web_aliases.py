@@ -15,14 +15,14 @@ import msgspec
 
 from schemas.config.definitions import Limits
 from schemas.event import visitor_id
-from streams.facts.compiled_definitions import Observation, Plan
+from streams.facts.compiled_definitions import CompiledDefinitions, Observation
 from streams.facts.facts import NOTHING, Facts, join, join_all
 from streams.facts.hours import day_of
-from streams.identity.facts_by_company import tell_companies
+from streams.identity.facts_by_company import emit_to_companies
 from streams.identity.subjects import publish_change
 from streams.messages.published_rows import Subject, identity_row
-from streams.messages.updates import AliasUpdate, Child, Link, child_name
-from streams.state.batch_context import Step
+from streams.messages.updates import AliasUpdate, Contribution, Link, contributor_name
+from streams.state.batch_context import BatchContext
 from streams.state.rows import row_key
 
 #: So many copies with different contents an event may have on average before they count as automated traffic too.
@@ -51,51 +51,55 @@ UNKNOWN = WebAlias()
 CROWDED = WebAlias(automated=True, crowded=True)
 
 
-def fold(step: Step, kind: Literal["session_token", "anonymous_id"], alias: str, updates: list[AliasUpdate]) -> None:
+def fold(
+    context: BatchContext, kind: Literal["session_token", "anonymous_id"], alias: str, updates: list[AliasUpdate]
+) -> None:
     """Join updates into the alias, tell its developers and companies what changed, publish what is new."""
     key = row_key(b"w", kind, alias)
-    before = step.rows.get(key, WebAlias) or UNKNOWN
-    after = _joined(step.plan, before, updates)
+    before = context.rows.get(key, WebAlias) or UNKNOWN
+    after = _joined(context.compiled, before, updates)
     if after is not before:
-        step.rows.put(key, after)
-        _tell(step, kind, alias, before, after)
+        context.rows.put(key, after)
+        _tell(context, kind, alias, before, after)
 
 
-def forget(step: Step, kind: Literal["session_token", "anonymous_id"], alias: str) -> None:
+def forget(context: BatchContext, kind: Literal["session_token", "anonymous_id"], alias: str) -> None:
     """Drop the alias and take back all that was said of it."""
     key = row_key(b"w", kind, alias)
-    before = step.rows.get(key, WebAlias)
+    before = context.rows.get(key, WebAlias)
     if before is not None:
-        step.rows.delete(key)
-        _tell(step, kind, alias, before, UNKNOWN)
+        context.rows.delete(key)
+        _tell(context, kind, alias, before, UNKNOWN)
 
 
 def _tell(
-    step: Step, kind: Literal["session_token", "anonymous_id"], alias: str, before: WebAlias, after: WebAlias
+    context: BatchContext, kind: Literal["session_token", "anonymous_id"], alias: str, before: WebAlias, after: WebAlias
 ) -> None:
     """Tell developers and companies what changed of the alias, and publish it."""
     name = visitor_id(kind, alias)
     if after.links is not before.links or after.automated != before.automated:
         owners, owned = segments(after.links), segments(before.links)
         if owners != owned or (owners and after.automated != before.automated):
-            step.outbox.publish(identity_row(kind, alias, owners, None, step.version, is_bot=after.automated))
+            context.outbox.publish(identity_row(kind, alias, owners, None, context.version, is_bot=after.automated))
     for user in before.shares.keys() | after.shares.keys():
         if user != VISITOR:
             old, new = before.shares.get(user, {}), after.shares.get(user, {})
             for company in old.keys() | new.keys():
                 if old.get(company) != new.get(company):
-                    child = Child(child_name(name, company), company, new.get(company, NOTHING), step.version)
-                    step.outbox.developer(user).children.append(child)
-    was, now = _visitor(step.plan, name, before), _visitor(step.plan, name, after)
-    publish_change(step, was, now)
-    tell_companies(step, name, _company_shares(was, before), _company_shares(now, after))
+                    child = Contribution(
+                        contributor_name(name, company), company, new.get(company, NOTHING), context.version
+                    )
+                    context.outbox.developer(user).children.append(child)
+    was, now = _visitor(context.compiled, name, before), _visitor(context.compiled, name, after)
+    publish_change(context, was, now)
+    emit_to_companies(context, name, _company_shares(was, before), _company_shares(now, after))
 
 
-def _visitor(plan: Plan, name: str, state: WebAlias) -> Subject | None:
+def _visitor(compiled: CompiledDefinitions, name: str, state: WebAlias) -> Subject | None:
     """The alias as a subject of its own; None once someone is known behind it."""
     if state.links:
         return None
-    facts = join_all(state.shares.get(VISITOR, {}).values(), plan.cuts)
+    facts = join_all(state.shares.get(VISITOR, {}).values(), compiled.cuts)
     return Subject("developer", name, "visitor", facts, "", facts.internal, state.automated)
 
 
@@ -106,10 +110,10 @@ def _company_shares(visitor: Subject | None, state: WebAlias) -> dict[str, Facts
     return {company: facts for company, facts in state.shares.get(VISITOR, {}).items() if company}
 
 
-def _joined(plan: Plan, state: WebAlias, updates: list[AliasUpdate]) -> WebAlias:
+def _joined(compiled: CompiledDefinitions, state: WebAlias, updates: list[AliasUpdate]) -> WebAlias:
     if state.crowded:
         return state
-    limits = plan.definitions.limits
+    limits = compiled.definitions.limits
     links = join_links(state.links, (link for update in updates for link in update.users))
     if links is not state.links and is_crowded(limits, links):
         return CROWDED
@@ -125,17 +129,19 @@ def _joined(plan: Plan, state: WebAlias, updates: list[AliasUpdate]) -> WebAlias
     if links is state.links and new is not None:
         shares = {user: dict(companies) for user, companies in state.shares.items()}
         for company, seen in new:
-            _join_share(plan, shares, _owner(points, seen.time), company, seen)
+            _join_share(compiled, shares, _owner(points, seen.time), company, seen)
     else:
         shares = {}
         for company, seen in events:
-            _join_share(plan, shares, _owner(points, seen.time), company, seen)
+            _join_share(compiled, shares, _owner(points, seen.time), company, seen)
     return WebAlias(links, events, False, shares)
 
 
-def _join_share(plan: Plan, shares: dict[str, dict[str, Facts]], user: str, company: str, seen: Observation) -> None:
+def _join_share(
+    compiled: CompiledDefinitions, shares: dict[str, dict[str, Facts]], user: str, company: str, seen: Observation
+) -> None:
     companies = shares.setdefault(user, {})
-    companies[company] = join(companies.get(company, NOTHING), plan.facts(seen), plan.cuts)
+    companies[company] = join(companies.get(company, NOTHING), compiled.facts(seen), compiled.cuts)
 
 
 def join_links(links: dict[str, dict[int, int]], evidence: Iterable[Link]) -> dict[str, dict[int, int]]:

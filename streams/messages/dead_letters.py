@@ -43,7 +43,7 @@ def letters(
         yield _row(place, len(outcomes), more, payload, timestamp)
 
 
-def foreign_letter(place: tuple[str, int, int], value: bytes | None, rejected: Rejected) -> PublishedRow:
+def foreign_dead_letter(place: tuple[str, int, int], value: bytes | None, rejected: Rejected) -> PublishedRow:
     """The dead letter of a message on an internal topic that no part of Firstcall has written."""
     # It has no time of its own here: the table takes the one at which it is written.
     return PublishedRow(DEAD_LETTERS, _key(place, 0), _columns(place, rejected, redacted(value)))

@@ -9,16 +9,16 @@ import msgspec
 import orjson
 
 from schemas.event import AliasKind
-from streams.facts.compiled_definitions import Observation, Plan
+from streams.facts.compiled_definitions import CompiledDefinitions, Observation
 from streams.facts.facts import Facts, join
 from streams.messages.updates import (
     AliasUpdate,
     Bucket,
-    Child,
     CompanyUpdate,
+    Contribution,
     DeveloperUpdate,
     FirstHash,
-    InternalWord,
+    InternalFlag,
     Link,
     Member,
     Pointer,
@@ -53,7 +53,7 @@ class _Alias(msgspec.Struct):
     companies: set[Link] = msgspec.field(default_factory=set)
     events: list[tuple[str, Observation]] = []
     buckets: dict[tuple[str, str], Facts] = {}
-    internal_words: list[InternalWord] = []
+    internal_flags: list[InternalFlag] = []
     same_key: set[SameKey] = msgspec.field(default_factory=set)
     first_hashes: list[FirstHash] = []
 
@@ -61,20 +61,20 @@ class _Alias(msgspec.Struct):
 class _Developer(msgspec.Struct):
     own: dict[str, Facts] = {}
     companies: set[Link] = msgspec.field(default_factory=set)
-    children: list[Child] = []
+    children: list[Contribution] = []
     members: list[Member] = []
     roots: list[Root] = []
-    internal_words: list[InternalWord] = []
+    internal_flags: list[InternalFlag] = []
 
 
 class Outbox:
     """Collects; `messages` gives it all, one message per key. A later row of the same key replaces an earlier one."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, compiled: CompiledDefinitions) -> None:
+        self._plan = compiled
         self._aliases: dict[tuple[AliasKind, str], _Alias] = {}
         self._developers: dict[str, _Developer] = {}
-        self._companies: dict[str, list[Child]] = {}
+        self._companies: dict[str, list[Contribution]] = {}
         self._pointers: dict[tuple[str, int, str], Pointer] = {}
         self._rows: dict[tuple[str, str], PublishedRow] = {}
 
@@ -92,7 +92,7 @@ class Outbox:
             found = self._developers[user] = _Developer()
         return found
 
-    def company(self, company: str, child: Child) -> None:
+    def company(self, company: str, child: Contribution) -> None:
         """Tell the owner of a company."""
         self._companies.setdefault(company, []).append(child)
 
@@ -114,12 +114,12 @@ class Outbox:
         for (kind, alias), told in self._aliases.items():
             buckets = [Bucket(user, company, facts) for (user, company), facts in told.buckets.items()]
             links, same = (sorted(told.users), sorted(told.companies)), sorted(told.same_key)
-            for pieces in _pieces(*links, told.events, buckets, told.internal_words, same, told.first_hashes):
+            for pieces in _pieces(*links, told.events, buckets, told.internal_flags, same, told.first_hashes):
                 yield Message(ALIAS_UPDATES, f"{kind}:{alias}".encode(), encode(AliasUpdate(kind, alias, *pieces)))
         for user, to_user in self._developers.items():
             own, companies = list(to_user.own.items()), sorted(to_user.companies)
             for pieces in _pieces(
-                own, companies, to_user.children, to_user.members, to_user.roots, to_user.internal_words
+                own, companies, to_user.children, to_user.members, to_user.roots, to_user.internal_flags
             ):
                 yield Message(DEVELOPER_UPDATES, user.encode(), encode(DeveloperUpdate(user, *pieces)))
         for company, words in self._companies.items():

@@ -9,7 +9,7 @@ import msgspec
 from schemas.config.definitions import Level
 from schemas.event import AliasKind
 from streams.facts.activation import Activated, stages_of
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.facts.facts import Facts
 from streams.facts.hours import HOUR_MS, Hours, changed_days
 from streams.facts.segments import segments_of
@@ -75,7 +75,11 @@ class Subject(msgspec.Struct, frozen=True, gc=False):
 
 
 def profile_row(
-    plan: Plan, subject: Subject, reached: dict[str, Activated], segments: dict[str, str], version: int
+    compiled: CompiledDefinitions,
+    subject: Subject,
+    reached: dict[str, Activated],
+    segments: dict[str, str],
+    version: int,
 ) -> PublishedRow:
     """All that is known of a subject."""
     facts, level = subject.facts, subject.level
@@ -86,7 +90,7 @@ def profile_row(
         "company_id": subject.company_id,
         "first_seen": None if facts.first_seen is None else clock.text(facts.first_seen),
         "last_active": None if facts.last_active is None else clock.text(facts.last_active),
-        "stages": {name: clock.text(time) for name, time in stages_of(plan, level, facts, reached).items()},
+        "stages": {name: clock.text(time) for name, time in stages_of(compiled, level, facts, reached).items()},
         "activation_anchors": {name: clock.text(activated.anchor_at) for name, activated in reached.items()},
         "activations": {name: clock.text(activated.activated_at) for name, activated in reached.items()},
         "first_touch_at": clock.text(facts.touches[0][0]) if facts.touches else None,
@@ -100,10 +104,10 @@ def profile_row(
     return PublishedRow(PROFILES, f"{level}:{subject.id}", columns)
 
 
-def segment_values(plan: Plan, facts: Facts) -> dict[str, str]:
+def segment_values(compiled: CompiledDefinitions, facts: Facts) -> dict[str, str]:
     """The value of each segment that the subject has one of, by name."""
-    values = {plan.segments.names[i]: value for i, (_, value) in facts.segments.items()}
-    return segments_of(plan.definitions, values, facts.touches[0][2] if facts.touches else {})
+    values = {compiled.segments.names[i]: value for i, (_, value) in facts.segments.items()}
+    return segments_of(compiled.definitions, values, facts.touches[0][2] if facts.touches else {})
 
 
 def deleted_profile_row(level: Level, subject_id: str, version: int) -> PublishedRow:

@@ -34,7 +34,7 @@ class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
     facts: Facts
 
 
-class InternalWord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class InternalFlag(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A developer tells a key of his, or a user who is merged into him, whether he is internal: so its use counts or does not."""
 
     user: str
@@ -62,7 +62,7 @@ class AliasUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     companies: list[Link] = []
     events: list[tuple[str, Observation]] = []
     buckets: list[Bucket] = []
-    internal_words: list[InternalWord] = []
+    internal_flags: list[InternalFlag] = []
     same_key: list[SameKey] = []
     first_hashes: list[FirstHash] = []
     order: Order = ""
@@ -73,7 +73,7 @@ class AliasUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return (self.kind, self.alias)
 
 
-class Child(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Contribution(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a child contributes to its parent, under one company ('' if none is stamped). No facts: it withdraws.
 
     `child`: who contributes, unique among the parent's children. `api_key`: the key that it is a bucket of, or ''.
@@ -86,7 +86,7 @@ class Child(msgspec.Struct, frozen=True, array_like=True, gc=False):
     api_key: str = ""
 
 
-def child_name(name: str, company: str) -> str:
+def contributor_name(name: str, company: str) -> str:
     """What a subject is called as a child of its developer, one child for each company named on its events.
 
     No two pairs have one name, whatever characters they are made of.
@@ -116,10 +116,10 @@ class DeveloperUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     user: str
     own: list[tuple[str, Facts]] = []
     companies: list[Link] = []
-    children: list[Child] = []
+    children: list[Contribution] = []
     members: list[Member] = []
     roots: list[Root] = []
-    internal_words: list[InternalWord] = []
+    internal_flags: list[InternalFlag] = []
     order: Order = ""
 
     @property
@@ -132,7 +132,7 @@ class CompanyUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """To the owner of a company: what its developers, keys and stamped visitors contribute."""
 
     company: str
-    children: list[Child] = []
+    children: list[Contribution] = []
     order: Order = ""
 
     @property

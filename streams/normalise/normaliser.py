@@ -22,7 +22,7 @@ from streams.normalise.formats import calls, is_batch, read
 from streams.normalise.http_status import with_status
 from streams.normalise.key_hasher import KeyHasher
 from streams.normalise.raw_event import Raw, kind_of
-from streams.normalise.suppression_list import ErasureMarks
+from streams.normalise.suppression_list import SuppressionList
 from streams.normalise.user_agent import agent_of, with_library
 
 MAX_MESSAGE_BYTES: Final = redaction.MAX_WALKED_BYTES
@@ -47,7 +47,9 @@ class Normaliser:
     Holds caches only; calls do not influence each other.
     """
 
-    def __init__(self, definitions: Definitions, secrets: Sequence[bytes], erased: ErasureMarks | None = None) -> None:
+    def __init__(
+        self, definitions: Definitions, secrets: Sequence[bytes], erased: SuppressionList | None = None
+    ) -> None:
         self.definitions = definitions
         self._erased = erased
         self.key_hasher = KeyHasher(secrets)

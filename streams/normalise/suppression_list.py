@@ -24,7 +24,7 @@ MarkKind = Literal["user_id", "api_key", "session_token", "anonymous_id", "compa
 Period = tuple[int, int]
 
 
-class Mark(msgspec.Struct, frozen=True):
+class Suppression(msgspec.Struct, frozen=True):
     """Events of the id behind `digest` are void in `periods`. `secret`: which one made the digest, by `name_of`."""
 
     kind: MarkKind
@@ -51,26 +51,26 @@ def digest_of(secret: bytes, kind: MarkKind, identifier: str) -> str:
     return hmac.digest(secret, f"{kind}\0{identifier}".encode(), "sha256")[:16].hex()
 
 
-class ErasureMarks:
+class SuppressionList:
     """All marks of a deployment. `secrets`: those that digests may be made with. Raises StateError."""
 
-    def __init__(self, secrets: Sequence[bytes], marks: Iterable[Mark] = ()) -> None:
+    def __init__(self, secrets: Sequence[bytes], marks: Iterable[Suppression] = ()) -> None:
         self._secrets = {name_of(secret): secret for secret in secrets}
         self._marks: dict[str, dict[tuple[MarkKind, str], list[Period]]] = {}
         for mark in marks:
             self.add(mark)
 
-    def add(self, mark: Mark) -> None:
+    def add(self, mark: Suppression) -> None:
         """Take in a mark; periods of one id add up. Raises StateError."""
         if mark.secret not in self._secrets:
             raise StateError
         known = self._marks.setdefault(mark.secret, {}).setdefault((mark.kind, mark.digest), [])
         known.extend(period for period in mark.periods if period not in known)
 
-    def marks(self) -> list[Mark]:
+    def marks(self) -> list[Suppression]:
         """All of them, one for each id and secret."""
         return [
-            Mark(kind, digest, periods, secret)
+            Suppression(kind, digest, periods, secret)
             for secret, marks in self._marks.items()
             for (kind, digest), periods in marks.items()
         ]

@@ -27,7 +27,7 @@ from faust.types.tuples import ConsumerMessage
 
 from streams.runtime.batch import Batch, batches
 from streams.runtime.brokers import unread_deleted
-from streams.runtime.partition_progress import Place
+from streams.runtime.partition_progress import PartitionProgress
 
 #: How often reading is compared with what the stages have got, and how long a delivered batch may wait to be taken.
 REALIGN_SECONDS = 1.0
@@ -47,7 +47,7 @@ class BatchConsumer(aiokafka.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         cast("Any", self.app).reader = self
-        self._places: dict[TP, Place] = defaultdict(Place)
+        self._progress: dict[TP, PartitionProgress] = defaultdict(PartitionProgress)
         self._realigned_at = monotonic()
         #: Messages (by id) that a stage has taken and that are not released yet.
         self._taken: set[int] = set()
@@ -61,11 +61,11 @@ class BatchConsumer(aiokafka.Consumer):
 
         Faust drops messages when its flow is suspended. What came before a hole is read again, and this batch after it.
         """
-        place = self._places[batch.tp]
-        following = place.following
+        progress = self._progress[batch.tp]
+        following = progress.following
         if message.generation_id != self.app.consumer_generation_id or following is None or batch.start > following:
             return False
-        place.following = max(following, batch.end)
+        progress.following = max(following, batch.end)
         self._taken.add(id(message))
         return True
 
@@ -75,13 +75,13 @@ class BatchConsumer(aiokafka.Consumer):
         A batch of a generation before the last rebalance is ignored: whoever has the partition now does it again.
         """
         if message.generation_id == self.app.consumer_generation_id:
-            place = self._places[batch.tp]
-            place.finish(batch.end)
+            progress = self._progress[batch.tp]
+            progress.finish(batch.end)
 
     def oldest(self, tp: TP) -> int | None:
         """The timestamp, in ms, of the oldest record in hand that is not worked on; None if there is none. For any thread."""
-        place = self._places.get(tp)
-        return place.oldest if place is not None else None
+        progress = self._progress.get(tp)
+        return progress.oldest if progress is not None else None
 
     def ack(self, message: Message) -> bool:
         """Release a message. It says nothing about commits: `done` does. One that no stage has taken is read again."""
@@ -105,11 +105,11 @@ class BatchConsumer(aiokafka.Consumer):
         """Do nothing, as in `on_buffer_full`."""
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
-        finished = [tp for tp, place in self._places.items() if place.done is not None]
+        finished = [tp for tp, progress in self._progress.items() if progress.done is not None]
         return (tp for tp in finished if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: TP) -> int | None:
-        return self._places[tp].done
+        return self._progress[tp].done
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
         """Commit. Faust takes refused offsets for committed, and would not try them again before others follow."""
@@ -125,7 +125,7 @@ class BatchConsumer(aiokafka.Consumer):
         self.held = (self.held or frozenset()) - revoked
         log.info("partitions revoked", partitions=self._shown(revoked))
         for tp in revoked:
-            self._places.pop(tp, None)
+            self._progress.pop(tp, None)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Note what this worker has from now on."""
@@ -144,7 +144,7 @@ class BatchConsumer(aiokafka.Consumer):
         """
         if self.app.should_stop:
             return
-        self._places.clear()
+        self._progress.clear()
         await super().perform_seek()
         streams = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
         for tp, earliest in (await self.earliest_offsets(*streams)).items() if streams else ():
@@ -164,7 +164,7 @@ class BatchConsumer(aiokafka.Consumer):
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's name
         """Take what was fetched, of the partitions that have no batch waiting."""
         active = active_partitions or set()
-        free = {tp for tp in active if self._is_changelog_tp(tp) or not self._places[tp].waits}
+        free = {tp for tp in active if self._is_changelog_tp(tp) or not self._progress[tp].waits}
         if not free:
             await self.sleep(ROOM_SECONDS)
             return {}
@@ -226,11 +226,11 @@ class BatchConsumer(aiokafka.Consumer):
                     return
                 # Set before it is delivered: a seek in the meantime must win.
                 position = self._read_offset[tp] = batch.end
-                place = self._places[tp]
-                if place.following is None:
-                    place.following = batch.start
+                progress = self._progress[tp]
+                if progress.following is None:
+                    progress.following = batch.start
                 if not self._is_changelog_tp(tp):
-                    place.delivered.append((batch.end, batch.records[0].timestamp))
+                    progress.delivered.append((batch.end, batch.records[0].timestamp))
                 delivery = asyncio.ensure_future(self.callback(self._batch_message(batch)))
                 await self.wait_first(delivery, self.suspend_flow.wait())
                 if not delivery.done():
@@ -244,17 +244,17 @@ class BatchConsumer(aiokafka.Consumer):
 
     def _drop(self, batch: Batch) -> None:
         """Read again from where the stage is, or from the batch on if that is before."""
-        place = self._places[batch.tp]
-        known = (place.following, place.dropped)
-        place.dropped = min([batch.start, *(offset for offset in known if offset is not None)])
+        progress = self._progress[batch.tp]
+        known = (progress.following, progress.dropped)
+        progress.dropped = min([batch.start, *(offset for offset in known if offset is not None)])
 
     def _read_again(self, records: Mapping[Any, Sequence[Any]]) -> None:
         """Go back for what was fetched and is not delivered: the client's own position is after it."""
         for partition in records:
             tp = TP(partition.topic, partition.partition)
-            position, place = self._read_offset.get(tp), self._places[tp]
-            if position is not None and place.dropped is None and not self._is_changelog_tp(tp):
-                place.dropped = position
+            position, progress = self._read_offset.get(tp), self._progress[tp]
+            if position is not None and progress.dropped is None and not self._is_changelog_tp(tp):
+                progress.dropped = position
 
     async def _realign(self) -> None:
         """See that reading, delivering and working go on from the same places, and go back where they do not.
@@ -268,27 +268,27 @@ class BatchConsumer(aiokafka.Consumer):
             position = self._read_offset.get(tp)
             if position is None or self._is_changelog_tp(tp):
                 continue
-            place = self._places[tp]
-            following = position if place.following is None else place.following
+            progress = self._progress[tp]
+            following = position if progress.following is None else progress.following
             if following >= position or tp in queued:
-                place.waiting = None
-            elif place.waiting is None or place.waiting[0] != following:
-                place.waiting = (following, now)
-            elif now - place.waiting[1] > LOST_SECONDS:
-                place.waiting, place.dropped = (following, now), following
+                progress.waiting = None
+            elif progress.waiting is None or progress.waiting[0] != following:
+                progress.waiting = (following, now)
+            elif now - progress.waiting[1] > LOST_SECONDS:
+                progress.waiting, progress.dropped = (following, now), following
                 continue
             try:
                 ahead = await self.position(tp)
             except IllegalStateError:
                 # A rebalance has begun meanwhile, and it is another member's.
                 continue
-            if ahead is None or ahead <= position or place.dropped is not None:
+            if ahead is None or ahead <= position or progress.dropped is not None:
                 continue
-            # Once for each place: a log may end in transaction markers, which are no records.
-            if place.ahead != (position, ahead):
-                place.ahead = (position, ahead)
-                place.dropped = position
-            elif not place.delivered:
+            # Once for each progress: a log may end in transaction markers, which are no records.
+            if progress.ahead != (position, ahead):
+                progress.ahead = (position, ahead)
+                progress.dropped = position
+            elif not progress.delivered:
                 await self._pass_markers(tp, position, ahead)
 
     async def _pass_markers(self, tp: TP, position: int, ahead: int) -> None:
@@ -299,15 +299,15 @@ class BatchConsumer(aiokafka.Consumer):
         except KafkaException as error:
             self.log.warning("it is not known whether a log ends in transaction markers: %s", error)
             return
-        place = self._places[tp]
-        if place.ahead != (position, ahead) or self._read_offset.get(tp) != position:
+        progress = self._progress[tp]
+        if progress.ahead != (position, ahead) or self._read_offset.get(tp) != position:
             # A rebalance came in between.
             return
         if found is not None and found.offset < ahead:
-            place.dropped = position
+            progress.dropped = position
             return
         self._read_offset[tp] = ahead
-        place.skip(ahead)
+        progress.skip(ahead)
 
     def queued(self) -> set[TP]:
         """The partitions of which a batch waits in front of its stage, which is busy with others. For any thread."""
@@ -319,9 +319,9 @@ class BatchConsumer(aiokafka.Consumer):
         return [queue._queue for queue in cast("Any", self.app).queues.values()]  # noqa: SLF001
 
     async def _read_dropped_again(self) -> None:
-        for tp, place in list(self._places.items()):
-            if place.dropped is not None and self.flow_active:
-                offset, place.dropped = place.dropped, None
+        for tp, progress in list(self._progress.items()):
+            if progress.dropped is not None and self.flow_active:
+                offset, progress.dropped = progress.dropped, None
                 if tp in self.assignment():
                     await self.seek(tp, offset)
 
@@ -330,7 +330,7 @@ class BatchConsumer(aiokafka.Consumer):
         await super().seek(partition, offset)
         tp = TP(partition.topic, partition.partition)
         self._read_offset[tp] = offset
-        self._places[tp].undeliver(offset)
+        self._progress[tp].undeliver(offset)
 
     async def _seek(self, partition: TP, offset: int) -> None:
         """Seek in the client's own thread. Faust does it from this one, while a fetch may be taking what the seek drops."""
@@ -349,15 +349,15 @@ class BatchConsumer(aiokafka.Consumer):
         and dropped in between. So a hole counts as real only if the same one comes again after a seek to its start. One that
         reaches to the beginning of the log is none: Kafka has deleted what was not worked on, and the client goes on after it.
         """
-        place = self._places[tp]
+        progress = self._progress[tp]
         if position is None or fetched[0].offset <= position:
-            place.sought = None
+            progress.sought = None
             return False
-        if place.sought != position:
-            place.sought = position
+        if progress.sought != position:
+            progress.sought = position
             await self.seek(tp, position)
             return True
-        place.sought = None
+        progress.sought = None
         return not self._is_changelog_tp(tp) and await self._is_deleted(tp, position)
 
     async def _is_deleted(self, tp: TP, position: int) -> bool:

@@ -18,7 +18,7 @@ from schemas.config.settings import Settings
 from streams.runtime import metrics
 from streams.runtime.batch_consumer import BatchConsumer, BatchTransport
 from streams.runtime.brokers import Brokers
-from streams.runtime.heartbeats import Beats
+from streams.runtime.heartbeats import Heartbeats
 from streams.runtime.shutdown import end_in_time
 from streams.runtime.state_store import RowTable
 from streams.topology import INPUTS, UPDATES
@@ -38,7 +38,7 @@ log = structlog.get_logger("firstcall.streams")
 class StreamsApp(faust.App):
     """A Faust app that consumes in batches, and shows that its event loop turns."""
 
-    beats: Beats
+    heartbeats: Heartbeats
     #: Where batches wait in front of each agent.
     queues: dict[str, Any]
     #: Asked by the consumer for what its client does not say.
@@ -49,9 +49,9 @@ class StreamsApp(faust.App):
     @Service.task
     async def _turn(self) -> None:
         # From the start on, unlike Faust's timers, which wait for the tables.
-        self.beats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
+        self.heartbeats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
         while not self.should_stop:
-            self.beats.beat(LOOP)
+            self.heartbeats.beat(LOOP)
             await self.sleep(TURN_SECONDS)
 
     def on_rebalance_start(self) -> None:

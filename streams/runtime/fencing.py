@@ -28,7 +28,7 @@ class Written(NamedTuple):
     records: int
 
 
-class Succession:
+class WriterFence:
     """Where the changelog of each partition ends, as its one writer knows it."""
 
     def __init__(self) -> None:

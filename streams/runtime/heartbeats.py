@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 
 
-class Beats:
+class Heartbeats:
     """Which loops turn and which threads live. Any thread may beat, and any may ask."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:

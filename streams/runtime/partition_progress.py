@@ -7,7 +7,7 @@ from collections import deque
 import msgspec
 
 
-class Place(msgspec.Struct):
+class PartitionProgress(msgspec.Struct):
     """Where a partition stands, in offsets. It is forgotten with every seek to the committed offsets."""
 
     #: Up to where its records are worked on and may be committed.

@@ -23,7 +23,7 @@ ACKNOWLEDGED_WITHIN_SECONDS = 120.0
 ROOM_SECONDS = 0.05
 
 
-class Delivery:
+class AcknowledgedProducer:
     """An idempotent producer: in order and once per partition while the process lives.
 
     `options`: further properties of librdkafka (addresses, authentication).

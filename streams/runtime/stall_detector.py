@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Generic, TypeVar
 
-Place = TypeVar("Place", bound=Hashable)
+Location = TypeVar("Location", bound=Hashable)
 
 
-class Stalls(Generic[Place]):
+class StallDetector(Generic[Location]):
     """Since when each place stands still. Times are seconds of one clock, which never goes back."""
 
     def __init__(self) -> None:
-        self._since: dict[Place, tuple[Hashable, float]] = {}
+        self._since: dict[Location, tuple[Hashable, float]] = {}
 
-    def observe(self, now: float, marks: Mapping[Place, Hashable]) -> dict[Place, float]:
+    def observe(self, now: float, marks: Mapping[Location, Hashable]) -> dict[Location, float]:
         """For how long the mark of each place has been the same, in seconds.
 
         `marks` has the places that have work to do. One that is not among them any more has done it, and starts anew.

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import StateError
 from streams.messages.outbox import Message
-from streams.normalise.suppression_list import ErasureMarks, Mark
+from streams.normalise.suppression_list import Suppression, SuppressionList
 from streams.topology import ERASURES
 
 #: How old the brokers' last answer may be when a batch begins.
@@ -29,7 +29,7 @@ RETRY_SECONDS: Final = 0.5
 _PARTITION: Final = 0
 
 
-def message_of(mark: Mark) -> Message:
+def message_of(mark: Suppression) -> Message:
     """A mark as it stands on the topic. It takes the place of an earlier one of the same id."""
     return Message(ERASURES, f"{mark.kind}:{mark.digest}".encode(), msgspec.json.encode(mark))
 
@@ -43,13 +43,13 @@ def unreadable_mark(topic: str, offset: int, reason: str) -> StateError:
     )
 
 
-class ErasureFeed:
+class SuppressionFeed:
     """The marks on a topic. `options`: properties of librdkafka (addresses, authentication). Used by one thread at a time.
 
     Belongs to no consumer group: everyone reads all marks.
     """
 
-    def __init__(self, marks: ErasureMarks, topic: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, marks: SuppressionList, topic: str, options: Mapping[str, Any]) -> None:
         self.marks = marks
         self._topic = topic
         self._consumer = Consumer(
@@ -97,7 +97,7 @@ class ErasureFeed:
         assert offset is not None, "only an error has no offset"
         if isinstance(value, bytes):
             try:
-                self.marks.add(msgspec.json.decode(value, type=Mark))
+                self.marks.add(msgspec.json.decode(value, type=Suppression))
             except msgspec.DecodeError as unreadable:
                 raise unreadable_mark(self._topic, offset, str(unreadable)) from None
         return offset

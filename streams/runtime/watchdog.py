@@ -24,8 +24,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from streams.runtime.brokers import Brokers, FirstRecord, Offsets, Partition
-from streams.runtime.heartbeats import Beats
-from streams.runtime.stall_detector import Stalls
+from streams.runtime.heartbeats import Heartbeats
+from streams.runtime.stall_detector import StallDetector
 
 LOOK_SECONDS: Final = 5.0
 #: A partition that has stood still for so long is looked at closer; then the process is not ready; then it ends. With two looks
@@ -48,7 +48,7 @@ EXIT_STUCK: Final = 3
 log = structlog.get_logger("firstcall.watchdog")
 
 
-class Standing(NamedTuple):
+class WorkProgress(NamedTuple):
     """Where a process is with a partition.
 
     `steps` changes with whatever shows that work goes on; `oldest`: the timestamp, in ms, of the oldest message in hand.
@@ -68,7 +68,7 @@ class Report(NamedTuple):
 
     phase: str
     steps: int
-    standings: Mapping[Partition, Standing]
+    standings: Mapping[Partition, WorkProgress]
     waiting: tuple[str, float, str] | None = None
 
 
@@ -96,7 +96,7 @@ class Watchdog(Collector):
 
     def __init__(
         self,
-        beats: Beats,
+        heartbeats: Heartbeats,
         report: Callable[[], Report],
         brokers: Brokers | None,
         stop: threading.Event | None = None,
@@ -104,11 +104,11 @@ class Watchdog(Collector):
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """`stop`: once it is set the process ends as it was told to, and is not judged any more."""
-        self.beats = beats
+        self.heartbeats = heartbeats
         self._stop = stop or threading.Event()
         self._report, self._brokers, self._end, self._clock = report, brokers, end or _end_process, clock
-        self._partitions: Stalls[Partition] = Stalls()
-        self._phases: Stalls[str] = Stalls()
+        self._partitions: StallDetector[Partition] = StallDetector()
+        self._phases: StallDetector[str] = StallDetector()
         #: When a partition was first seen behind its place, and its first record there if it was looked at closer.
         self._behind: dict[Partition, tuple[int, float]] = {}
         self._closer: dict[Partition, tuple[Offsets, FirstRecord | None]] = {}
@@ -127,7 +127,7 @@ class Watchdog(Collector):
         """Why the process does not live, found now; nothing if it does."""
         late = self._clock() - self._looked_at
         asleep = [f"the watchdog has not looked for {late:.0f} s"] if late > STUCK_AFTER_SECONDS else []
-        return asleep + self.beats.missing() + self.verdict.stuck
+        return asleep + self.heartbeats.missing() + self.verdict.stuck
 
     def unready(self) -> list[str]:
         """Why the process does not do its work, as of the last look; nothing if it does."""
@@ -215,7 +215,7 @@ class Watchdog(Collector):
 
     def _start_anew(self) -> None:
         """Nobody could beat or go on while the whole process stood still."""
-        self.beats.renew()
+        self.heartbeats.renew()
         self._partitions.forget()
         self._phases.forget()
 
@@ -243,7 +243,7 @@ class Watchdog(Collector):
             for place, found in offsets.items()
         }
 
-    def _lag(self, now: float, place: Partition, found: Offsets, standing: Standing, still: float) -> Lag:
+    def _lag(self, now: float, place: Partition, found: Offsets, standing: WorkProgress, still: float) -> Lag:
         if found.end <= found.committed:
             self._behind.pop(place, None)
             return Lag(standing.stage, 0, 0.0, 0.0)
@@ -281,7 +281,7 @@ class Watchdog(Collector):
         return True
 
     def _judged(self, now: float, report: Report, lags: Mapping[Partition, Lag]) -> tuple[list[str], list[str]]:
-        stuck, unready = self.beats.missing(), []
+        stuck, unready = self.heartbeats.missing(), []
         silent = max(0.0, now - self._answered_at)
         if self._brokers is not None and silent > UNREADY_AFTER_SECONDS:
             unready.append(f"the brokers have not answered for {silent:.0f} s")

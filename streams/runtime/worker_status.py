@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from streams.runtime.batch_consumer import BatchConsumer
-from streams.runtime.watchdog import Report, Standing
+from streams.runtime.watchdog import Report, WorkProgress
 
 #: Before the group has given it partitions, or while it gives them out anew; while tables are read from their changelogs.
 JOINING: Final = "joining"
@@ -31,7 +31,7 @@ def report(app: Any, consumer: BatchConsumer | None, stages: Mapping[str, str]) 
     for tp in held:
         stage = stages[tp.topic]
         steps = done[stage] if tp in queued else consumer.steps[tp]
-        standings[tp.topic, tp.partition] = Standing(stage, steps, consumer.oldest(tp))
+        standings[tp.topic, tp.partition] = WorkProgress(stage, steps, consumer.oldest(tp))
     if app.rebalancing:
         return Report(JOINING, app.rebalancing_count, standings)
     if app.in_recovery:

@@ -1,13 +1,13 @@
 """Rolling counts as differences: a row says by how much a metric changes at an hour, and the running sum is the count.
 
-A subject that is active in hour `b` is counted in the windows ending at `b ... b + W - 1`: one step up and one step
-down per uninterrupted presence, whatever W is. A moment, as a sign-up, is one step for all windows: readers know when
+A subject that is active in hour `b` is counted in the windows ending at `b ... b + W - 1`: one context up and one context
+down per uninterrupted presence, whatever W is. A moment, as a sign-up, is one context for all windows: readers know when
 it falls out of each. Besides all subjects, those of each counted value of a segment are counted. Steps are kept per
 partition (the scope); readers add the scopes up.
 
 Increments are not idempotent, so every row carries the offset up to which its log is included. Rows are written
 before the state they follow from, and the shell lets a batch that was interrupted end where it ended before, so that
-a step is either in the row, or derived again, never both.
+a context is either in the row, or derived again, never both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 from schemas.config.definitions import Level
 from streams.facts.activation import Activated, matured_of
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.facts.facts import Facts
 from streams.facts.hours import WINDOWS_HOURS, Hours, coverage_edges, hour_of
 from streams.facts.segments import counted_segments
@@ -27,7 +27,7 @@ from streams.messages.published_rows import rolling_row
 from streams.state.rows import Rows, row_key
 
 
-class Standing(msgspec.Struct, frozen=True, gc=False):
+class CountedState(msgspec.Struct, frozen=True, gc=False):
     """What rolling counts see of a subject: hours of activity per metric, and moments (as hours) per metric.
 
     `segments`: the (segment, value) that it is counted in, beside all subjects.
@@ -38,7 +38,7 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     segments: frozenset[tuple[str, str]] = frozenset()
 
 
-NOWHERE = Standing()
+NOWHERE = CountedState()
 
 #: The segment of all subjects.
 ALL = ("", "")
@@ -47,7 +47,7 @@ ALL = ("", "")
 EVERY_WINDOW = 0
 
 #: Metric, window in hours, hour.
-Place = tuple[str, int, int]
+MessageRef = tuple[str, int, int]
 
 
 class _Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -56,29 +56,36 @@ class _Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def standing_of(
-    plan: Plan, level: Level, facts: Facts, reached: dict[str, Activated], active_metric: str, segments: dict[str, str]
-) -> Standing:
+    compiled: CompiledDefinitions,
+    level: Level,
+    facts: Facts,
+    reached: dict[str, Activated],
+    active_metric: str,
+    segments: dict[str, str],
+) -> CountedState:
     """The standing of a subject that counts. `active_metric`: what its hours of production use count for, or ''."""
     hours = facts.hours.get("production")
     moments = {f"activated:{name}": hour_of(activated.activated_at) for name, activated in reached.items()}
-    if plan.signup_selector in facts.firsts:
-        moments["signups"] = hour_of(facts.firsts[plan.signup_selector])
-    for name, matured_at in matured_of(plan, level, facts).items():
+    if compiled.signup_selector in facts.firsts:
+        moments["signups"] = hour_of(facts.firsts[compiled.signup_selector])
+    for name, matured_at in matured_of(compiled, level, facts).items():
         # Whoever activates does so within the span, so it is known by then.
         moments[f"matured:{name}"] = hour_of(matured_at)
         if name in reached:
             moments[f"matured_activated:{name}"] = hour_of(matured_at)
     active = {active_metric: hours} if hours is not None and active_metric else {}
-    return Standing(active, moments, counted_segments(plan.definitions, segments) if active or moments else frozenset())
+    return CountedState(
+        active, moments, counted_segments(compiled.definitions, segments) if active or moments else frozenset()
+    )
 
 
 class RollingCounts:
     """The steps of one batch in one partition."""
 
     def __init__(self) -> None:
-        self._steps: dict[tuple[Level, tuple[str, str], Place], int] = defaultdict(int)
+        self._steps: dict[tuple[Level, tuple[str, str], MessageRef], int] = defaultdict(int)
 
-    def move(self, level: Level, before: Standing, after: Standing) -> None:
+    def move(self, level: Level, before: CountedState, after: CountedState) -> None:
         """A subject stood `before` and stands `after`."""
         if before == after:
             return
@@ -94,9 +101,9 @@ class RollingCounts:
                 for segment in left:
                     self._add(level, segment, changes)
 
-    def _add(self, level: Level, segment: tuple[str, str], changes: dict[Place, int]) -> None:
-        for place, step in changes.items():
-            self._steps[level, segment, place] += step
+    def _add(self, level: Level, segment: tuple[str, str], changes: dict[MessageRef, int]) -> None:
+        for place, context in changes.items():
+            self._steps[level, segment, place] += context
 
     def settle(self, rows: Rows, outbox: Outbox, scope: str, end: int) -> list[tuple[bytes, bytes | None]]:
         """Add the batch's steps to the rows, once: a row that includes offset `end` already has them."""
@@ -116,25 +123,25 @@ class RollingCounts:
         return rows.changes()
 
 
-def _changes(before: Standing, after: Standing) -> dict[Place, int]:
+def _changes(before: CountedState, after: CountedState) -> dict[MessageRef, int]:
     """The steps that lead from one standing to the other, segments aside."""
-    steps: dict[Place, int] = defaultdict(int)
+    steps: dict[MessageRef, int] = defaultdict(int)
     for metric in before.hours.keys() | after.hours.keys():
         old, new = before.hours.get(metric), after.hours.get(metric)
         if old != new:
             for window in WINDOWS_HOURS:
-                for hour, step in coverage_edges(old, new, window).items():
-                    steps[metric, window, hour] += step
+                for hour, context in coverage_edges(old, new, window).items():
+                    steps[metric, window, hour] += context
     for metric in before.moments.keys() | after.moments.keys():
         was, now = before.moments.get(metric), after.moments.get(metric)
         if was != now:
-            for moment, step in ((was, -1), (now, 1)):
+            for moment, context in ((was, -1), (now, 1)):
                 if moment is not None:
-                    steps[metric, EVERY_WINDOW, moment] += step
+                    steps[metric, EVERY_WINDOW, moment] += context
     return steps
 
 
-def _published(scope: str, level: Level, segment: tuple[str, str], place: Place, row: _Row) -> PublishedRow:
+def _published(scope: str, level: Level, segment: tuple[str, str], place: MessageRef, row: _Row) -> PublishedRow:
     metric, window, hour = place
     return rolling_row(
         scope, metric, level, segment, window_hours=window, hour=hour, delta=row.steps, version=row.included_to

@@ -1,4 +1,4 @@
-"""The latest word of each of those who tell an owner something. Words come in any order and any number of times; a version says which is later."""
+"""The latest value of each of those who tell an owner something. Words come in any order and any number of times; a version says which is later."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from streams.state.rows import Rows
 
 
-class Word(Protocol):
+class VersionedValue(Protocol):
     """What somebody says, in a row of its own."""
 
     @property
@@ -16,25 +16,25 @@ class Word(Protocol):
         """Of two words of one, the higher is the later."""
 
 
-class Heard(Enum):
-    """How a word stands to what is known: `NEW` replaces it, `OLD` is an old truth and is dropped.
+class Freshness(Enum):
+    """How a value stands to what is known: `NEWER` replaces it, `STALE` is an old truth and is dropped.
 
-    `AGAIN`: that very word is known. A batch that was interrupted may have written it and no more, so what follows from it is to
+    `SAME`: that very value is known. A batch that was interrupted may have written it and no more, so what follows from it is to
     be done again.
     """
 
-    NEW = auto()
-    AGAIN = auto()
-    OLD = auto()
+    NEWER = auto()
+    SAME = auto()
+    STALE = auto()
 
 
-W = TypeVar("W", bound=Word)
+V = TypeVar("V", bound=VersionedValue)
 
 
-def take(rows: Rows, key: bytes, word: W) -> tuple[Heard, W | None]:
-    """Keep a word under a key unless a later one is there; returns how it stands to the one that was there, and that one."""
-    known = rows.get(key, type(word))
-    if known is None or word.version > known.version:
-        rows.put(key, word)
-        return Heard.NEW, known
-    return (Heard.AGAIN if word.version == known.version else Heard.OLD), known
+def put_if_newer(rows: Rows, key: bytes, value: V) -> tuple[Freshness, V | None]:
+    """Keep a value under a key unless a later one is there; returns how it stands to the one that was there, and that one."""
+    known = rows.get(key, type(value))
+    if known is None or value.version > known.version:
+        rows.put(key, value)
+        return Freshness.NEWER, known
+    return (Freshness.SAME if value.version == known.version else Freshness.STALE), known

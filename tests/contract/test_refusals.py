@@ -13,7 +13,7 @@ import pytest
 from schemas.config.definitions import load
 from schemas.event import Rejected
 from streams import processors
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.normalise.normaliser import Normaliser
 from tests.conftest import NOW_MS
 from tests.support.worlds import SECRETS
@@ -103,7 +103,9 @@ def test_each_reason_is_given_with_its_field_and_ends_in_a_dead_letter(reason, f
     named = documented()[reason]
     own = field.rpartition("].")[2]
     assert "any" in named or "the " in named or not own or f"`{own}`" in named or own.endswith("]")
-    letters = processors.normalise_events(Plan(load()), NORMALISER, "web-events", "web", [(2, 7, NOW_MS, message)])
+    letters = processors.normalise_events(
+        CompiledDefinitions(load()), NORMALISER, "web-events", "web", [(2, 7, NOW_MS, message)]
+    )
     rows = [json.loads(letter.value) for letter in letters if letter.topic == "dead-letters"]
     assert (reason, field) in [(row["reason"], row["field"]) for row in rows]
     assert {(row["topic"], row["partition"], row["offset"]) for row in rows} == {("web-events", 2, 7)}

@@ -1,4 +1,4 @@
-"""Settling: displaced copies and counted usage say what the events say, however often, when and by how many it is done."""
+"""Reconciler: displaced copies and counted usage say what the events say, however often, when and by how many it is done."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_an_earlier_copy_moves_the_count_to_its_day(client, write):
     assert rows(client, BY_DAY) == [("2026-01-05", 1)]
 
 
-# Settling
+# Reconciler
 
 
 def test_writing_all_again_changes_nothing_and_writes_no_count(client, write):

@@ -12,7 +12,7 @@ from faust.types import TP
 
 from schemas.config.definitions import load
 from streams.runtime.batch_consumer import BatchConsumer
-from streams.runtime.partition_progress import Place
+from streams.runtime.partition_progress import PartitionProgress
 from streams.runtime.worker_status import report
 from tests.benchmarks.recovery import signups
 from tests.support.pipeline import running
@@ -68,7 +68,7 @@ def test_a_partition_whose_batch_waits_goes_on_as_its_stage_does():
 def reader() -> Any:
     """A consumer whose client gives nothing, and notes what it is asked for."""
     consumer: Any = BatchConsumer.__new__(BatchConsumer)
-    consumer._places = defaultdict(Place)
+    consumer._places = defaultdict(PartitionProgress)
     consumer.app = SimpleNamespace(tables=SimpleNamespace(changelog_topics={CHANGELOG.topic}), queues={})
     consumer._thread = Client()
     return consumer

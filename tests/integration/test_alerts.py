@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from deploy.alerts.alert import Alert
 from deploy.alerts.channels import signature
-from deploy.alerts.evaluator import Judge
+from deploy.alerts.evaluator import Evaluator
 from deploy.alerts.readings import read_longest_gap, read_newest, read_series
 from deploy.alerts.watch import Watch
 from deploy.cli.main import app
@@ -352,7 +352,7 @@ def test_a_drop_of_all_that_is_deeper_in_a_segment_names_it(address):
         if row["stages"]["first_call"] < start or (row["first_touch"]["source"] == "docs" and int(row["id"][1:]) % 2)
     ]
     fill(address, "profile_rows", [orjson.dumps(row) for row in kept])
-    judge = Judge(monitors(ACTIVATIONS), {})
+    judge = Evaluator(monitors(ACTIVATIONS), {})
     client = connect(address)
     judge.look("activation", client, NOW_HOUR * HOUR_MS)
     client.close()

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from deploy.cli.main import app
 from schemas.config.definitions import Definitions, load
 from sinks.clickhouse import connect
-from streams.normalise.suppression_list import Mark, digest_of, name_of
+from streams.normalise.suppression_list import Suppression, digest_of, name_of
 from streams.runtime.suppression_feed import message_of
 from streams.topology import MAX_INPUT_BYTES
 from tests.support.erasing import Deployment
@@ -87,7 +87,9 @@ def send(
 
 def erase(deployment: Deployment, user: str) -> None:
     """Say that a user has been erased, as `firstcall erase` begins."""
-    mark = Mark("user_id", digest_of(SECRETS[-1], "user_id", user), [(0, MONDAY + 100 * DAY)], name_of(SECRETS[-1]))
+    mark = Suppression(
+        "user_id", digest_of(SECRETS[-1], "user_id", user), [(0, MONDAY + 100 * DAY)], name_of(SECRETS[-1])
+    )
     message = message_of(mark)
     send(deployment, message.topic, message.value, message.key)
 

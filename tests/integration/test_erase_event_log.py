@@ -17,7 +17,7 @@ from sinks.insert import RowWriter
 from sinks.message_rows import Sink
 from streams.erasure.erasure import Alias, Request, plan_erasure
 from streams.normalise.normaliser import Normaliser, content_hash
-from streams.normalise.suppression_list import ErasureMarks
+from streams.normalise.suppression_list import SuppressionList
 from tests.laws.test_law_core import DEFINITIONS
 from tests.laws.test_law_erasure import Arrived
 from tests.support.contract_reader import wire
@@ -56,7 +56,7 @@ class Kept(Arrived):
 @given(delivered=worlds().flatmap(deliveries), seed=st.integers(0, 1000))
 def test_clickhouse_and_memory_say_the_same(address: Address, delivered: list[Record], seed: int) -> None:
     write(address, delivered)
-    memory = Kept(ErasureMarks(SECRETS))
+    memory = Kept(SuppressionList(SECRETS))
     for each in delivered:
         memory.add(each)
     memory.keep_earliest()

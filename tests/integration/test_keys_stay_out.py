@@ -17,7 +17,7 @@ from schemas.event import Event
 from sinks.batch import Origin, _dead_letter, _Refused
 from sinks.message_rows import Sink
 from streams import processors
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.normalise.normaliser import Normaliser
 from tests.conftest import NOW_MS
 from tests.support.worlds import SECRETS
@@ -26,7 +26,7 @@ from tests.support.worlds.leaks import leaking_messages
 PREFIXES: dict[str, Environment] = {"sk_test_": "test", "acme.": "production"}
 DEFINITIONS = build({"key_prefixes": PREFIXES})
 NORMALISER = Normaliser(DEFINITIONS, SECRETS)
-PLAN = Plan(DEFINITIONS)
+PLAN = CompiledDefinitions(DEFINITIONS)
 
 
 def written(message: bytes) -> list[str]:

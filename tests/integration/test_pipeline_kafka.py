@@ -112,7 +112,7 @@ def test_lost_local_state_is_rebuilt_from_the_changelogs(
 
 
 def test_only_the_thread_of_the_client_tells_it_where_to_read(broker: str, unique: str, tmp_path: Path) -> None:
-    """Told by another, in a rebalance, it may drop what a fetch is just about to take, and that ends the worker."""
+    """InMemoryStreams by another, in a rebalance, it may drop what a fetch is just about to take, and that ends the worker."""
     records = journey().records
     with running(broker, unique, tmp_path, load(), workers=0) as pipeline:
         pipeline.start("worker-1", "tests.support.workers.strict")

@@ -17,14 +17,14 @@ from schemas.config.definitions import load
 from schemas.errors import StateError
 from schemas.event import Event, Rejected, Source
 from streams import processors, topology
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.local import LocalRunner
 from streams.messages.dead_letters import LETTERS_OF_A_MESSAGE
 from streams.messages.updates import AliasUpdate, CompanyUpdate, DeveloperUpdate, Pointer, Update, encode
 from streams.normalise import redaction
 from streams.normalise.clock import NEWEST_MS
 from streams.normalise.normaliser import Normaliser
-from streams.processors import STAGES
+from streams.processors import PROCESSORS
 from streams.state.rows import MemoryStore
 from tests.conftest import NOW_MS
 from tests.support.published import RowTopics
@@ -37,7 +37,7 @@ from tests.support.worlds.wire import SOUND_MESSAGES, mutations
 
 DEFINITIONS = load()
 NORMALISER = Normaliser(DEFINITIONS, SECRETS)
-PLAN = Plan(DEFINITIONS)
+PLAN = CompiledDefinitions(DEFINITIONS)
 SOURCES: tuple[Source, ...] = ("web", "api")
 UPDATES = {topology.ALIAS_UPDATES: AliasUpdate, topology.DEVELOPER_UPDATES: DeveloperUpdate,
            topology.COMPANY_UPDATES: CompanyUpdate, topology.MERGES: Pointer}  # fmt: skip
@@ -238,7 +238,7 @@ def test_any_depth_anywhere_is_an_event_or_is_refused(field, levels, lists):
 
 
 def fold(topic: str, *values: bytes | None) -> processors.Outcome:
-    return STAGES[topic](PLAN, MemoryStore(), f"{topic}/3", list(enumerate(values)))
+    return PROCESSORS[topic](PLAN, MemoryStore(), f"{topic}/3", list(enumerate(values)))
 
 
 def foreign(outcome: processors.Outcome) -> list[dict[str, Any]]:

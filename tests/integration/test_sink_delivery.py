@@ -26,7 +26,7 @@ from schemas.errors import DeploymentError
 from schemas.event import Event, Rejected
 from sinks.clickhouse import Address, connect
 from sinks.definition_rows import recorded, write_definitions
-from sinks.gaps import Continuity
+from sinks.gaps import GapDetector
 from sinks.main import run_sink
 from sinks.message_rows import TABLE_BY_TOPIC
 from streams import topology
@@ -410,7 +410,7 @@ def test_what_kafka_deletes_of_a_partition_before_its_next_record_comes_is_misse
     pipe.send("web-events", *events(20))
     with pipe.sink():
         pipe.await_commit("web-events")
-    continuity = Continuity(pipe.group, "the-sink", [place[0]])
+    continuity = GapDetector(pipe.group, "the-sink", [place[0]])
     for end in reads:
         continuity.end(place, end)
     assert continuity.is_whole()

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.event import Event, Rejected
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.facts.touches import touch_of
 from streams.normalise.normaliser import Normaliser
 from tests.conftest import NOW_MS
@@ -23,7 +23,7 @@ from tests.support.worlds.leaks import FORMATS, leaking_messages
 
 DEFINITIONS = small_definitions()
 NORMALISER = Normaliser(DEFINITIONS, SECRETS)
-PLAN = Plan(DEFINITIONS)
+PLAN = CompiledDefinitions(DEFINITIONS)
 
 JSON = st.recursive(
     st.none()

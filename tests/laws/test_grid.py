@@ -14,7 +14,7 @@ from tests.support import grid
 from tests.support.contract_reader import read_contract, wire
 from tests.support.grid import BEYOND, GRID, KNOWN, Story, shown
 from tests.support.reference import compute, differences
-from tests.support.streams_in_memory import Told
+from tests.support.streams_in_memory import InMemoryStreams
 from tests.support.tables import empty_tables, fresh_database
 from tests.support.worlds import SECRETS
 
@@ -48,7 +48,7 @@ def test_the_streams_tell_developers_companies_and_links(tell):
     story = tell()
     for delivered in (story.records, story.records[::-1], [*story.records, *story.records]):
         for batch in (1, len(delivered)):
-            streams = Told(DEFINITIONS, partitions=3)
+            streams = InMemoryStreams(DEFINITIONS, partitions=3)
             streams.tell(delivered, batch=batch)
             published = streams.published()
             assert shown(published) == (story.developers, story.companies, story.links)

@@ -27,8 +27,8 @@ from tests.support.rotation import (
     NEWER,
     NEWEST,
     OLDEST,
+    InMemoryStreams,
     Secrets,
-    Told,
     expected,
     hashed,
     publish,
@@ -64,7 +64,7 @@ def story(*told: tuple[Secrets, Message], later: tuple[bytes, ...] = (NEWER,)) -
     return publish(records)
 
 
-def _shuffled(told: list[Told], seed: int) -> list[Told]:
+def _shuffled(told: list[InMemoryStreams], seed: int) -> list[InMemoryStreams]:
     return Random(seed).sample(told, len(told))
 
 
@@ -219,7 +219,7 @@ def test_a_second_rotation_leads_to_the_first_hash_still(second):
 
 def test_secrets_listed_in_both_orders_make_one_key_of_the_smaller_hash():
     """Nobody should, but the streams must come to an end, and to the same one."""
-    told: list[Told] = [
+    told: list[InMemoryStreams] = [
         (record(call(0, user_id="ada")), (OLDEST, NEWER)),
         (record(call(1)), (NEWER, OLDEST)),
         (record(call(2)), BEFORE),
@@ -274,7 +274,7 @@ def test_a_hash_that_was_forgotten_still_leads_to_the_first_one():
 def test_copies_across_retirement_count_once_where_the_event_names_a_user():
     """The identity of an event without a user holds the hash, so that a copy after retirement is another event."""
 
-    def told(**fields: str) -> list[Told]:
+    def told(**fields: str) -> list[InMemoryStreams]:
         message = message_sent(MONDAY, api_key=KEY, message_id="m1", **fields)
         others: list[Record] = [record(signed_up(MONDAY, user_id="ada", api_key=KEY)), record(call(0, user_id="ada"))]
         held = record(message | {"name": "Connection Held", "message_id": "m2"})

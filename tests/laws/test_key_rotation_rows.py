@@ -17,7 +17,7 @@ from tests.support.rotation import (
     DEFINITIONS,
     NEWER,
     OLDEST,
-    Told,
+    InMemoryStreams,
     expected,
     hashed,
     normaliser,
@@ -33,14 +33,14 @@ H1, H2 = hashed(KEY, OLDEST), hashed(KEY, NEWER)
 
 #: A row of `Published.event_rows`: message id, alias kind, alias, developer, company, time.
 EventRow = tuple[str, str, str, str, str, int]
-Load = Callable[[Sequence[Told]], None]
+Load = Callable[[Sequence[InMemoryStreams]], None]
 
 
 @pytest.fixture
 def load(clickhouse, address) -> Load:
     """Runs records through the whole job in one process, each under the secrets that are configured when it comes."""
 
-    def run(told: Sequence[Told]) -> None:
+    def run(told: Sequence[InMemoryStreams]) -> None:
         job = InProcess(
             load_settings(clickhouse=f"{clickhouse}/{address.database}", secrets=OLDEST.decode()), DEFINITIONS, [OLDEST]
         )

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.local import LocalRunner
-from streams.normalise.suppression_list import ErasureMarks
+from streams.normalise.suppression_list import SuppressionList
 from streams.processors import Outcome
 from streams.state.rows import MemoryStore
 from tests.laws.test_law_core import DEFINITIONS, assert_equal
@@ -30,7 +30,7 @@ class Crashed(Exception):
 class CrashingRunner(LocalRunner):
     """Crashes at a random place of every other batch, and takes batches of another size each time."""
 
-    def __init__(self, seed: int, rows: RowTopics, erased: ErasureMarks | None = None) -> None:
+    def __init__(self, seed: int, rows: RowTopics, erased: SuppressionList | None = None) -> None:
         self._random = Random(seed)
         self.crashes = 0
         super().__init__(DEFINITIONS, SECRETS, rows.add, partitions=2, choose=self._random.choice, erased=erased)

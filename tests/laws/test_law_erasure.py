@@ -18,7 +18,7 @@ from streams.erasure.erasure import Alias, Request, forgetting, plan_erasure, re
 from streams.local import LocalRunner
 from streams.messages.updates import DeveloperUpdate, encode
 from streams.normalise.normaliser import Normaliser
-from streams.normalise.suppression_list import ErasureMarks, Mark, digest_of, name_of
+from streams.normalise.suppression_list import Suppression, SuppressionList, digest_of, name_of
 from streams.processors import parts
 from tests.laws.test_law_core import DEFINITIONS, assert_equal
 from tests.laws.test_law_crashes import CrashingRunner
@@ -44,7 +44,7 @@ from tests.support.worlds import (
 class Arrived:
     """The events that have arrived, as `streams.erasure.erasure.EventLog`."""
 
-    def __init__(self, marks: ErasureMarks) -> None:
+    def __init__(self, marks: SuppressionList) -> None:
         self._normaliser = Normaliser(DEFINITIONS, SECRETS, marks)
         self._marks = marks
         self._events: list[Event] = []
@@ -114,7 +114,7 @@ class Deployment:
 
     def __init__(self, seed: int, *, crashing: bool = False) -> None:
         self.rows = RowTopics()
-        self.marks = ErasureMarks(SECRETS)
+        self.marks = SuppressionList(SECRETS)
         self.arrived = Arrived(self.marks)
         self.received: list[Record] = []
         self.erasures: list[Erasure] = []
@@ -144,7 +144,7 @@ class Deployment:
         self.runner.tell(forgetting(erasure))
         self.arrived.drop_void()
         remaining = self.arrived.carrying(erasure.users, erasure.aliases)
-        self.runner.tell(retelling(self.runner.plan, remaining))
+        self.runner.tell(retelling(self.runner.compiled, remaining))
         self.runner.settle()
         self.runner.tell(tidying(erasure))
 
@@ -236,7 +236,7 @@ def test_erasing_a_company_leaves_its_people() -> None:
 
 @pytest.mark.parametrize("kind", ["user_id", "anonymous_id", "api_key"])
 def test_a_mark_names_no_one(kind: Any) -> None:
-    mark = Mark(kind, digest_of(SECRETS[0], kind, "ann@acme.example"), [(0, 1)], name_of(SECRETS[0]))
+    mark = Suppression(kind, digest_of(SECRETS[0], kind, "ann@acme.example"), [(0, 1)], name_of(SECRETS[0]))
     assert b"ann" not in msgspec.json.encode(mark)
     assert mark.digest != digest_of(b"another secret, 16", kind, "ann@acme.example")
 
@@ -275,10 +275,10 @@ def test_erasing_a_company_reaches_those_merged_into_its_people() -> None:
 
 
 def test_marks_under_a_secret_that_is_gone_are_no_marks_to_go_on_with() -> None:
-    mark = Mark("user_id", digest_of(b"gone", "user_id", "ann"), [(0, 1)], name_of(b"gone"))
+    mark = Suppression("user_id", digest_of(b"gone", "user_id", "ann"), [(0, 1)], name_of(b"gone"))
     with pytest.raises(StateError, match="FIRSTCALL_RETIRED_SECRETS"):
-        ErasureMarks(SECRETS, [mark])
-    assert ErasureMarks([*SECRETS, b"gone"], [mark]).periods_of("user_id", "ann") == [(0, 1)]
+        SuppressionList(SECRETS, [mark])
+    assert SuppressionList([*SECRETS, b"gone"], [mark]).periods_of("user_id", "ann") == [(0, 1)]
 
 
 @pytest.mark.parametrize("level", ["developer", "company"])

@@ -16,7 +16,7 @@ from schemas.config.definitions import Definitions
 from schemas.config.loading import TEST_PREFIX
 from tests.support.pipeline import Pipeline, running
 from tests.support.reference import Published, compute, differences
-from tests.support.streams_in_memory import Told
+from tests.support.streams_in_memory import InMemoryStreams
 from tests.support.worlds import SECRETS
 from tests.support.worlds.apart import World, definitions_for, together, world_of
 
@@ -125,7 +125,7 @@ def told(
 
 def differs_in_one_process(world: World, definitions: Definitions) -> bool:
     """Whether the core alone is wrong about the world; else it is what is around the core."""
-    streams = Told(definitions, partitions=3)
+    streams = InMemoryStreams(definitions, partitions=3)
     streams.tell(world.delivered, batch=5)
     actual, expected = streams.published(), compute(world.records, definitions, SECRETS)
     actual.events, actual.event_rows = expected.events, expected.event_rows

@@ -18,7 +18,7 @@ from sinks.clickhouse import connect
 from streams.topology import source_of
 from tests.conftest import NOW_MS
 from tests.support.reference import Published, Record, compute, differences
-from tests.support.streams_in_memory import Told
+from tests.support.streams_in_memory import InMemoryStreams
 from tests.support.tables import empty_tables, fresh_database
 from tests.support.worlds import (
     DAY,
@@ -77,7 +77,7 @@ def tables(clickhouse):
 def world(tables, bystanders):
     with connect(tables) as client:
         empty_tables(client)
-    world = World(Told(DEFINITIONS, partitions=3, tables=tables), bystanders)
+    world = World(InMemoryStreams(DEFINITIONS, partitions=3, tables=tables), bystanders)
     yield world
     world.streams.close()
 
@@ -85,7 +85,7 @@ def world(tables, bystanders):
 class World:
     """Streams and views that have been told of the bystanders, and what our messages so far come to."""
 
-    def __init__(self, streams: Told, bystanders: list[Record]) -> None:
+    def __init__(self, streams: InMemoryStreams, bystanders: list[Record]) -> None:
         self.streams = streams
         self._bystanders = bystanders
         self._told: list[Record] = []

@@ -43,7 +43,7 @@ LINKING: list[list[Secrets]] = [
 ]
 
 #: A record, and the secrets under which it was read.
-Told = tuple[Record, Secrets]
+InMemoryStreams = tuple[Record, Secrets]
 
 
 def hashed(api_key: str, secret: bytes) -> str:
@@ -64,7 +64,7 @@ def read_under(runner: LocalRunner, secrets: Secrets, one: Record) -> None:
     runner.feed(f"{one.topic}-events", [(one.timestamp_ms, value)])
 
 
-def publish(told: Sequence[Told], *, partitions: int = 1, batch: int = 2_000, seed: int = 0) -> Published:
+def publish(told: Sequence[InMemoryStreams], *, partitions: int = 1, batch: int = 2_000, seed: int = 0) -> Published:
     """What the streams publish of records read under changing secrets; the seed decides which stage runs when."""
     random, topics = Random(seed), RowTopics()
     runner = LocalRunner(
@@ -112,7 +112,7 @@ def under_first_hashes(published: Published, keys: Iterable[str]) -> Published:
 
 
 @st.composite
-def rotated_worlds(draw: st.DrawFn) -> tuple[list[Record], list[str], list[Told]]:
+def rotated_worlds(draw: st.DrawFn) -> tuple[list[Record], list[str], list[InMemoryStreams]]:
     """Records, the keys in them, and how the records are delivered, each read under any of the configurations.
 
     Every key is seen while its secrets are valid together. Copies of an event whose identity holds a hash are read
@@ -120,7 +120,7 @@ def rotated_worlds(draw: st.DrawFn) -> tuple[list[Record], list[str], list[Told]
     """
     records = draw(worlds())
     keys = [key for key in KEYS if _carries(records, hashed(key, OLDEST))]
-    told: list[Told] = []
+    told: list[InMemoryStreams] = []
     for place, key in enumerate(keys):
         for step, secrets in enumerate(draw(st.sampled_from(LINKING))):
             seen = record(seen_alone(key, f"seen-{place}-{step}"))

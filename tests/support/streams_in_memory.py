@@ -18,7 +18,7 @@ from tests.support.reference import Published, Record
 from tests.support.worlds import SECRETS
 
 
-class Told:
+class InMemoryStreams:
     """Streams that stay up while they are told more. The seed decides which stage takes a batch next.
 
     With the address of a ClickHouse, every row goes there too, and events with them; `in_views` reads them.

@@ -63,8 +63,8 @@ class Weighed(LocalRunner):
 
     def routed(self, events: Iterable[Event]) -> list[Message]:
         """What a batch of events says to owners."""
-        outbox = Outbox(self.plan)
-        route(self.plan, events, outbox)
+        outbox = Outbox(self.compiled)
+        route(self.compiled, events, outbox)
         return list(outbox.messages())
 
     def tell(self, messages: list[Message]) -> None:

@@ -8,7 +8,7 @@ import orjson
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from deploy.alerts.alert import trial
-from deploy.alerts.progress import Place, Position, Progress, read_positions
+from deploy.alerts.progress import PartitionPosition, Position, Progress, read_positions
 from deploy.alerts.records import publisher
 from deploy.services import topics
 from schemas.config.loading import load_settings
@@ -16,7 +16,9 @@ from streams.topology import TOLD, Topic
 
 
 def observe(progress: Progress, now: int, **acknowledged_end: tuple[int, int]) -> int | None:
-    progress.observe(now, {Place(name, name, 0): Position(*each) for name, each in acknowledged_end.items()})
+    progress.observe(
+        now, {PartitionPosition(name, name, 0): Position(*each) for name, each in acknowledged_end.items()}
+    )
     return progress.known_until
 
 
@@ -62,10 +64,10 @@ def test_positions_of_real_groups_on_a_real_broker(broker, unique, monkeypatch):
         consumer.commit(offsets=[TopicPartition(name, 0, 1)], asynchronous=False)
         found = read_positions(client, {group: [name, f"{unique}.missing"], f"{unique}-never": [name]})
         consumer.close()
-    assert found[Place(group, name, 0)] == Position(1, 2)
-    assert found[Place(group, name, 1)] == Position(0, 1)
-    assert found[Place(group, name, 2)] == Position(0, 0)
-    assert found[Place(f"{unique}-never", name, 0)] == Position(0, 2)
+    assert found[PartitionPosition(group, name, 0)] == Position(1, 2)
+    assert found[PartitionPosition(group, name, 1)] == Position(0, 1)
+    assert found[PartitionPosition(group, name, 2)] == Position(0, 0)
+    assert found[PartitionPosition(f"{unique}-never", name, 0)] == Position(0, 2)
 
     alert = trial(int(time.time() * 1000))
     publisher(settings)(alert)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from schemas.config.definitions import load
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.facts.facts import Facts
 from streams.messages.outbox import Outbox
-from streams.messages.updates import Child, CompanyUpdate, decode
+from streams.messages.updates import CompanyUpdate, Contribution, decode
 from streams.topology import COMPANY_UPDATES
 
 KAFKAS_LIMIT_BYTES = 1_000_000
 
 
 def test_a_company_with_many_busy_developers_is_told_in_several_messages() -> None:
-    outbox = Outbox(Plan(load()))
+    outbox = Outbox(CompiledDefinitions(load()))
     facts = Facts(counted={0: [(1_767_571_200_000 + i, 2**62 + i) for i in range(100)]})
-    words = [Child(f"user_id:u{i}", "", facts, i) for i in range(3_000)]
+    words = [Contribution(f"user_id:u{i}", "", facts, i) for i in range(3_000)]
     for word in words:
         outbox.company("acme", word)
     messages = list(outbox.messages())
@@ -27,6 +27,6 @@ def test_a_company_with_many_busy_developers_is_told_in_several_messages() -> No
 
 
 def test_an_outbox_with_nothing_to_say_says_nothing() -> None:
-    outbox = Outbox(Plan(load()))
+    outbox = Outbox(CompiledDefinitions(load()))
     outbox.alias("api_key", "k1")
     assert list(outbox.messages()) == []

@@ -10,7 +10,7 @@ import pytest
 from schemas.config.definitions import load
 from schemas.event import Event, Rejected
 from streams import processors
-from streams.facts.compiled_definitions import Plan
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.messages.dead_letters import LETTERS_OF_A_MESSAGE
 from streams.normalise.normaliser import Normaliser
 from streams.normalise.redaction import redacted
@@ -117,7 +117,9 @@ def test_what_is_no_key_stays(text: str) -> None:
     ],
 )
 def test_a_dead_letter_shows_no_key(value: str) -> None:
-    rows = processors.normalise_events(Plan(load()), NORMALISER, "web-events", "web", [(0, 0, NOW_MS, value.encode())])
+    rows = processors.normalise_events(
+        CompiledDefinitions(load()), NORMALISER, "web-events", "web", [(0, 0, NOW_MS, value.encode())]
+    )
     (letter,) = rows
     assert KEY.encode() not in letter.value
     assert b"mysecret" not in letter.value
@@ -137,7 +139,9 @@ def test_a_bottomless_value_is_refused_like_any_other(field: str) -> None:
 def test_a_batch_of_wrong_calls_is_read_once() -> None:
     calls = [{"type": "track", "event": "x", "properties": {"text": "a" * 50}}] * 3_000
     value = json.dumps({"batch": calls}).encode()
-    rows = processors.normalise_events(Plan(load()), NORMALISER, "web-events", "web", [(0, 7, NOW_MS, value)])
+    rows = processors.normalise_events(
+        CompiledDefinitions(load()), NORMALISER, "web-events", "web", [(0, 7, NOW_MS, value)]
+    )
     letters = [json.loads(row.value) for row in rows]
     *told, more = letters
     assert len(told) == LETTERS_OF_A_MESSAGE

@@ -15,14 +15,14 @@ from faust.types import TP
 
 from schemas.errors import FencedError, StateError
 from streams.runtime.batch import Batch
-from streams.runtime.fencing import Succession, Written, header
+from streams.runtime.fencing import WriterFence, Written, header
 from streams.runtime.state_store import LOOKED_AFTER_SECONDS, WRITE_BUFFERS, PartitionRows, RowStore, StateOptions
 from tests.faults.damage import flip
 
 CHANGELOG = TP("a-changelog", 0)
 
 
-class Told(NamedTuple):
+class InMemoryStreams(NamedTuple):
     """A record of a changelog."""
 
     offset: int
@@ -34,7 +34,7 @@ class Told(NamedTuple):
 def changelog(*records: tuple[int, str, str | None], start: int = 0) -> Batch:
     """A part of a changelog of (version, key, value)."""
     told = [
-        Told(offset, key.encode(), None if value is None else value.encode(), header(version))
+        InMemoryStreams(offset, key.encode(), None if value is None else value.encode(), header(version))
         for offset, (version, key, value) in enumerate(records, start)
     ]
     return Batch(CHANGELOG, start, start + len(told), told)
@@ -84,7 +84,7 @@ def test_what_this_worker_wrote_is_newer_than_what_comes_too_late(rows: Partitio
 
 
 def test_own_records_that_follow_each_other_are_alone() -> None:
-    known = Succession()
+    known = WriterFence()
     known.follow("c", 0, 41, Written(42, 44, 3))
     known.follow("c", 0, 41, Written(45, 45, 1))
     # Recovery has read what others wrote meanwhile.
@@ -100,7 +100,7 @@ def test_own_records_that_follow_each_other_are_alone() -> None:
 )
 def test_records_of_others_between_its_own_stop_a_worker(written: Written) -> None:
     with pytest.raises(FencedError, match="another worker has written to c/0"):
-        Succession().follow("c", 0, 41, written)
+        WriterFence().follow("c", 0, 41, written)
 
 
 def filled(path: Path, count: int = 2_000) -> None:

@@ -15,8 +15,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from streams.runtime.brokers import Brokers, FirstRecord, Offsets, Partition
-from streams.runtime.heartbeats import Beats
-from streams.runtime.stall_detector import Stalls
+from streams.runtime.heartbeats import Heartbeats
+from streams.runtime.stall_detector import StallDetector
 from streams.runtime.watchdog import (
     CLOSER_AFTER_SECONDS,
     EXIT_STUCK,
@@ -24,8 +24,8 @@ from streams.runtime.watchdog import (
     STUCK_AFTER_SECONDS,
     UNREADY_AFTER_SECONDS,
     Report,
-    Standing,
     Watchdog,
+    WorkProgress,
 )
 from tests.conftest import free_port
 from tests.support.scraped import until
@@ -33,41 +33,41 @@ from tests.support.scraped import until
 YESTERDAY_MS = int(time.time() - 86_400) * 1000
 
 
-# Stalls
+# StallDetector
 
 
 def test_what_does_not_go_on_stands_still_since_it_was_first_seen_so():
-    stalls: Stalls[str] = Stalls()
-    assert stalls.observe(10, {"a": 1, "b": 1}) == {"a": 0, "b": 0}
-    assert stalls.observe(15, {"a": 1, "b": 2}) == {"a": 5, "b": 0}
-    assert stalls.observe(20, {"a": 1, "b": 2}) == {"a": 10, "b": 5}
+    stall_detector: StallDetector[str] = StallDetector()
+    assert stall_detector.observe(10, {"a": 1, "b": 1}) == {"a": 0, "b": 0}
+    assert stall_detector.observe(15, {"a": 1, "b": 2}) == {"a": 5, "b": 0}
+    assert stall_detector.observe(20, {"a": 1, "b": 2}) == {"a": 10, "b": 5}
 
 
 def test_what_had_nothing_to_do_in_between_starts_anew():
-    stalls: Stalls[str] = Stalls()
-    stalls.observe(10, {"a": 1})
-    stalls.observe(15, {})
-    assert stalls.observe(20, {"a": 1}) == {"a": 0}
-    stalls.forget()
-    assert stalls.observe(25, {"a": 1}) == {"a": 0}
+    stall_detector: StallDetector[str] = StallDetector()
+    stall_detector.observe(10, {"a": 1})
+    stall_detector.observe(15, {})
+    assert stall_detector.observe(20, {"a": 1}) == {"a": 0}
+    stall_detector.forget()
+    assert stall_detector.observe(25, {"a": 1}) == {"a": 0}
 
 
-# Beats
+# Heartbeats
 
 
 def test_a_loop_that_does_not_turn_and_a_thread_that_ended_are_missing():
     now = 0.0
-    beats = Beats(lambda: now)
-    beats.expect("loop", 10)
+    heartbeats = Heartbeats(lambda: now)
+    heartbeats.expect("loop", 10)
     thread = threading.Thread(target=lambda: None, name="settle")
     thread.start()
-    beats.watch(thread)
+    heartbeats.watch(thread)
     thread.join()
-    assert beats.missing() == ["the thread settle has ended"]
+    assert heartbeats.missing() == ["the thread settle has ended"]
     now = 10.5
-    assert beats.missing() == ["loop has not turned for 10 s", "the thread settle has ended"]
-    beats.beat("loop")
-    assert beats.missing() == ["the thread settle has ended"]
+    assert heartbeats.missing() == ["loop has not turned for 10 s", "the thread settle has ended"]
+    heartbeats.beat("loop")
+    assert heartbeats.missing() == ["the thread settle has ended"]
 
 
 # Watchdog, on a real broker and a clock of its own
@@ -88,7 +88,7 @@ class Group:
         self.phase, self.waiting = "running", None
         self.ended: list[str] = []
         self.watchdog = Watchdog(
-            Beats(lambda: self.now),
+            Heartbeats(lambda: self.now),
             self.report,
             Brokers(name, {"bootstrap.servers": broker}, self.place),
             end=self.ended.extend,
@@ -96,7 +96,7 @@ class Group:
         )
 
     def report(self) -> Report:
-        return Report(self.phase, 0, {self.place: Standing("fold", self.steps, None)}, self.waiting)
+        return Report(self.phase, 0, {self.place: WorkProgress("fold", self.steps, None)}, self.waiting)
 
     def send(self, number: int, **options: str) -> None:
         producer = Producer({"bootstrap.servers": self.broker, **options})
@@ -207,8 +207,8 @@ def test_brokers_that_do_not_answer_are_not_the_fault_of_the_process(unique, mon
     ended: list[str] = []
     place: Partition = (f"{unique}-events", 0)
     watchdog = Watchdog(
-        Beats(lambda: now),
-        lambda: Report("joining", 0, {place: Standing("fold", 0, None)}),
+        Heartbeats(lambda: now),
+        lambda: Report("joining", 0, {place: WorkProgress("fold", 0, None)}),
         Brokers(unique, {"bootstrap.servers": f"127.0.0.1:{free_port()}"}, place),
         end=ended.extend,
         clock=lambda: now,
@@ -235,16 +235,16 @@ def script(text: str) -> Iterator[subprocess.Popen[str]]:
 def test_a_process_that_is_stuck_ends_at_once_and_shows_where_it_hangs():
     text = """
 import threading
-from streams.runtime.heartbeats import Beats
+from streams.runtime.heartbeats import Heartbeats
 from streams.runtime.watchdog import Report, Watchdog
 
 def hang_for_ever():
     threading.Event().wait()
 
 threading.Thread(target=hang_for_ever).start()
-beats = Beats()
-beats.expect("the loop", -1.0)
-Watchdog(beats, lambda: Report("running", 0, {}), None).look()
+heartbeats = Heartbeats()
+heartbeats.expect("the loop", -1.0)
+Watchdog(heartbeats, lambda: Report("running", 0, {}), None).look()
 """
     with script(text) as running:
         said, _ = running.communicate(timeout=30)
@@ -257,10 +257,10 @@ def test_a_process_in_which_no_python_runs_is_ended_all_the_same():
     text = """
 import ctypes
 from streams import watchdog
-from streams.runtime.heartbeats import Beats
+from streams.runtime.heartbeats import Heartbeats
 
 watchdog.FROZEN_AFTER_SECONDS = 0.5
-watchdog.Watchdog(Beats(), lambda: watchdog.Report("running", 0, {}), None).start()
+watchdog.Watchdog(Heartbeats(), lambda: watchdog.Report("running", 0, {}), None).start()
 ctypes.PyDLL(None).sleep(60)
 """
     with script(text) as running:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from streams.runtime.producer import Delivery
+from streams.runtime.producer import AcknowledgedProducer
 from tests.conftest import free_port
 
 
@@ -16,7 +16,7 @@ def test_while_there_is_no_room_in_the_queue_the_event_loop_turns():
 
     async def fill() -> None:
         options = {"bootstrap.servers": f"127.0.0.1:{free_port()}", "queue.buffering.max.messages": 10}
-        delivery = Delivery(options)
+        delivery = AcknowledgedProducer(options)
         for number in range(11):
             await delivery.send("updates", b"", b"%d" % number)
 

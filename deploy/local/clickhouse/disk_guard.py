@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.local.clickhouse.engine import Engine, Failure
-from deploy.local.clickhouse.request import Ask
+from deploy.local.clickhouse.request import QueryRequest
 from deploy.local.clickhouse.statement import Insert
 
 #: So much stays free, or a tenth of a smaller disk: what is being written when it is noticed still fits.
@@ -24,7 +24,7 @@ _WRITING: Final = frozenset({"INSERT", "ALTER", "CREATE", "DELETE", "OPTIMIZE", 
 _NOT_ENOUGH_SPACE: Final = 243
 
 
-class Room:
+class DiskGuard:
     """The room on the disk of an engine."""
 
     def __init__(self, engine: Engine) -> None:
@@ -42,7 +42,7 @@ class Room:
                 await asyncio.get_running_loop().run_in_executor(None, self._settle, free)
             await asyncio.sleep(LOOKS_EVERY_SECONDS)
 
-    def refusal(self, ask: Ask) -> Failure | None:
+    def refusal(self, ask: QueryRequest) -> Failure | None:
         """Why what is asked for is not done now; None if it may be."""
         writes = isinstance(ask.statement, Insert) or ask.statement.verb in _WRITING
         return self.too_little() if self._is_scarce and writes else None

@@ -20,7 +20,7 @@ from deploy.local.clickhouse.engine import (
     stream,
     use_database,
 )
-from deploy.local.clickhouse.request import Ask, ExternalTable
+from deploy.local.clickhouse.request import ExternalTable, QueryRequest
 from deploy.local.clickhouse.sessions import DEFAULT_TIMEOUT_SECONDS, Sessions
 from deploy.local.clickhouse.sql_policy import reaches_outside, setting_reaches_outside
 from deploy.local.clickhouse.statement import (
@@ -48,7 +48,7 @@ class Execution:
         self._engine = engine
         self._sessions = Sessions()
 
-    def answer(self, ask: Ask) -> Answer | Failure:
+    def answer(self, ask: QueryRequest) -> Answer | Failure:
         """Run what is asked for, and have all of the answer."""
         refused = _refusal(ask.statement, ask.settings, ask.parameters.values())
         if refused is not None:
@@ -74,7 +74,7 @@ class Execution:
         self._sessions.keep(name, connection, float(ask.options.get("session_timeout") or DEFAULT_TIMEOUT_SECONDS))
         return answered
 
-    def stream(self, ask: Ask) -> Generator[bytes | Failure]:
+    def stream(self, ask: QueryRequest) -> Generator[bytes | Failure]:
         """Run a statement whose answer is rows, and yield them block by block; a failure ends it."""
         assert isinstance(ask.statement, Statement), "data comes from a statement"
         refused = _refusal(ask.statement, ask.settings, ask.parameters.values())
@@ -96,7 +96,7 @@ class Execution:
         finally:
             connection.close()
 
-    def may_stream(self, ask: Ask) -> bool:
+    def may_stream(self, ask: QueryRequest) -> bool:
         """Whether the answer can be sent as it comes. A client that waits for its end wants a summary instead."""
         return (
             isinstance(ask.statement, Statement)
@@ -110,7 +110,7 @@ class Execution:
         """Close the connections of sessions."""
         self._sessions.close()
 
-    def _keeps_something(self, ask: Ask) -> bool:
+    def _keeps_something(self, ask: QueryRequest) -> bool:
         name = ask.options.get("session_id")
         return bool(name) and self._sessions.find(name or "") is not None
 
@@ -133,7 +133,7 @@ def _refusal(
     return Failure(_REFUSED, f"Code: {_REFUSED}. DB::Exception: {text}. (ACCESS_DENIED)")
 
 
-def _run_in_session(connection: Any, ask: Ask) -> Answer | Failure:
+def _run_in_session(connection: Any, ask: QueryRequest) -> Answer | Failure:
     """Run on a connection that others will use: what only this request sets is taken back."""
     keeps = isinstance(ask.statement, Statement) and ask.statement.verb in {"SET", "USE"}
     with ExitStack() as stack:
@@ -145,7 +145,7 @@ def _run_in_session(connection: Any, ask: Ask) -> Answer | Failure:
         return (None if keeps else _prepare(connection, ask)) or _run(connection, ask)
 
 
-def _prepare(connection: Any, ask: Ask) -> Failure | None:
+def _prepare(connection: Any, ask: QueryRequest) -> Failure | None:
     """Set what the request sets, and fill the tables that it brings."""
     database = ask.options.get("database")
     failed = (use_database(connection, database) if database else None) or apply_settings(connection, ask.settings)
@@ -174,7 +174,7 @@ def _failure(answered: Answer | Failure) -> Failure | None:
     return answered if isinstance(answered, Failure) else None
 
 
-def _run(connection: Any, ask: Ask) -> Answer | Failure:
+def _run(connection: Any, ask: QueryRequest) -> Answer | Failure:
     if isinstance(ask.statement, Insert):
         return _insert(connection, ask, ask.statement)
     answered = run(connection, ask.statement.body, ask.format, ask.parameters)
@@ -184,7 +184,7 @@ def _run(connection: Any, ask: Ask) -> Answer | Failure:
     return header if isinstance(header, Failure) else replace(answered, body=header)
 
 
-def _insert(connection: Any, ask: Ask, insert: Insert) -> Answer | Failure:
+def _insert(connection: Any, ask: QueryRequest, insert: Insert) -> Answer | Failure:
     assert ask.data is not None, "data that follows has been kept"
     return run(connection, _from_file(insert, ask.data), "Null", ask.parameters)
 
@@ -199,7 +199,7 @@ def _from_file(insert: Insert, file: Path) -> bytes:
     )
 
 
-def _empty_native(connection: Any, ask: Ask, statement: Statement) -> bytes | Failure:
+def _empty_native(connection: Any, ask: QueryRequest, statement: Statement) -> bytes | Failure:
     """The header of an answer without rows, which ClickHouse sends in Native and chDB does not."""
     body = statement.body
     if statement.is_selection:

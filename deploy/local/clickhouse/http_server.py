@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from deploy.local.clickhouse.compression import Compression, accepted
-from deploy.local.clickhouse.disk_guard import Room
+from deploy.local.clickhouse.disk_guard import DiskGuard
 from deploy.local.clickhouse.engine import Answer, Engine, Failure
 from deploy.local.clickhouse.execution import Execution
-from deploy.local.clickhouse.request import Ask, UnreadableError, read_ask, remove
+from deploy.local.clickhouse.request import QueryRequest, UnreadableError, read_query_request, remove
 from deploy.local.clickhouse.statement import Statement
 
 #: Statements that run at the same time; more wait.
@@ -59,13 +59,13 @@ _STATUSES: Final = {
 T = TypeVar("T")
 
 
-class Front:
+class HttpServer:
     """Serves an engine over HTTP. Statements run in threads of a pool, the loop only moves bytes."""
 
     def __init__(self, engine: Engine, *, largest_body_bytes: int = LARGEST_BODY_BYTES) -> None:
         self._engine = engine
         self._execution = Execution(engine)
-        self._room = Room(engine)
+        self._room = DiskGuard(engine)
         self._pool = ThreadPoolExecutor(CONCURRENT_STATEMENTS, thread_name_prefix="statement")
         self._largest_body_bytes = largest_body_bytes
 
@@ -94,7 +94,7 @@ class Front:
             return await _say_ok(request)
         query_id = request.query.get("query_id") or str(uuid.uuid4())
         try:
-            ask = await read_ask(request, self._engine.incoming, self._largest_body_bytes)
+            ask = await read_query_request(request, self._engine.incoming, self._largest_body_bytes)
         except UnreadableError as unreadable:
             return self._unread(unreadable.failure, query_id)
         except OSError as error:
@@ -116,7 +116,7 @@ class Front:
         response.force_close()  # the rest of the body is not read
         return response
 
-    async def _answer(self, request: web.Request, ask: Ask, query_id: str) -> web.Response:
+    async def _answer(self, request: web.Request, ask: QueryRequest, query_id: str) -> web.Response:
         encoding = _encoding(request, ask)
 
         def work() -> Answer | Failure | tuple[Answer, bytes]:
@@ -136,7 +136,7 @@ class Front:
                 headers = _headers(ask, query_id, None)
                 return web.Response(body=answered.body, headers={**headers, "X-ClickHouse-Summary": _summary(answered)})
 
-    async def _stream(self, request: web.Request, ask: Ask, query_id: str) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, ask: QueryRequest, query_id: str) -> web.StreamResponse:
         blocks = self._execution.stream(ask)
         try:
             first = await self._in_thread(lambda: next(blocks, None))
@@ -197,14 +197,14 @@ def _next_pieces(blocks: Iterator[bytes | Failure]) -> bytes | Failure | None:
     return b"".join(pieces) if pieces else None
 
 
-def _encoding(request: web.Request, ask: Ask) -> str | None:
+def _encoding(request: web.Request, ask: QueryRequest) -> str | None:
     """The encoding of the answer, where the client wants one at all."""
     if ask.options.get("enable_http_compression", "0") == "0":
         return None
     return accepted(request.headers.get("Accept-Encoding", ""))
 
 
-def _headers(ask: Ask, query_id: str, encoding: str | None) -> dict[str, str]:
+def _headers(ask: QueryRequest, query_id: str, encoding: str | None) -> dict[str, str]:
     headers = {"X-ClickHouse-Query-Id": query_id, "X-ClickHouse-Timezone": "UTC"}
     headers["Content-Type"] = "text/plain; charset=UTF-8"
     if isinstance(ask.statement, Statement) and ask.statement.is_answered:

@@ -48,7 +48,7 @@ class ExternalTable:
 
 
 @dataclass
-class Ask:
+class QueryRequest:
     """What a request asks for. `files` are removed once it is answered."""
 
     statement: Insert | Statement
@@ -75,7 +75,7 @@ class UnreadableError(Exception):
         self.failure = failure
 
 
-async def read_ask(request: web.Request, incoming: Path, largest_body_bytes: int) -> Ask:
+async def read_query_request(request: web.Request, incoming: Path, largest_body_bytes: int) -> QueryRequest:
     """Read a request, its data into files in the folder `incoming`. Raises UnreadableError, and leaves no file then."""
     files: list[Path] = []
     try:
@@ -91,7 +91,7 @@ def remove(files: list[Path]) -> None:
         file.unlink(missing_ok=True)
 
 
-async def _read(request: web.Request, incoming: Path, largest: int, files: list[Path]) -> Ask:
+async def _read(request: web.Request, incoming: Path, largest: int, files: list[Path]) -> QueryRequest:
     options = dict(request.query)
     for header, option in (("X-ClickHouse-Database", "database"), ("X-ClickHouse-Format", "default_format")):
         if header in request.headers:
@@ -109,7 +109,7 @@ async def _read(request: web.Request, incoming: Path, largest: int, files: list[
         pieces = body.pieces()
     begun = options.get("query", "").encode("utf-8", "surrogateescape")
     statement, data = await _read_statement(begun, pieces, incoming, files)
-    return Ask(
+    return QueryRequest(
         statement=statement,
         data=data,
         parameters={name[6:]: value for name, value in options.items() if name.startswith("param_")},

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Final, Self
 
 from deploy.local.clickhouse.sandbox import confine
 from deploy.local.process.child_process import end_tethered, start_tethered
-from deploy.local.process.directory_lock import Holder, claim_or_explain, read_holder
+from deploy.local.process.directory_lock import Holder, lock_or_explain, read_holder
 from schemas.config.settings import PREFIX
 from schemas.errors import DeploymentError
 
 if TYPE_CHECKING:
-    from deploy.local.clickhouse.http_server import Front
+    from deploy.local.clickhouse.http_server import HttpServer
 
 DEFAULT_PORT: Final = 18123
 LOOPBACK: Final = "127.0.0.1"
@@ -61,7 +61,7 @@ def serve(
     os.environ["TZ"] = "UTC"
     time.tzset()
     home = _home(data_dir)
-    with claim_or_explain(home, "ClickHouse") as claim, closing(_listening_socket(port)) as listening:
+    with lock_or_explain(home, "ClickHouse") as claim, closing(_listening_socket(port)) as listening:
         url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
         os.environ["TMPDIR"] = str(_empty(home / "scratch"))
         # Some of what it loads is the system's; the engine is loaded once it is confined, as it starts threads then.
@@ -70,9 +70,9 @@ def serve(
         if not confine(home):
             print(_NOT_CONFINED, file=sys.stderr, flush=True)  # noqa: T201 - before anything logs
         from deploy.local.clickhouse.engine import Engine
-        from deploy.local.clickhouse.http_server import Front
+        from deploy.local.clickhouse.http_server import HttpServer
 
-        front = Front(engine := Engine(home))
+        front = HttpServer(engine := Engine(home))
 
         def ready() -> None:
             claim.announce(Holder(for_pid or os.getpid(), url, run))
@@ -195,7 +195,7 @@ def answers(url: str) -> bool:
 
 
 async def _serve_until_told(
-    front: Front, cancel: Callable[[], None], listening: socket.socket, ready: Callable[[], object]
+    front: HttpServer, cancel: Callable[[], None], listening: socket.socket, ready: Callable[[], object]
 ) -> None:
     from aiohttp import web
 

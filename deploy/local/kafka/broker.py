@@ -27,7 +27,7 @@ from deploy.local.kafka.runtime import (
     resolve_jars,
 )
 from deploy.local.process.child_process import end_tethered, start_tethered
-from deploy.local.process.directory_lock import Claim, Holder, claim_or_explain
+from deploy.local.process.directory_lock import DirectoryLock, Holder, lock_or_explain
 from schemas.errors import DeploymentError
 
 __all__ = ["Available", "LocalBroker", "Missing", "availability", "jars_directory", "kafka_version", "serves"]
@@ -58,7 +58,7 @@ class LocalBroker:
         self._jars = jars or jars_directory(data_dir)
         self._given_port = port
         self._port = 0
-        self._claim: Claim | None = None
+        self._claim: DirectoryLock | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._data_dir = data_dir
 
@@ -78,7 +78,7 @@ class LocalBroker:
         found = availability(self._data_dir, jars=self._jars)
         if isinstance(found, Missing):
             raise DeploymentError(f"{found.reason}; {found.what_to_do}")
-        self._claim = claim_or_explain(self._home, "Kafka")
+        self._claim = lock_or_explain(self._home, "Kafka")
         try:
             self._port, controller_port = _ports(self._given_port)
             self._claim.announce(Holder(os.getpid(), self.bootstrap))

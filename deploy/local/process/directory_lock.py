@@ -41,7 +41,7 @@ class Holder:
         return True
 
 
-class Claim:
+class DirectoryLock:
     """The exclusive use of a directory, until it is released or every process that holds `descriptor` has ended."""
 
     def __init__(self, directory: Path, descriptor: int) -> None:
@@ -49,8 +49,8 @@ class Claim:
         self.descriptor = descriptor
 
     @classmethod
-    def take(cls, directory: Path) -> Claim | Holder:
-        """Claim a directory, which is created. If another process has it, say which.
+    def take(cls, directory: Path) -> DirectoryLock | Holder:
+        """DirectoryLock a directory, which is created. If another process has it, say which.
 
         Where that process is gone and only what it started still winds down, wait for that.
         """
@@ -99,9 +99,9 @@ def read_holder(directory: Path) -> Holder | None:
         return None
 
 
-def claim_or_explain(directory: Path, service: str) -> Claim:
-    """Claim a directory for a service. Raises DeploymentError when another process holds it."""
-    match Claim.take(directory):
+def lock_or_explain(directory: Path, service: str) -> DirectoryLock:
+    """DirectoryLock a directory for a service. Raises DeploymentError when another process holds it."""
+    match DirectoryLock.take(directory):
         case Holder(pid=pid, address=address):
             raise DeploymentError(
                 f"another process holds {directory}: process {pid} serves {service} from it at {address}. "

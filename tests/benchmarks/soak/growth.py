@@ -13,7 +13,7 @@ from itertools import islice
 from schemas.config.definitions import load
 from streams.local import LocalRunner
 from streams.messages.outbox import Message
-from streams.processors import STAGES
+from streams.processors import PROCESSORS
 from tests.benchmarks.soak.crowd import Crowd
 from tests.conftest import NOW_MS
 from tests.support.worlds import SECRETS
@@ -46,8 +46,8 @@ def main() -> None:
     options = parser.parse_args()
     crowd = Crowd(options.developers, options.month)
     messages, runner = crowd.messages(), Weighed()
-    print(f"| months | events | state | {' | '.join(f'bytes of a message of {topic}' for topic in STAGES)} |")
-    print("|" + "--:|" * (3 + len(STAGES)))
+    print(f"| months | events | state | {' | '.join(f'bytes of a message of {topic}' for topic in PROCESSORS)} |")
+    print("|" + "--:|" * (3 + len(PROCESSORS)))
     for month in range(1, options.months + 1):
         runner.messages.clear()
         runner.bytes.clear()
@@ -59,7 +59,7 @@ def main() -> None:
             for topic, values in by_topic.items():
                 runner.feed(topic, values)
                 runner.settle()
-        means = (runner.bytes[topic] / max(1, runner.messages[topic]) for topic in STAGES)
+        means = (runner.bytes[topic] / max(1, runner.messages[topic]) for topic in PROCESSORS)
         print(
             f"| {month} | {month * crowd.events_a_month:,} | {len(runner.state()) / 1024**2:,.1f} MB | "
             f"{' | '.join(f'{mean:,.0f}' for mean in means)} |",

@@ -11,11 +11,11 @@ import os
 from pathlib import Path
 
 from deploy.cli.main import main
-from streams.runtime.producer import Delivery
+from streams.runtime.producer import AcknowledgedProducer
 
 LOCK = "FIRSTCALL_TEST_LOCK"
 
-acknowledged = Delivery.acknowledged
+acknowledged = AcknowledgedProducer.acknowledged
 
 
 def _locked(path: Path) -> None:
@@ -23,11 +23,11 @@ def _locked(path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
-async def _acknowledged_under_lock(self: Delivery) -> None:
+async def _acknowledged_under_lock(self: AcknowledgedProducer) -> None:
     await asyncio.get_running_loop().run_in_executor(None, _locked, Path(os.environ[LOCK]))
     await acknowledged(self)
 
 
 if __name__ == "__main__":
-    Delivery.acknowledged = _acknowledged_under_lock  # type: ignore[method-assign]
+    AcknowledgedProducer.acknowledged = _acknowledged_under_lock  # type: ignore[method-assign]
     main()
