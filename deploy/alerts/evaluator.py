@@ -80,7 +80,7 @@ class Evaluator:
         self._usual: dict[str, tuple[int, Expectation | None, float, int]] = {}
 
     def look(self, name: str, client: Client, known_until: int) -> Evaluation:
-        """Evaluator one monitor by all that was received until a moment, in milliseconds. Alerts are then in its `untold`."""
+        """Evaluate one monitor by all that was received until a moment, in milliseconds. Alerts are then in its `untold`."""
         monitor = self._monitors.watch[name]
         if isinstance(monitor, SilenceMonitor):
             return self._listen(name, monitor, client, known_until)
@@ -92,7 +92,7 @@ class Evaluator:
         return self.judge(name, monitor, series, closed_hour)
 
     def judge(self, name: str, monitor: Monitor, series: Mapping[Scope, Series], closed_hour: int) -> Evaluation:
-        """Evaluator the hours of a monitor that have closed since the last one it has judged."""
+        """Evaluate the hours of a monitor that have closed since the last one it has judged."""
         carried = self.carried[name]
         kept = set(largest(series, self._monitors.largest_values))
         incident = carried.state.incident

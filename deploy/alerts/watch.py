@@ -76,7 +76,7 @@ class Watch:
             self._waiting = None
 
     def look(self, known_until: int) -> list[Evaluation]:
-        """Evaluator everything by all that was received until a moment (milliseconds), and tell what has changed.
+        """Evaluate everything by all that was received until a moment (milliseconds), and tell what has changed.
 
         What is away is logged, and done with a later look. The first look takes up what the process before has left.
         """

@@ -133,7 +133,7 @@ def _try_kafka(stack: Stack) -> str:
 
 
 def show_summary(settings: Settings, console: Console) -> None:
-    """QueryRequest the queries of the summary and print the answers."""
+    """Ask the queries of the summary and print the answers."""
     with connected(Address.parse(settings.clickhouse_address)) as client:
         # The sink does so every few seconds; the summary is of everything.
         settle(client)

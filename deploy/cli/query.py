@@ -43,7 +43,7 @@ def query(
     ] = False,
     show_sql: Annotated[bool, typer.Option("--show", help="Print the SQL instead of running it.")] = False,
 ) -> None:
-    """QueryRequest ClickHouse: one of the named queries, which are listed without arguments, or SQL of your own.
+    """Ask ClickHouse: one of the named queries, which are listed without arguments, or SQL of your own.
 
     Example: `firstcall query funnel -p level=company`, `firstcall query usage --company acme --from 4w --format chart`, or
     `firstcall query --sql "SELECT count() FROM events" -f csv`

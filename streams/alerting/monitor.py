@@ -138,7 +138,7 @@ class Memory:
 
 
 def step(state: MonitorState, rules: Rules, series: Mapping[Scope, Series], memory: Memory) -> Transition:
-    """Evaluator the last hour of the series. All scopes end at the same hour; `ALL` is among them unless there is nothing at all."""
+    """Evaluate the last hour of the series. All scopes end at the same hour; `ALL` is among them unless there is nothing at all."""
     if ALL not in series:
         return Transition(state, MonitorStatus("learning", 0.0))
     hour = series[ALL].until

@@ -63,7 +63,7 @@ class SuppressionList:
     def add(self, mark: Suppression) -> None:
         """Take in a mark; periods of one id add up. Raises StateError."""
         if mark.secret not in self._secrets:
-            raise StateError
+            raise unknown_secret()
         known = self._marks.setdefault(mark.secret, {}).setdefault((mark.kind, mark.digest), [])
         known.extend(period for period in mark.periods if period not in known)
 

@@ -98,7 +98,7 @@ def start(role: str, data_dir: Path, settings: Settings) -> subprocess.Popen[byt
     data_dir.mkdir()
     with (data_dir / "log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "deploy.cli.main", role],
+            [sys.executable, "-m", "deploy.cli", role],
             cwd=ROOT,
             env=variables(data_dir, settings),
             stdout=log,

@@ -41,7 +41,7 @@ def test_the_process_tells_a_drop_once_through_a_kill_and_a_restart(
     address = Address.parse(database)
     now_hour = int(time.time() * 1000) // HOUR_MS
     fill(address, "profile_rows", activated(now_hour, 8.0, drop_from=now_hour - 10))
-    command = [sys.executable, "-m", "deploy.cli.main", "alerts"]
+    command = [sys.executable, "-m", "deploy.cli", "alerts"]
 
     first = subprocess.Popen(command, env={**os.environ, **named})
     while not (found := rows(address, "SELECT alert_id, state FROM alerts")):

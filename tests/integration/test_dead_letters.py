@@ -53,7 +53,9 @@ class Aging(Deployment):
 
     def __init__(self, broker: str, name: str, directory: Path, meaning: Definitions, database: str) -> None:
         super().__init__(broker, name, directory, meaning, database)
-        older = f"from streams import clock; clock.OLDEST_MS = {CUT}; from deploy.cli.main import main; main()"
+        older = (
+            f"from streams.normalise import clock; clock.OLDEST_MS = {CUT}; from deploy.cli.main import main; main()"
+        )
         self.program = ("-c", older)
 
     def renew(self) -> None:

@@ -100,7 +100,7 @@ class Deployment:
 
     def run(self, user: str, *command: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "deploy.cli.main", *command],
+            [sys.executable, "-m", "deploy.cli", *command],
             cwd=ROOT,
             env=self.environment(user),
             capture_output=True,
@@ -113,7 +113,7 @@ class Deployment:
 
     def start(self, user: str) -> None:
         with (self._folder / f"{user}.log").open("wb") as log:
-            command = [sys.executable, "-m", "deploy.cli.main", user]
+            command = [sys.executable, "-m", "deploy.cli", user]
             self._running[user] = subprocess.Popen(
                 command, cwd=ROOT, env=self.environment(user), stdout=log, stderr=log
             )

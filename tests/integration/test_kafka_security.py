@@ -63,7 +63,7 @@ def by_token(file: Path) -> dict[str, Any]:
 
 
 def let_in(settings: Settings) -> None:
-    """QueryRequest each of the client libraries, as Firstcall configures them."""
+    """Ask each of the client libraries, as Firstcall configures them."""
     with topics.administration(settings) as administration:
         administration.list_topics()
     plain = Consumer(

@@ -76,8 +76,8 @@ def call(time: int, number: int, name: str = "API Call", **fields: str) -> Event
 def test_a_key_with_a_million_calls_stays_small(streams):
     """A million calls over ten years, each routed."""
     streams.take((call(MONDAY + i * 10 * YEAR // 1_000_000, i, api_key=KEY) for i in range(1_000_000)), batch=20_000)
-    assert streams.state.rows["key by user and company"] <= FACTS + 10 * YEAR_OF_HOURS
-    assert streams.state.rows["key"] <= FACTS + 2 * 10 * YEAR_OF_HOURS
+    assert streams.rows["key by user and company"] <= FACTS + 10 * YEAR_OF_HOURS
+    assert streams.rows["key"] <= FACTS + 2 * 10 * YEAR_OF_HOURS
     assert streams.messages["alias-updates"] <= 1 * KB
     assert streams.held("key") == streams.held("key by user and company") == 1
 
@@ -97,24 +97,24 @@ def test_a_key_with_ten_million_calls_stays_small(streams):
     assert streams.routed(hour(0, range(size))) == streams.routed(hour(0, chain(range(100), [size - 1])))
     for batch in Random(1).sample(range(batches), batches):
         streams.take(hour(batch, chain(range(100), [size - 1])))
-    assert streams.state.rows["key by user and company"] <= FACTS + 10 * YEAR_OF_HOURS
-    assert streams.state.rows["key"] <= FACTS + 2 * 10 * YEAR_OF_HOURS
+    assert streams.rows["key by user and company"] <= FACTS + 10 * YEAR_OF_HOURS
+    assert streams.rows["key"] <= FACTS + 2 * 10 * YEAR_OF_HOURS
     assert streams.messages["alias-updates"] <= 3 * KB
 
 
 def test_a_key_of_three_thousand_users_and_their_companies_has_a_row_for_each(streams):
     streams.take(call(MONDAY + i * SECOND, i, api_key=KEY, user_id=f"u{i}", company_id=f"c{i}") for i in range(3_000))
     assert streams.held("key by user and company") == 3_000
-    assert streams.state.rows["key by user and company"] <= 200
-    assert streams.state.rows["key"] <= 200
+    assert streams.rows["key by user and company"] <= 200
+    assert streams.rows["key"] <= 200
 
 
 def test_a_key_without_a_developer_has_a_row_for_each_company_named_with_it(streams):
     companies = [long_id(i, WIDE) for i in range(3_000)]
     streams.take(touching(MONDAY + i * SECOND, i, api_key=KEY, company_id=one) for i, one in enumerate(companies))
     assert streams.held("key by user and company") == streams.held("facts by company") == 3_000
-    assert streams.state.rows["facts by company"] <= FACTS + 2 * LONG_ID
-    assert streams.state.rows["key"] <= FACTS
+    assert streams.rows["facts by company"] <= FACTS + 2 * LONG_ID
+    assert streams.rows["key"] <= FACTS
 
 
 def test_a_key_of_three_thousand_internal_users_has_a_row_for_each_word(streams):
@@ -125,8 +125,8 @@ def test_a_key_of_three_thousand_internal_users_has_a_row_for_each_word(streams)
         for i, user in enumerate(users)
     )
     assert streams.held("internal word") == 3_000
-    assert streams.state.rows["internal word"] <= 3 * LONG_ID
-    assert streams.state.rows["key"] <= LONG_ID + 300
+    assert streams.rows["internal word"] <= 3 * LONG_ID
+    assert streams.rows["key"] <= LONG_ID + 300
 
 
 # Session tokens and anonymous ids
@@ -135,10 +135,10 @@ def test_a_key_of_three_thousand_internal_users_has_a_row_for_each_word(streams)
 def test_an_anonymous_id_with_a_hundred_thousand_page_views_is_automated_and_forgets_them(streams):
     events = LIMITS.web_alias_events
     streams.take((page(MONDAY + i * SECOND, i, anonymous_id="scraper") for i in range(100_000)), batch=events // 2)
-    assert events * 40 <= streams.state.rows["web alias"] <= events * 50
-    streams.state.rows.clear()
+    assert events * 40 <= streams.rows["web alias"] <= events * 50
+    streams.rows.clear()
     streams.take([page(MONDAY, 0, anonymous_id="scraper", user_id="ada")])
-    assert streams.state.rows["web alias"] <= 100
+    assert streams.rows["web alias"] <= 100
 
 
 @every_writing
@@ -147,8 +147,8 @@ def test_the_heaviest_web_alias_fits_into_a_message(streams, character):
     events, users = LIMITS.web_alias_events, LIMITS.web_alias_users
     streams.take(heaviest_web_alias(character), batch=1_000)
     # What the events say, and once more as the shares of users and companies.
-    assert streams.state.rows["web alias"] <= 2 * events * (100 + TOUCH + LONG_ID) + users * LONG_ID
-    assert streams.state.rows["web alias"] >= 1.5 * events * (TOUCH + LONG_ID)
+    assert streams.rows["web alias"] <= 2 * events * (100 + TOUCH + LONG_ID) + users * LONG_ID
+    assert streams.rows["web alias"] >= 1.5 * events * (TOUCH + LONG_ID)
     assert streams.messages["alias-updates"] <= ENTRIES_IN_A_MESSAGE * (100 + TOUCH + 2 * LONG_ID)
 
 
@@ -168,10 +168,10 @@ def heaviest_web_alias(character: str) -> Iterator[Event]:
 def test_an_anonymous_id_of_twenty_thousand_users_leads_to_no_one(streams):
     users = (long_id(i, PLAIN) for i in range(20_000))
     streams.take((page(MONDAY + i * SECOND, i, anonymous_id="undefined", user_id=u) for i, u in enumerate(users)), 100)
-    assert streams.state.rows["web alias"] <= LIMITS.web_alias_users * (LONG_ID + 30)
-    streams.state.rows.clear()
+    assert streams.rows["web alias"] <= LIMITS.web_alias_users * (LONG_ID + 30)
+    streams.rows.clear()
     streams.take([page(MONDAY, 0, anonymous_id="undefined", user_id="ada")])
-    assert streams.state.rows["web alias"] == 0
+    assert streams.rows["web alias"] == 0
 
 
 @every_writing
@@ -185,13 +185,13 @@ def test_a_shared_computer_with_as_many_links_as_it_may_have_fits_into_a_message
         for i, user in enumerate(users)
     )
     streams.take(links, batch=5_000)
-    assert streams.state.rows["web alias"] <= len(users) * (LONG_ID + 10) + LIMITS.web_alias_links * 15
+    assert streams.rows["web alias"] <= len(users) * (LONG_ID + 10) + LIMITS.web_alias_links * 15
     assert streams.messages["identities"] <= LIMITS.web_alias_links * (LONG_ID + 35) + KB
 
 
 def test_a_session_linked_on_every_day_of_five_years(streams):
     streams.take(page(MONDAY + i * DAY, i, session_token="long-lived", user_id="ada") for i in range(5 * 365))
-    assert streams.state.rows["web alias"] <= 1 * KB + 5 * 365 * 15
+    assert streams.rows["web alias"] <= 1 * KB + 5 * 365 * 15
     assert streams.messages["identities"] <= 1 * KB
 
 
@@ -203,8 +203,8 @@ def test_a_developer_of_five_thousand_devices_has_a_row_for_each(streams):
     streams.take(page(MONDAY + i * SECOND, i, anonymous_id=one) for i, one in enumerate(devices))
     streams.take(page(MONDAY + i * SECOND, -i, anonymous_id=one, user_id="ada") for i, one in enumerate(devices))
     assert streams.held("child") == 5_000
-    assert streams.state.rows["child"] <= 2 * LONG_ID + 300
-    assert streams.state.rows["developer"] <= 300
+    assert streams.rows["child"] <= 2 * LONG_ID + 300
+    assert streams.rows["developer"] <= 300
 
 
 def test_a_developer_has_a_row_for_each_company_named_on_his_events(streams):
@@ -214,8 +214,8 @@ def test_a_developer_has_a_row_for_each_company_named_on_his_events(streams):
         touching(MONDAY + i * SECOND, i, user_id="agency", company_id=companies[i // 5]) for i in range(25_000)
     )
     assert streams.held("developer's own events") == streams.held("facts by company") == 5_000
-    assert streams.state.rows["facts by company"] <= FACTS + 2 * LONG_ID
-    assert streams.state.rows["developer"] <= FACTS
+    assert streams.rows["facts by company"] <= FACTS + 2 * LONG_ID
+    assert streams.rows["developer"] <= FACTS
 
 
 def test_a_developer_has_a_row_for_each_user_merged_into_him(streams):
@@ -224,8 +224,8 @@ def test_a_developer_has_a_row_for_each_user_merged_into_him(streams):
         for i in range(5_000)
     )
     assert streams.held("merged user") == 5_000
-    assert streams.state.rows["merged user"] <= 3 * LONG_ID
-    assert streams.state.rows["developer"] <= LONG_ID + 300
+    assert streams.rows["merged user"] <= 3 * LONG_ID
+    assert streams.rows["developer"] <= LONG_ID + 300
 
 
 def test_a_company_of_twenty_thousand_developers_has_a_row_for_each(streams):
@@ -235,8 +235,8 @@ def test_a_company_of_twenty_thousand_developers_has_a_row_for_each(streams):
         batch=2_000,
     )
     assert streams.held("child") == 20_000
-    assert streams.state.rows["company"] <= FACTS
-    assert streams.state.rows["child"] <= FACTS
+    assert streams.rows["company"] <= FACTS
+    assert streams.rows["child"] <= FACTS
     assert streams.messages["company-updates"] <= ENTRIES_IN_A_MESSAGE * FACTS
 
 

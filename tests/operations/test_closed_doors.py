@@ -166,7 +166,7 @@ def test_nothing_that_up_starts_shows_a_secret_or_listens_elsewhere(broker, tmp_
         given |= {"FIRSTCALL_TOPIC_PREFIX": "closed.", "FIRSTCALL_APP_ID": "closed", "FIRSTCALL_LOG_LEVEL": "debug"}
         output = tmp_path / "up.log"
         with output.open("wb") as log:
-            command = [sys.executable, "-m", "deploy.cli.main", "up"]
+            command = [sys.executable, "-m", "deploy.cli", "up"]
             up = subprocess.Popen(command, env={**os.environ, **given}, stdout=log, stderr=log)
         try:
             ends = time.monotonic() + STARTS_WITHIN_SECONDS

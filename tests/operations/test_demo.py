@@ -49,12 +49,12 @@ def needs_kafka() -> None:
 
 
 def firstcall(variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "deploy.cli.main", *arguments]
+    command = [sys.executable, "-m", "deploy.cli", *arguments]
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
 
 
 def demo(variables: dict[str, str], *more: str) -> str:
-    command = [sys.executable, "-m", "deploy.cli.main", "demo", *OPTIONS, *more]
+    command = [sys.executable, "-m", "deploy.cli", "demo", *OPTIONS, *more]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
@@ -82,7 +82,7 @@ def processes_of(data_dir: Path) -> dict[int, str]:
 @contextmanager
 def up(variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """`firstcall up`, once it is up."""
-    command = [sys.executable, "-m", "deploy.cli.main", "up"]
+    command = [sys.executable, "-m", "deploy.cli", "up"]
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, env=variables, start_new_session=True, **streams) as running:
         try:

@@ -97,7 +97,7 @@ def process(role: str, pipeline: Pipeline, database: str, directory: Path) -> It
         "FIRSTCALL_METRICS_PORT": str(port),
     }
     with (directory / f"{role}.log").open("wb") as log:
-        command = [sys.executable, "-m", "deploy.cli.main", role]
+        command = [sys.executable, "-m", "deploy.cli", role]
         child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}, stdout=log, stderr=log)
     try:
         yield f"http://127.0.0.1:{port}"

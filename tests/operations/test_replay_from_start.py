@@ -74,7 +74,7 @@ class Deployment:
     def start(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
         options = {f"FIRSTCALL_{name.upper()}": str(value) for name, value in {**self._options, **more}.items()}
         return subprocess.Popen(
-            [sys.executable, "-m", "deploy.cli.main", *arguments],
+            [sys.executable, "-m", "deploy.cli", *arguments],
             cwd=ROOT,
             env={**os.environ, **options},
             stdout=subprocess.PIPE,

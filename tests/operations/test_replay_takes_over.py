@@ -83,7 +83,7 @@ class Machine:
             return rows(client, query)
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "deploy.cli.main", *arguments]
+        return [sys.executable, "-m", "deploy.cli", *arguments]
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, **self._variables}

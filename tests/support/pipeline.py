@@ -39,7 +39,7 @@ class Pipeline:
     `program`: what Python runs as `firstcall`.
     """
 
-    program: tuple[str, ...] = ("-m", "deploy.cli.main")
+    program: tuple[str, ...] = ("-m", "deploy.cli")
 
     def __init__(self, broker: str, name: str, directory: Path, definitions: Definitions, partitions: int) -> None:
         config = directory / "definitions.yaml"

@@ -256,7 +256,7 @@ Watchdog(heartbeats, lambda: Report("running", 0, {}), None).look()
 def test_a_process_in_which_no_python_runs_is_ended_all_the_same():
     text = """
 import ctypes
-from streams import watchdog
+from streams.runtime import watchdog
 from streams.runtime.heartbeats import Heartbeats
 
 watchdog.FROZEN_AFTER_SECONDS = 0.5

@@ -80,7 +80,7 @@ def main(command: Sequence[str]) -> int:
 
 
 def _die_with_this_process() -> None:
-    """QueryRequest the kernel to kill the command should this process itself be killed. Only Linux has it."""
+    """Ask the kernel to kill the command should this process itself be killed. Only Linux has it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

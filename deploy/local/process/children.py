@@ -53,7 +53,7 @@ class Child:
 
     def _run(self, mode: str) -> subprocess.Popen[bytes]:
         with self.log.open(mode) as output:
-            command = [sys.executable, "-m", "deploy.cli.main", *self._arguments]
+            command = [sys.executable, "-m", "deploy.cli", *self._arguments]
             return start_tethered(command, cast("BinaryIO", output), self._environment)
 
 

@@ -50,7 +50,7 @@ class DirectoryLock:
 
     @classmethod
     def take(cls, directory: Path) -> DirectoryLock | Holder:
-        """DirectoryLock a directory, which is created. If another process has it, say which.
+        """Lock a directory, which is created. If another process has it, say which.
 
         Where that process is gone and only what it started still winds down, wait for that.
         """
@@ -100,7 +100,7 @@ def read_holder(directory: Path) -> Holder | None:
 
 
 def lock_or_explain(directory: Path, service: str) -> DirectoryLock:
-    """DirectoryLock a directory for a service. Raises DeploymentError when another process holds it."""
+    """Lock a directory for a service. Raises DeploymentError when another process holds it."""
     match DirectoryLock.take(directory):
         case Holder(pid=pid, address=address):
             raise DeploymentError(

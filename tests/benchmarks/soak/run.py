@@ -136,7 +136,7 @@ class Soak:
         trends = {name: trend(loaded, name) for name in loaded[-1].memory}
         for line in verdicts(trends):
             print(line, flush=True)
-        command = [sys.executable, "-m", "deploy.cli.main", "audit"]
+        command = [sys.executable, "-m", "deploy.cli", "audit"]
         environment = variables(self._directory, self._settings)
         agrees = not subprocess.run(
             command, cwd=ROOT, env=environment, check=False, timeout=AUDITED_WITHIN_SECONDS
