@@ -72,11 +72,15 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """Input that is no event: the reason (a fixed word), the field it lies in, and what is wrong, for a person."""
+    """Input that is no event: the reason (a fixed word), the field it lies in, and what is wrong, for a person.
+
+    `call`: which call of a batch it is, from 0; -1: the message as a whole, or its only event.
+    """
 
     reason: str
     field: str
     detail: str
+    call: int = -1
 
 
 def visitor_id(kind: AliasKind, alias: str) -> str:

@@ -100,7 +100,7 @@ def replay_letters(
     until: Until = None,
     message: Id = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many messages.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent, and what not.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be sent, and what not.")] = False,
 ) -> None:
     """Send refused messages again as they lie in Kafka, if they are accepted now. Those that are not stay where they are.
 

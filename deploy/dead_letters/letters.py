@@ -1,4 +1,4 @@
-"""The dead letters in ClickHouse: looked for by filters, and marked as replayed."""
+"""The dead letters in ClickHouse: found by filters, and marked as replayed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sinks.clickhouse import Address, connect, named_errors
 from sinks.insert import RowWriter
 from streams.normalise.clock import text
 
-#: Messages that are asked for at once.
+#: Messages that one query reads.
 PAGE_MESSAGES: Final = 1_000
 
 #: What of a message is replayed: the message itself, or the rows that ClickHouse refused of it.
@@ -27,7 +27,7 @@ _END: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class MessageRef(NamedTuple):
-    """Where a message lies. `topic` as Kafka calls it."""
+    """Topic, with the deployment's prefix, partition and offset of a message."""
 
     topic: str
     partition: int
@@ -67,12 +67,11 @@ class Filter:
 
 
 class Refused(NamedTuple):
-    """A message with dead letters that were not replayed. `fields`: of those that are told one by one."""
+    """A message with dead letters that were not replayed. `calls`: the refused calls of its batch that have their own."""
 
     place: MessageRef
     what: What
-    fields: tuple[str, ...]
-    reasons: tuple[str, ...]
+    calls: frozenset[int]
 
 
 class Letters:
@@ -92,8 +91,8 @@ class Letters:
         """The latest ones, the latest first; with `replayed` also those that were."""
         return self._ask("letters", wanted.values() | {"limit": limit, "replayed": replayed})
 
-    def refused(self, wanted: Filter, limit: int | None) -> Iterator[Refused]:
-        """The messages that they are about, in the order of their places, however many, asked for page by page."""
+    def refused(self, wanted: Filter, limit: int | None) -> Iterator[list[Refused]]:
+        """The refused messages, page by page, ordered by topic, partition, offset and what of them is replayed."""
         last: tuple[Any, ...] = ("", -1, -1, "")
         left = limit
         while left is None or left > 0:
@@ -101,15 +100,18 @@ class Letters:
             names = ("after_topic", "after_partition", "after_offset", "after_what")
             values = wanted.values() | dict(zip(names, last, strict=True)) | {"limit": size}
             found = self._ask("messages", values).rows
-            for topic, partition, offset, what, fields, reasons in found:
-                yield Refused(MessageRef(topic, partition, offset), what, tuple(fields), tuple(sorted(reasons)))
+            if found:
+                yield [
+                    Refused(MessageRef(topic, partition, offset), what, frozenset(calls))
+                    for topic, partition, offset, what, calls in found
+                ]
             if len(found) < size:
                 return
             last = found[-1][:4]
             left = None if left is None else left - size
 
     def mark_replayed(self, replayed: Iterable[tuple[MessageRef, What, int]], at_ms: int) -> None:
-        """Remember that messages were replayed: (place, what of it, its new offset)."""
+        """Mark messages as replayed: (message, what of it, its new offset)."""
         rows = [
             orjson.dumps(place._asdict() | {"what": what, "replayed_at": text(at_ms), "new_offset": new_offset})
             for place, what, new_offset in replayed

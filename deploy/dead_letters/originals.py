@@ -13,7 +13,7 @@ from schemas.config.settings import Settings
 from streams.topology import MAX_MESSAGE_BYTES
 
 ANSWER_SECONDS: Final = 30.0
-#: Messages between two that are wanted: so many are read over, more are jumped over.
+#: Up to so many messages between two wanted ones are read; a longer distance is a seek.
 NEAR: Final = 1_000
 
 
@@ -29,7 +29,7 @@ class Original(NamedTuple):
 
 
 class Originals:
-    """Reads messages at places. Belongs to no group. Methods raise KafkaException."""
+    """Reads messages by topic, partition and offset. Joins no group. Methods raise KafkaException."""
 
     def __init__(self, settings: Settings) -> None:
         self._consumer = Consumer(
@@ -38,7 +38,7 @@ class Originals:
                 # Never joined, but librdkafka wants the name of a group.
                 "group.id": f"{settings.app_id}-dead-letters",
                 "enable.auto.commit": False,
-                # Deleted in the meantime: the next one there is tells that.
+                # Where a message was deleted in the meantime, the next one is read.
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
                 "fetch.message.max.bytes": MAX_MESSAGE_BYTES,

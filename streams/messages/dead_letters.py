@@ -72,5 +72,6 @@ def _columns(place: tuple[str, int, int], rejected: Rejected, payload: str) -> d
         "reason": rejected.reason,
         "field": rejected.field,
         "detail": without_keys(rejected.detail),
+        "call": rejected.call,
         "payload": payload,
     }

@@ -34,8 +34,8 @@ def is_batch(body: dict[str, Any]) -> bool:
     return "batch" in body or body.get("type") == "batch"
 
 
-def calls(body: dict[str, Any] | list[Any]) -> list[tuple[str, dict[str, Any] | Rejected]]:
-    """Every call of a batch with where it stands, or why it is none. Never empty.
+def calls(body: dict[str, Any] | list[Any]) -> list[tuple[str, int, dict[str, Any] | Rejected]]:
+    """Every call of a batch with its path and number, or why there is none (number -1). Never empty.
 
     A batch is an array, or an object with an array `batch`; what that object says of sending, receipt, source and
     context holds for every call that does not say it itself.
@@ -44,28 +44,28 @@ def calls(body: dict[str, Any] | list[Any]) -> list[tuple[str, dict[str, Any] | 
         return _each(body, "", {})
     batch = body.get("batch")
     if not isinstance(batch, list):
-        return [("batch", Rejected("wrong_type", "", f"a list of calls is expected, not {kind_of(batch)}"))]
+        return [("batch", -1, Rejected("wrong_type", "", f"a list of calls is expected, not {kind_of(batch)}"))]
     shared = {field: body[field] for field in _SHARED if body.get(field) is not None}
     context = shared.get("context", {})
     if type(context) is not dict:
-        return [("context", Rejected("wrong_type", "", f"an object is expected, not {kind_of(context)}"))]
+        return [("context", -1, Rejected("wrong_type", "", f"an object is expected, not {kind_of(context)}"))]
     try:
         size = len(orjson.dumps(shared))
     except TypeError:
-        return [("context", Rejected("too_deep", "", "more levels of nesting than can be written"))]
+        return [("context", -1, Rejected("too_deep", "", "more levels of nesting than can be written"))]
     if size > MAX_SHARED_BYTES:
         detail = f"{size} bytes for each call of a batch; at most {MAX_SHARED_BYTES} are accepted"
-        return [("context", Rejected("too_large", "", detail))]
+        return [("context", -1, Rejected("too_large", "", detail))]
     return _each(batch, "batch", shared)
 
 
-def _each(batch: list[Any], where: str, shared: dict[str, Any]) -> list[tuple[str, dict[str, Any] | Rejected]]:
+def _each(batch: list[Any], where: str, shared: dict[str, Any]) -> list[tuple[str, int, dict[str, Any] | Rejected]]:
     if not batch:
-        return [(where, Rejected("empty", "", "there is no call in the batch"))]
+        return [(where, -1, Rejected("empty", "", "there is no call in the batch"))]
     if len(batch) > MAX_BATCH_EVENTS:
         detail = f"{len(batch)} calls; at most {MAX_BATCH_EVENTS} are accepted"
-        return [(where, Rejected("too_large", "", detail))]
-    return [(f"{where}[{i}]", _call(call, shared)) for i, call in enumerate(batch)]
+        return [(where, -1, Rejected("too_large", "", detail))]
+    return [(f"{where}[{i}]", i, _call(call, shared)) for i, call in enumerate(batch)]
 
 
 def _call(call: Any, shared: dict[str, Any]) -> dict[str, Any] | Rejected:

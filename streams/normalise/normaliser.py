@@ -86,25 +86,25 @@ class Normaliser:
             return [Rejected(reason, "", str(error))]
         if type(body) is dict and not is_batch(body):
             event = self._event(body, value, source, recorded_at, suspect=None)
-            return [event if type(event) is Event else self._told(event, "", body)]
+            return [event if type(event) is Event else self._told(event, "", -1, body)]
         if type(body) is not dict and type(body) is not list:
             return [Rejected("not_an_object", "", f"a JSON object is expected, not {kind_of(body)}")]
         # Which part of a batch a key was found in is not known from its bytes.
         suspect = self.redactor.suspects(value, "")
         events: list[Event | Rejected] = []
-        for where, call in calls(body):
+        for where, number, call in calls(body):
             outcome = call if isinstance(call, Rejected) else self._event(call, value, source, recorded_at, suspect)
-            events.append(outcome if isinstance(outcome, Event) else self._told(outcome, where, call))
+            events.append(outcome if isinstance(outcome, Event) else self._told(outcome, where, number, call))
         return events
 
-    def _told(self, refused: Event | Rejected, where: str, body: Any) -> Event | Rejected:
+    def _told(self, refused: Event | Rejected, where: str, number: int, body: Any) -> Event | Rejected:
         """A refusal that says where in the message it applies, and quotes no key."""
         assert isinstance(refused, Rejected)
         field = f"{where}.{refused.field}".strip(".")
         detail = refused.detail
         if isinstance(body, dict):
             detail = self.redactor.text(detail, redaction.spellings(redaction.keys_in(body)))
-        return Rejected(refused.reason, field, detail)
+        return Rejected(refused.reason, field, detail, number)
 
     def _event(
         self, body: dict[str, Any], value: bytes, source: Source, recorded_at: int, suspect: bool | None

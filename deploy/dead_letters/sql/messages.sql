@@ -1,10 +1,10 @@
 -- Messages that have dead letters that match and were not replayed, in the order of their places, after the given one.
--- Fields are those of all its letters: the whole message is replayed.
-SELECT topic, partition, offset, what, groupArray(if(reason = 'more', NULL, field)) AS fields, groupUniqArray(reason) AS reasons
+-- Calls are those of all its letters, as the whole message is replayed.
+SELECT topic, partition, offset, what, groupArray(if(reason = 'more', NULL, call)) AS calls
 FROM
 (
     SELECT
-        topic, partition, offset, reason, field, if(reason = 'row_refused', 'rows', 'message') AS what,
+        topic, partition, offset, reason, call, if(reason = 'row_refused', 'rows', 'message') AS what,
         (empty({reasons:Array(String)}) OR has({reasons:Array(String)}, reason))
             AND (empty({topics:Array(String)}) OR has({topics:Array(String)}, topic))
             AND (empty({ids:Array(String)}) OR has({ids:Array(String)}, concat(topic, '/', toString(partition), '/', toString(offset))))

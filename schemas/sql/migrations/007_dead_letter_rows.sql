@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS dead_letter_rows /* ON CLUSTER */
     reason LowCardinality(String) COMMENT 'A fixed word: not_json, no_identifier, future, row_refused, ...',
     field String CODEC(ZSTD(1)) COMMENT 'The field it lies in, empty if it is the whole message',
     detail String CODEC(ZSTD(1)) COMMENT 'What is wrong, for a person',
+    call Int32 DEFAULT -1 COMMENT 'Which call of a batch, from 0; -1: the message as a whole, or its only event',
     payload String CODEC(ZSTD(1)) COMMENT 'Start of the message, without anything that looks like a key',
     recorded_at DateTime64(3, 'UTC') DEFAULT now64(3)
         COMMENT 'When the refused message was written; of a message on an internal topic, when it was refused',

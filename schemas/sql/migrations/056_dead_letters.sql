@@ -10,12 +10,13 @@ CREATE OR REPLACE VIEW dead_letters /* ON CLUSTER */
     reason LowCardinality(String) COMMENT 'A fixed word: not_json, no_identifier, future, row_refused, ...',
     field String COMMENT 'The field it lies in, empty if it is the whole message',
     detail String COMMENT 'What is wrong, for a person',
+    call Int32 COMMENT 'Which call of a batch, from 0; -1: the message as a whole, or its only event',
     payload String COMMENT 'Start of the message, without anything that looks like a key',
     recorded_at DateTime64(3, 'UTC') COMMENT 'When the refused message was written; of a message on an internal topic, when it was refused',
     replayed_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When it was replayed, the last time; NULL: it was not'
 )
 COMMENT 'Messages that are no events, and why'
-AS SELECT topic, partition, offset, reason, field, detail, payload, recorded_at, if(new_offset IS NULL, NULL, replayed_at) AS replayed_at
+AS SELECT topic, partition, offset, reason, field, detail, call, payload, recorded_at, if(new_offset IS NULL, NULL, replayed_at) AS replayed_at
 FROM (SELECT *, if(reason = 'row_refused', 'rows', 'message') AS what FROM dead_letter_rows FINAL) AS letters
 LEFT JOIN
 (
