@@ -22,8 +22,7 @@ from clickhouse_connect.driver import Client
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.kafka.broker import LocalBroker, Missing, availability, jars_directory
 from deploy.simulator import Population
-from schemas.config.loading import TEST_PREFIX
-from schemas.config.settings import PREFIX
+from schemas.config.sources import PREFIX, TEST_PREFIX
 from schemas.errors import DeploymentError
 from sinks.clickhouse import Address, connect
 from sinks.migrations import migrate

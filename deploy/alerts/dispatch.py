@@ -20,7 +20,7 @@ import urllib3
 from deploy.alerts import metrics
 from deploy.alerts.alert import Alert
 from deploy.alerts.channels import REPEATED_AFTER_SECONDS, Request, repeats, request
-from schemas.config.monitors import Channel, told_unusable
+from schemas.config.monitors import Channel, unusable_because
 
 ANSWER_SECONDS: Final = 10.0
 FIRST_RETRY_SECONDS: Final = 1.0
@@ -196,7 +196,7 @@ class _Line:
         try:
             return self._answer(request(self._channel, alerts, time.time()))
         except (OSError, ValueError) as error:
-            return f"the file of its URL or secret cannot be used: {told_unusable(error)}"
+            return f"the file of its URL or secret cannot be used: {unusable_because(error)}"
 
     def _answer(self, asked: Request) -> str:
         try:

@@ -34,8 +34,8 @@ def check(file: File = None) -> None:
 
     Example: `firstcall config check firstcall.yaml`
     """
+    from schemas.config.document import problem_lines
     from schemas.config.monitors import unread_files
-    from schemas.config.problems import problem_lines
 
     found = _read(file)
     unread = problem_lines(unread_files(found.monitors), found.document)
@@ -141,7 +141,7 @@ def _against_running() -> list[Change]:
 def _read(file: Path | None) -> Configuration:
     """A file's configuration, or that of the settings; or the end of the command with everything that is wrong."""
     from schemas.config.file import read_configuration
-    from schemas.config.loading import named_file
+    from schemas.config.sources import named_file
 
     try:
         return read_configuration(file or named_file())

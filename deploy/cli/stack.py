@@ -20,8 +20,9 @@ from deploy.rebuild import generations
 from deploy.services import topics
 from deploy.services.required import broker_runs, require_clickhouse, running_clickhouse, shown_path
 from schemas.config.definitions import load as load_definitions
-from schemas.config.loading import hmac_secrets, is_given, load_settings, remembered_generation, variable
+from schemas.config.loading import hmac_secrets, load_settings, remembered_generation
 from schemas.config.settings import Settings
+from schemas.config.sources import is_given, variable
 from schemas.errors import DeploymentError
 from sinks.clickhouse import Address, connect
 from sinks.migrations import migrate

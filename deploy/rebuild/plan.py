@@ -11,8 +11,8 @@ from kafka.admin import KafkaAdminClient
 from deploy.rebuild import generations
 from deploy.services import topics
 from schemas.config.definitions import Definitions
-from schemas.config.loading import is_given
 from schemas.config.settings import Settings
+from schemas.config.sources import is_given
 from schemas.errors import DeploymentError
 from sinks.clickhouse import Address, connected
 from sinks.definition_rows import Recorded

@@ -23,8 +23,8 @@ from deploy.rebuild import generations
 from deploy.rebuild.plan import Plan
 from deploy.services import topics
 from deploy.services.topics import consumed_topics
-from schemas.config.loading import is_given
 from schemas.config.settings import Settings
+from schemas.config.sources import is_given
 from schemas.errors import DeploymentError
 from sinks.clickhouse import Address, connected
 from sinks.definition_rows import write_definitions

@@ -1,4 +1,4 @@
-"""What differs between two configurations, and what it takes for the difference to hold."""
+"""Compares two configurations: the differences, and what makes each of them take effect."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from schemas.config.definitions import READ_SECTIONS
 from schemas.config.loading import HIDDEN
 from schemas.config.monitors import Monitors
 
-#: Sections whose entries have an order that is seen, as the steps of a funnel.
+#: Sections whose entries have a visible order, as the stages of a funnel.
 _ORDERED: Final = frozenset({"stages", "activations", "segments", "churn_risks", "power_users"})
 #: In an address.
 _PASSWORD: Final = re.compile(r"(://[^:/@\s]*):[^@\s]+@")
 _SHOWN: Final = 100
 _NOTHING: Final = object()
 
-#: What it takes for changes to hold, in the order in which they are told.
+#: What makes a change take effect, in the order of printing.
 EFFECTS: Final = {
-    "replay": "Need all numbers made anew: `firstcall replay --from-start`",
+    "replay": "Need all numbers computed again: `firstcall replay --from-start`",
     "sink": "Hold from the next start of the sink on",
     "alerts": "Hold from the next start of alerts on",
     "start": "Hold from the next start of each process on",

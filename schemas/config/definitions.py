@@ -1,6 +1,6 @@
 """The definitions behind every number: selectors, stages, activations and who does not count.
 
-They are configuration (`definitions.yaml` is what ships). A file of one's own replaces whole sections of it.
+They are configuration. `definitions.yaml` is shipped; an own file replaces whole sections of it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from schemas.config.document import Document, read_document
-from schemas.config.problems import Problem, meant, problem_lines, problems_of
+from schemas.config.document import Document, read_document, unusable
+from schemas.config.model_errors import StrictModel, problems_of
+from schemas.config.problems import Problem, meant
 from schemas.config.references import unresolved
-from schemas.errors import ConfigurationError
 
 Level = Literal["developer", "company"]
 Phase = Literal["awareness", "consideration", "adoption", "advocacy"]
@@ -28,7 +28,7 @@ Environment = Literal["production", "test", "development"]
 Scalar = str | int | float | bool
 TouchField = Literal["campaign", "source", "medium", "term", "content", "referrer", "path", "name"]
 
-#: Names that subjects are told apart by without configuration: the fields of a first touch, and the company.
+#: Segments that need no configuration: the fields of a first touch, and the company.
 SEGMENTS_GIVEN: Final = (*get_args(TouchField), "company")
 #: Sections that only readers of the numbers need: no state depends on them, so they may change at any time.
 READ_SECTIONS: Final = frozenset({"churn_risks", "power_users"})
@@ -39,11 +39,7 @@ OTHER_SECTIONS: Final = ("settings", "monitors")
 _FIELD = re.compile(r"(properties|traits|context)(\.[^.]+)+")
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PropertyTest(_Model):
+class PropertyTest(StrictModel):
     """A test of one event property. Every operator given must hold."""
 
     equals: Scalar | list[Scalar] | None = None
@@ -62,7 +58,7 @@ class PropertyTest(_Model):
         return self
 
 
-class Selector(_Model):
+class Selector(StrictModel):
     """A condition over one event. Every part given must hold; a list means any of its values."""
 
     source: Literal["web", "api"] | None = None
@@ -83,7 +79,7 @@ class Selector(_Model):
         return {k: v if isinstance(v, dict | PropertyTest) else {"equals": v} for k, v in value.items()}
 
 
-class Stage(_Model):
+class Stage(StrictModel):
     """A stage of the funnel: entered at the earliest matching event, or when an activation is reached."""
 
     phase: Phase
@@ -97,7 +93,7 @@ class Stage(_Model):
         return self
 
 
-class Condition(_Model):
+class Condition(StrictModel):
     """`count` or `distinct_days` (UTC calendar days) of the events a selector matches, at least so many."""
 
     count: str | None = None
@@ -111,7 +107,7 @@ class Condition(_Model):
         return self
 
 
-class Activation(_Model):
+class Activation(StrictModel):
     """Reached when all conditions hold, not before the anchor stage and within `span_days` of it."""
 
     levels: list[Level] = Field(min_length=1)
@@ -120,11 +116,12 @@ class Activation(_Model):
     all: list[Condition] = Field(min_length=1)
 
 
-class Segment(_Model):
-    """What tells subjects apart. Either a field of the first touch, or the value of the first of `fields` that an event has,
-    on the subject's first such event or on its last. With `words`, a text that holds one of `values` as a word, in any case,
-    says the first such value: acme-python/2.1 says python. Rolling counts are kept for each of `values`, and for all others as
-    `other`.
+class Segment(StrictModel):
+    """A property by which subjects are compared: a field of the first touch, or a field of an event.
+
+    Of an event, the first of `fields` that is there counts; of a subject, its first such event or its last (`take`).
+    With `words`, a text counts as the first of `values` that it holds as a word, in any case: acme-python/2.1 is python.
+    Rolling counts are kept for each of `values`, and for all other values as `other`.
     """
 
     first_touch: TouchField | None = None
@@ -154,8 +151,8 @@ class Segment(_Model):
         return self
 
 
-class ChurnRisk(_Model):
-    """Who may be lost: no use of the API within so many hours of entering a stage, or none for so many days after some."""
+class ChurnRisk(StrictModel):
+    """A subject at risk: no API use within some hours of entering a stage, or none for some days after its last use."""
 
     levels: list[Level] = Field(min_length=1)
     stage: str | None = None
@@ -171,8 +168,8 @@ class ChurnRisk(_Model):
         return self
 
 
-class PowerUse(_Model):
-    """Who uses the API (in production) on at least so many UTC days of the last so many."""
+class PowerUse(StrictModel):
+    """A power user: production use of the API on at least `active_days` of the last `of_days` UTC days."""
 
     levels: list[Level] = Field(min_length=1)
     active_days: int = Field(ge=1)
@@ -185,8 +182,8 @@ class PowerUse(_Model):
         return self
 
 
-class Internal(_Model):
-    """The own organisation's traffic: one such trait makes a developer internal."""
+class Internal(StrictModel):
+    """The own organisation's traffic: one match makes a developer internal."""
 
     email_domains: list[str] = Field(default_factory=list)
     user_ids: list[str] = Field(default_factory=list)
@@ -201,15 +198,17 @@ class Internal(_Model):
         return value
 
 
-class Bots(_Model):
+class Bots(StrictModel):
     """Parts of a user agent, in any case, that mark an event as automated."""
 
     user_agents: list[str] = Field(default_factory=list)
 
 
-class Limits(_Model):
-    """Bounds. A session token or anonymous id with more events, users, or links (one per user and UTC day) than this is
-    automated traffic, or an id that stands for no one; with more users or links it leads to nobody any more.
+class Limits(StrictModel):
+    """Bounds of a session token or anonymous id, and of clocks.
+
+    With more events, users or links (one per user and UTC day) it is automated traffic, or an id that stands for no one.
+    With more users or links it leads to nobody any more.
     """
 
     web_alias_events: int = Field(default=5_000, ge=1)
@@ -218,7 +217,7 @@ class Limits(_Model):
     future_hours: float = Field(default=24, ge=0)
 
 
-class Definitions(_Model):
+class Definitions(StrictModel):
     """Everything that decides what a published number means."""
 
     selectors: dict[str, Selector]
@@ -234,13 +233,6 @@ class Definitions(_Model):
     bots: Bots = Bots()
     key_prefixes: dict[str, Environment] = Field(default_factory=dict)
     limits: Limits = Limits()
-
-    @model_validator(mode="after")
-    def _names_resolve(self) -> Definitions:
-        problems = list(unresolved(self.model_dump(), SEGMENTS_GIVEN))
-        if problems:
-            raise ValueError(problem_lines(problems))
-        return self
 
     @property
     def signup_selector(self) -> str:
@@ -263,56 +255,51 @@ def shipped() -> dict[str, Any]:
 
 def checked(sections: Mapping[str, Any]) -> Definitions | list[Problem]:
     """Definitions from `sections`, each of which replaces the shipped one, or all that is wrong with them."""
+    own = {name: section for name, section in sections.items() if name in Definitions.model_fields}
     known = [*Definitions.model_fields, *OTHER_SECTIONS]
     problems = [
-        Problem((name,), f"there is no such section{meant(name, known)}")
-        for name in sections
-        if name not in Definitions.model_fields
+        Problem((name,), f"there is no such section{meant(name, known)}") for name in sections if name not in own
     ]
-    merged = shipped() | {name: section for name, section in sections.items() if name in Definitions.model_fields}
-    problems += [_of_shipped(each, sections) for each in unresolved(merged, SEGMENTS_GIVEN)]
+    merged = shipped() | own
+    problems += [_in_own_section(each, own) for each in unresolved(merged, SEGMENTS_GIVEN)]
     try:
         definitions = Definitions.model_validate(merged)
     except ValidationError as error:
-        # Of the whole it is said that names do not resolve, which is told already.
-        problems += [problem for problem in problems_of(error, Definitions) if problem.way]
-        if not problems:
-            raise
-        return problems
+        return problems + problems_of(error, merged)
     return problems or definitions
 
 
-def _of_shipped(problem: Problem, sections: Mapping[str, Any]) -> Problem:
-    """The problem; if it lies in a section that nobody has written here, told of the section that was to have the name."""
+def _in_own_section(problem: Problem, own: Mapping[str, Any]) -> Problem:
+    """The problem. If it lies in a shipped section, it is reported for the own section that lacks the name."""
     section = problem.way[0]
-    if section in sections:
+    if section in own:
         return problem
     advice = f"The shipped `{problem.field}` needs it: keep it, or give `{section}` too"
     return Problem((problem.names,), f"{problem.what}. {advice}")
 
 
-def build(sections: Mapping[str, Any], origin: str | Document = "definitions") -> Definitions:
+def build(sections: Mapping[str, Any], document: Document | None = None) -> Definitions:
     """Definitions from `sections`, each of which replaces the shipped one.
 
     Raises ConfigurationError with one line for each wrong field.
     """
     found = checked(sections)
     if isinstance(found, list):
-        document = origin if isinstance(origin, Document) else None
-        name = document.name if document else origin
-        raise ConfigurationError(f"{name} cannot be used:\n{problem_lines(found, document)}")
+        raise unusable("definitions", found, document)
     return found
 
 
 def load(path: Path | None = None) -> Definitions:
-    """The definitions of a YAML file (its sections `settings` and `monitors` left aside), or the shipped ones.
+    """The definitions of a YAML file, without its sections `settings` and `monitors`; without a file the shipped ones.
 
     Raises ConfigurationError when the file cannot be read, is not YAML, or holds a wrong field.
     """
     if path is None:
         return build({})
-    try:
-        document = read_document(path)
-    except ConfigurationError as error:
-        raise ConfigurationError(str(error)) from None
-    return build({k: v for k, v in document.sections.items() if k not in OTHER_SECTIONS}, document)
+    document = read_document(path)
+    return build(own_sections(document), document)
+
+
+def own_sections(document: Document) -> dict[str, Any]:
+    """The sections of a document that are about what numbers mean."""
+    return {name: section for name, section in document.sections.items() if name not in OTHER_SECTIONS}

@@ -1,18 +1,18 @@
-"""Reads a YAML file together with the place of everything in it, so that whatever is wrong can be told with line and column.
+"""Reads a YAML file with the line and column of every value, so that a message can name them.
 
-What PyYAML lets pass, and a person would look for in vain, is refused here: a key that is there twice.
+PyYAML accepts a key that is there twice; this reader refuses it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import yaml
 
-from schemas.config.problems import Problem, problem_lines
+from schemas.config.problems import Problem
 from schemas.errors import ConfigurationError
 
 #: The way to a value: keys and positions in lists, as texts.
@@ -30,7 +30,7 @@ class Location(NamedTuple):
 
 @dataclass(frozen=True)
 class Document:
-    """A mapping of sections, and where each key, or entry of a list, begins. `name` is the file as people know it."""
+    """A mapping of sections, and where each key or entry of a list begins. `name`: the path of the file."""
 
     name: str
     sections: Mapping[str, Any]
@@ -44,8 +44,27 @@ class Document:
         return None
 
     def has(self, section: str) -> bool:
-        """Whether the file itself says something of a section."""
+        """Whether the file itself has a section."""
         return section in self.sections
+
+
+def problem_lines(problems: Iterable[Problem], document: Document | None = None) -> str:
+    """A line for each problem, in the order of the file, each once."""
+    lines: dict[str, tuple[int, int]] = {}
+    for problem in problems:
+        place = document.place(problem.place or problem.way) if document else None
+        text = f"{problem.field}: {problem.what}" if problem.way else problem.what
+        if document is not None:
+            at = f":{place.line}:{place.column}" if place else ""
+            text = f"{document.name}{at}: {text}"
+        lines.setdefault(text, (place.line, place.column) if place else (0, 0))
+    return "\n".join(sorted(lines, key=lambda line: lines[line]))
+
+
+def unusable(title: str, problems: Iterable[Problem], document: Document | None = None) -> ConfigurationError:
+    """The error for problems, a line each under the name of the document, else a title."""
+    name = document.name if document else title
+    return ConfigurationError(f"{name} cannot be used:\n{problem_lines(problems, document)}")
 
 
 def read_document(path: Path) -> Document:
@@ -99,7 +118,7 @@ def parse_document(text: str, name: str) -> Document:
 
 
 class _Survey:
-    """Walks the nodes of a document for places and for what no one can mean."""
+    """Walks the nodes of a document: collects locations, duplicate keys and aliases that lead back to themselves."""
 
     def __init__(self, loader: yaml.SafeLoader) -> None:
         self._loader = loader

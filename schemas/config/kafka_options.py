@@ -1,4 +1,4 @@
-"""How a client authenticates to Kafka, said once and rendered for each client library."""
+"""How clients authenticate to Kafka: configured once, rendered for each client library."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import time
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic import SecretStr, model_validator
 
-#: How long a token counts as good that does not say so itself: it is read again then.
+from schemas.config.model_errors import StrictModel
+
+#: A token without an expiry of its own is read again after this time.
 TOKEN_SECONDS: Final = 60.0
 
 
-class KafkaOptions(BaseModel):
+class KafkaOptions(StrictModel):
     """Authentication for all Kafka clients: the streams', the sink's and the administration's."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
-    #: With OAUTHBEARER: where the token of the moment is. Whoever puts it there replaces it before it expires.
+    #: With OAUTHBEARER: the file of the current token. What writes it must replace it before it expires.
     sasl_token_file: Path | None = None
     ssl_ca_file: Path | None = None
     ssl_cert_file: Path | None = None
@@ -65,11 +65,11 @@ class KafkaOptions(BaseModel):
 
     @property
     def uses_tls(self) -> bool:
-        """Whether what is said to the brokers is encrypted."""
+        """Whether connections to the brokers are encrypted."""
         return self.security_protocol.endswith("SSL")
 
     def token(self) -> str:
-        """The token of the moment, of OAUTHBEARER. Raises OSError when its file cannot be read."""
+        """The current token of OAUTHBEARER. Raises OSError when its file cannot be read."""
         assert self.sasl_token_file is not None, "OAUTHBEARER has one"
         return self.sasl_token_file.read_text("utf-8").strip()
 
@@ -122,9 +122,9 @@ def _provider_for_kafka_python(options: KafkaOptions) -> Any:
 
 
 def _good_until(token: str) -> float:
-    """When a token expires, in seconds since 1970: as a JSON web token says it, else soon.
+    """When a token expires, in seconds since 1970: the `exp` of a JSON web token, else TOKEN_SECONDS from now.
 
-    One that has expired is good for a moment all the same: the brokers say best that it is not, and its file is read again.
+    An expired one counts as good for a moment: the brokers refuse it, and its file is read again.
     """
     soon = time.time() + TOKEN_SECONDS
     try:

@@ -1,4 +1,4 @@
-"""Reads the settings, and says about a wrong one where it stands, what is wrong and what was probably meant.
+"""Reads the settings. A message about a wrong one names where it is written, what is wrong and what was probably meant.
 
 A setting comes from, strongest first: its variable (`FIRSTCALL_KAFKA`), a file that a variable names (`FIRSTCALL_KAFKA_FILE`, for
 orchestrators that mount secrets as files), the `settings` section of the YAML file that `FIRSTCALL_CONFIG` names, its default.
@@ -16,22 +16,26 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from schemas.config.document import Document, read_document
-from schemas.config.problems import Problem, problem_lines, problems_of
-from schemas.config.settings import PREFIX, Settings, wrong_secrets
+from schemas.config.document import Document
+from schemas.config.kafka_options import KafkaOptions
+from schemas.config.model_errors import UNKNOWN_FIELD, problems_of
+from schemas.config.problems import Problem, meant
+from schemas.config.settings import Settings, wrong_secrets
+from schemas.config.sources import (
+    PREFIX,
+    TEST_PREFIX,
+    is_given,
+    named_document,
+    settings_of,
+    unusable_section,
+    variable,
+)
 from schemas.errors import ConfigurationError
 
-# Read by the test suite, not by Firstcall.
-TEST_PREFIX = f"{PREFIX}TEST_"
 #: In the data directory.
 GENERATION_FILE = "generation"
 #: Settings that hold secrets, or may.
 HIDDEN = {"secrets", "retired_secrets", "clickhouse", "kafka_options"}
-
-
-def variable(field: str) -> str:
-    """The environment variable of a setting."""
-    return f"{PREFIX}{field.upper()}"
 
 
 def load_settings(**given: Any) -> Settings:
@@ -49,12 +53,6 @@ def load_settings(**given: Any) -> Settings:
     if "generation" in given or is_given("generation"):
         return settings
     return settings.model_copy(update={"generation": remembered_generation(settings.data_dir)})
-
-
-def is_given(field: str) -> bool:
-    """Whether the environment or the YAML file says something of a setting. Raises ConfigurationError."""
-    name = variable(field)
-    return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE")) or field in settings_in_yaml()
 
 
 def remembered_generation(data_dir: Path) -> int:
@@ -114,70 +112,30 @@ def _secrets_in(path: Path) -> list[str]:
     return secrets
 
 
-def settings_in_files() -> dict[str, str]:
-    """The settings whose variable ends in _FILE: the text of the file, without white space around it."""
-    found = {}
-    for field in Settings.model_fields.keys() - {"config"}:
-        name = f"{variable(field)}_FILE"
-        path = os.environ.get(name)
-        if not path:
-            continue
-        if os.environ.get(variable(field)):
-            raise ConfigurationError(f"{name}: {variable(field)} is set too; set one of them")
-        try:
-            found[field] = Path(path).read_text("utf-8").strip()
-        except OSError as error:
-            raise ConfigurationError(f"{name}={path!r}: cannot be read: {error.strerror}") from None
-    return found
-
-
-def settings_in_yaml() -> dict[str, Any]:
-    """The `settings` section of the YAML file, or nothing."""
-    document = _document()
-    if document is None:
-        return {}
-    try:
-        return settings_of(document)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{variable('config')}: {error}") from None
-
-
-def settings_of(document: Document) -> dict[str, Any]:
-    """The `settings` section of a document; settings of no value are left out. Raises ConfigurationError."""
-    problem = unusable_section(document)
-    if problem is not None:
-        raise ConfigurationError(problem_lines([problem], document))
-    section = document.sections.get("settings") or {}
-    return {str(key): value for key, value in section.items() if value is not None}
-
-
-def unusable_section(document: Document) -> Problem | None:
-    """Why a document cannot have its section `settings`, if so."""
-    section = document.sections.get("settings")
-    if section is not None and not isinstance(section, dict):
-        return Problem(("settings",), "must be a mapping of names to values")
-    if section and "config" in section:
-        return Problem(("settings", "config"), f"a file cannot name another one; set {variable('config')}")
-    return None
-
-
 def problems_of_settings(document: Document) -> list[Problem]:
-    """All that is wrong with the `settings` of a document, whatever the environment says. No secret is in it."""
+    """All that is wrong with the `settings` of a document, without regard to the environment. No secret is shown."""
     problem = unusable_section(document)
     if problem is not None:
         return [problem]
+    section = settings_of(document)
+    known = Settings.model_fields
+    problems = [
+        Problem(("settings", name), f"there is no such field{meant(name, known)}")
+        for name in section
+        if name not in known
+    ]
     try:
-        _SettingsOfFile(**settings_of(document))
+        _SettingsOfFile(**{name: value for name, value in section.items() if name in known})
     except ValidationError as error:
-        # What is said of all together may be right with the environment's.
-        found = [each for each in problems_of(error, Settings, HIDDEN) if each.way]
-        return [Problem(("settings", *each.way), each.what) for each in found]
-    return []
+        found = problems_of(error, section, HIDDEN)
+        # Without a field: of all settings together, which may be right with those of the environment.
+        problems += [Problem(("settings", *each.way), each.what) for each in found if each.way]
+    return problems
 
 
 def origins(settings: Settings) -> dict[str, str]:
     """Where the value of each setting comes from: a variable, a place in a file, or its default."""
-    document = _document()
+    document = named_document()
     written = settings_of(document) if document else {}
     found = {}
     for field in Settings.model_fields:
@@ -192,7 +150,7 @@ def origins(settings: Settings) -> dict[str, str]:
 
 
 class _SettingsOfFile(Settings):
-    """Settings as a file alone says them."""
+    """The settings of a file alone."""
 
     @classmethod
     def settings_customise_sources(
@@ -204,21 +162,6 @@ class _SettingsOfFile(Settings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
-
-
-def named_file() -> Path | None:
-    """The YAML file that the variable names, if any."""
-    path = os.environ.get(variable("config"))
-    return Path(path).expanduser() if path else None
-
-
-def _document() -> Document | None:
-    """The YAML file that the variable names, if any. Raises ConfigurationError."""
-    path = named_file()
-    try:
-        return read_document(path) if path else None
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{variable('config')}: {error}") from None
 
 
 def _unknown_variables() -> list[str]:
@@ -247,9 +190,7 @@ def _described(error: ValidationError, given: dict[str, Any]) -> list[str]:
         field, *inner = (str(part) for part in problem["loc"])
         where = _origin(field, inner, given)
         shown = problem["input"] if not inner and field not in HIDDEN else None
-        if problem["type"] == "extra_forbidden":
-            from schemas.config.kafka_options import KafkaOptions
-
+        if problem["type"] in ("extra_forbidden", UNKNOWN_FIELD):
             model = KafkaOptions if inner else Settings
             lines.append(f"{where}: no such setting{_meant(inner[-1] if inner else field, set(model.model_fields))}")
         elif isinstance(shown, str | int | float | bool):
@@ -262,7 +203,7 @@ def _described(error: ValidationError, given: dict[str, Any]) -> list[str]:
 def _origin(field: str, inner: list[str], given: dict[str, Any]) -> str:
     """Where the value of a setting comes from, as its author would find it."""
     name = variable(field)
-    document = _document()
+    document = named_document()
     if field in given:
         place = field
     elif not os.environ.get(name) and os.environ.get(f"{name}_FILE"):

@@ -1,7 +1,6 @@
-"""Which numbers are watched, how sure an alert must be, and whom it is told: the section `monitors` of the configuration file.
+"""The section `monitors` of the configuration file: watched numbers, sensitivity, and channels for alerts.
 
-Without the section every activation definition, the steps of the funnel from the docs to the first call, active tokens, the time to first
-call and both sources are watched, and alerts are rows, messages and log lines only.
+Without the section, `default_watch` holds, and alerts are rows, messages and log lines only.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 
 from schemas.config.definitions import SEGMENTS_GIVEN, Definitions, Level
-from schemas.config.document import Document, read_document
-from schemas.config.problems import Problem, problem_lines, problems_of
+from schemas.config.document import Document, read_document, unusable
+from schemas.config.model_errors import StrictModel, problems_of
+from schemas.config.problems import Problem
 from schemas.config.references import unresolved_monitors
-from schemas.errors import ConfigurationError
 
 _SEGMENTS: Final = "Fields of the first touch, `company`, or segments of the definitions."
 #: Where secrets are: what is given there is not shown.
@@ -25,8 +24,8 @@ _HIDDEN: Final = frozenset({"channels"})
 _WEB_ADDRESS: Final = re.compile(r"https?://[^/?#\s]+", re.IGNORECASE)
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+class _Model(StrictModel):
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class ActivationsMonitor(_Model):
@@ -81,7 +80,7 @@ Monitor = Annotated[
 ]
 
 
-#: Of the secret by which webhooks are signed, at least.
+#: The least length of a secret that signs webhooks.
 SECRET_CHARACTERS: Final = 16
 
 
@@ -104,7 +103,7 @@ class AlertmanagerChannel(_Model):
 
 
 class _Addressed(_Secret):
-    """Whoever knows its URL may write to it, so that is a secret."""
+    """A channel whose URL is a secret: with the URL, anybody may write to it."""
 
     url: SecretStr | None = None
     url_file: Path | None = None
@@ -163,13 +162,13 @@ Channel = Annotated[AlertmanagerChannel | SlackChannel | WebhookChannel, Field(d
 
 
 class Monitors(_Model):
-    """The whole section. Two weeks of past are the least that anything can be said from."""
+    """The whole section. A prediction needs at least two past weeks."""
 
     false_alarms_per_month: float = Field(default=1.0, gt=0, le=100, description="Of all monitors together, at most.")
     weeks: int = Field(default=8, ge=2, le=26, description="How many past weeks predict.")
     minimum_weeks: int = Field(default=2, ge=2, le=26)
     minimum_expected: float = Field(default=10, ge=1, description="Fewer expected in the time of a drop: no alert.")
-    minimum_drop: float = Field(default=0.15, gt=0, lt=1, description="Smaller ones are not told.")
+    minimum_drop: float = Field(default=0.15, gt=0, lt=1, description="Smaller drops raise no alert.")
     late_minutes: int = Field(default=10, ge=0, le=1440, description="How long an hour stays open for late events.")
     accept_after_days: int = Field(default=14, ge=1, le=90, description="A drop that lasts longer is the usual level.")
     largest_values: int = Field(default=5, ge=1, le=20, description="Values of each segment that are watched.")
@@ -184,7 +183,7 @@ class Monitors(_Model):
 
 
 def default_watch(definitions: Definitions) -> dict[str, Monitor]:
-    """What is watched if nothing is said: what these definitions have."""
+    """The monitors of a configuration without any: each activation definition, quick steps of the funnel, and both sources."""
     found: dict[str, Monitor] = {}
     for name, activation in definitions.activations.items():
         for level in activation.levels:
@@ -192,8 +191,8 @@ def default_watch(definitions: Definitions) -> dict[str, Monitor]:
                 kind="activations", level=level, definition=name, segments=["source"] if level == "developer" else []
             )
     stages = list(definitions.stages)
-    # Steps that are usually taken within hours. A conversion is judged when its time is up: of what takes days or weeks, as activation
-    # and payment, it would tell so late that the monitors of activations are long before it.
+    # Steps that usually take hours. A conversion is evaluated when its time is up; steps of days or weeks, as activation and
+    # payment, would raise an alert long after the monitors of activations.
     for start, end in (("docs", "signup"), ("signup", "key"), ("key", "first_call"), ("signup", "first_call")):
         if start in stages and end in stages[stages.index(start) :]:
             found[f"conversion-{start}-{end}"] = ConversionMonitor(kind="conversion", from_stage=start, to_stage=end)
@@ -211,25 +210,20 @@ def load(path: Path | None, definitions: Definitions) -> Monitors:
     """
     if path is None:
         return build({}, definitions)
-    try:
-        document = read_document(path)
-    except ConfigurationError as error:
-        raise ConfigurationError(str(error)) from None
+    document = read_document(path)
     return build(document.sections.get("monitors", {}), definitions, document)
 
 
-def build(section: Any, definitions: Definitions, origin: str | Document = "monitors") -> Monitors:
+def build(section: Any, definitions: Definitions, document: Document | None = None) -> Monitors:
     """Monitors from plain data. Raises ConfigurationError with one line for each wrong field."""
     found = checked(section, definitions.model_dump())
     if isinstance(found, list):
-        document = origin if isinstance(origin, Document) else None
-        name = document.name if document else origin
-        raise ConfigurationError(f"{name} cannot be used:\n{problem_lines(found, document)}")
+        raise unusable("monitors", found, document)
     return filled(found, definitions)
 
 
 def unread_files(monitors: Monitors) -> Iterator[Problem]:
-    """Files of secrets that cannot be read here. They may be there where alerts are sent, so this is no mistake by itself."""
+    """Files of secrets that cannot be read here. They may exist where alerts are sent, so this alone is no mistake."""
     for name, channel in monitors.channels.items():
         for field, content in (("url_file", "address"), ("secret_file", "key")):
             file = getattr(channel, field, None)
@@ -238,15 +232,15 @@ def unread_files(monitors: Monitors) -> Iterator[Problem]:
 
 
 def _unusable(channel: Channel, content: str) -> str:
-    """Why what a file holds cannot be used, or nothing."""
+    """Why the content of a file cannot be used; empty if it can."""
     try:
         getattr(channel, content)
     except (OSError, ValueError) as error:
-        return told_unusable(error)
+        return unusable_because(error)
     return ""
 
 
-def told_unusable(error: OSError | ValueError) -> str:
+def unusable_because(error: OSError | ValueError) -> str:
     """What is wrong with a file of a secret, without any of it."""
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
@@ -264,6 +258,6 @@ def checked(section: Any, definitions: Mapping[str, Any]) -> Monitors | list[Pro
     try:
         monitors = Monitors.model_validate(section)
     except ValidationError as error:
-        found = problems_of(error, Monitors, _HIDDEN)
+        found = problems_of(error, section, _HIDDEN)
         return problems + [Problem(("monitors", *problem.way), problem.what) for problem in found]
     return problems or monitors

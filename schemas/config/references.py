@@ -1,4 +1,4 @@
-"""Names in a configuration that lead nowhere: told all at once, and of data that may be wrong in other ways as well."""
+"""Finds names in a configuration that do not exist. It reads plain data, which may be wrong in other ways too."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ REQUIRED_STAGES: Final = {"signup": "sign-ups are counted", "first_call": "the t
 
 
 def unresolved(sections: Mapping[str, Any], given_segments: Collection[str]) -> Iterator[Problem]:
-    """What does not go together in the sections of definitions. `given_segments`: names that segments may not take."""
+    """Contradictions between the sections of definitions. `given_segments`: names that segments may not take."""
     stages, selectors = _entries(sections, "stages"), sections.get("selectors")
     activations = _entries(sections, "activations")
     if isinstance(sections.get("stages"), Mapping):
         yield from _without_required(stages)
-        # Told once is enough: what refers to them is right.
+        # A missing one is reported once; references to it are right.
         stages = {name: {} for name in REQUIRED_STAGES} | stages
     for name, stage in stages.items():
         yield from _stage(name, stage, selectors, activations)
@@ -35,7 +35,7 @@ def unresolved(sections: Mapping[str, Any], given_segments: Collection[str]) -> 
         yield from _known(sections.get(section), selectors, (section,), "selector")
     for name in _entries(sections, "segments"):
         if name in given_segments:
-            yield Problem(("segments", name), "everybody is told apart by this already; choose another name")
+            yield Problem(("segments", name), "this segment is given without configuration; choose another name")
     for name, risk in _entries(sections, "churn_risks").items():
         yield from _known(risk.get("stage"), stages, ("churn_risks", name, "stage"), "stage")
 
@@ -43,7 +43,7 @@ def unresolved(sections: Mapping[str, Any], given_segments: Collection[str]) -> 
 def unresolved_monitors(
     section: Any, definitions: Mapping[str, Any], given_segments: Collection[str]
 ) -> Iterator[Problem]:
-    """What the section `monitors` names and the sections of definitions do not have."""
+    """Names in the section `monitors` that the sections of definitions do not have."""
     stages, activations = _entries(definitions, "stages"), _entries(definitions, "activations")
     segments = [*given_segments, *_entries(definitions, "segments")]
     for name, monitor in _entries(section if isinstance(section, Mapping) else {}, "watch").items():
@@ -61,7 +61,7 @@ def unresolved_monitors(
             inner = (*way, "segments", str(position))
             yield from _known(segment, segments, inner, "segment")
             if segment == "company" and level == "company":
-                yield Problem(inner, "companies cannot be told apart by company")
+                yield Problem(inner, "companies cannot be compared by company")
 
 
 def _forwards(monitor: Mapping[str, Any], stages: list[str], way: tuple[str, ...]) -> Iterator[Problem]:
@@ -101,7 +101,7 @@ def _at_level(activation: Any, level: Any, activations: Mapping[str, Any], way: 
 
 
 def _known(name: Any, names: Any, way: tuple[str, ...], kind: str) -> Iterator[Problem]:
-    """A problem if a name is not among names. What is no name at all is told by who checks types."""
+    """A problem if a name is not among names. Values of another type are left to the models."""
     if isinstance(name, str) and isinstance(names, Mapping | list) and name not in names:
         yield Problem(way, f"no {kind} named {name!r}{meant(name, map(str, names))}", names=f"{kind}s")
 

@@ -1,7 +1,7 @@
 """The one settings object: where the parts of a deployment are, and how they run.
 
-What the numbers *mean* is in `schemas.config.definitions`; nothing here changes a published number, but for `secrets`, which
-name the API keys. `schemas.config.loading.load_settings` reads and checks them.
+What the numbers *mean* is in `schemas.config.definitions`. Only `secrets`, which name the API keys, change a published number.
+`schemas.config.loading.load_settings` reads and checks them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.config.kafka_options import KafkaOptions
+from schemas.config.sources import PREFIX, settings_in_files, settings_in_yaml
 from schemas.event import MARKS_TOPIC, TOPIC_BY_SOURCE
 
-PREFIX = "FIRSTCALL_"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 MIN_SECRET_CHARACTERS = 16
 _MAKE_ONE = "make one with `openssl rand -hex 32`"
 
 _SHARED = frozenset({*TOPIC_BY_SOURCE.values(), MARKS_TOPIC})
-#: Whoever listens to alerts hears of those of the next generation too.
+#: Shared by all generations of an application, so its consumers receive alerts of the next one too.
 ALERTS_TOPIC = "alerts"
 _BROKER = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$")
 _TOPIC_PART = re.compile(r"^[A-Za-z0-9._-]{0,100}$")
@@ -65,7 +65,7 @@ def _clickhouse_url(value: SecretStr) -> SecretStr:
 
 
 def is_trust(scheme: str, query: str) -> bool:
-    """Whether what is behind the `?` of ClickHouse's address is nothing, or whose certificates are trusted."""
+    """Whether the query of ClickHouse's address is empty or only names an authority (`ca_file`)."""
     return not query or (scheme == "https" and [name for name, _ in parse_qsl(query)] == ["ca_file"])
 
 
@@ -152,8 +152,8 @@ class Settings(BaseSettings):
         12,
         ge=3,
         le=300,
-        description="A worker or sink that the brokers have not heard of for so long loses its partitions to others. A killed one's wait "
-        "as long; one that only stood still stops then, so less than its longest pause is too little.",
+        description="After so many seconds without a heartbeat, a worker or sink loses its partitions to others. A killed one's wait "
+        "as long; one that only paused stops then, so give more than its longest pause.",
     )
     broker_port: int = Field(19092, ge=1, le=65535, description="Port of the local broker, on loopback.")
     clickhouse_port: int = Field(18123, ge=1, le=65535, description="Port of the embedded ClickHouse, on loopback.")
@@ -300,11 +300,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Strongest first: arguments, variables, files that variables name, the YAML file."""
-        from schemas.config.loading import settings_in_files, settings_in_yaml
-
         return (
             init_settings,
             env_settings,
-            InitSettingsSource(settings_cls, init_kwargs=settings_in_files()),
+            InitSettingsSource(settings_cls, init_kwargs=settings_in_files(settings_cls.model_fields)),
             InitSettingsSource(settings_cls, init_kwargs=settings_in_yaml()),
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from schemas.config.loading import TEST_PREFIX
+from schemas.config.sources import TEST_PREFIX
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 #: A file for each fault that was tried and is not in the table yet.

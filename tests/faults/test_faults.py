@@ -16,7 +16,7 @@ import pytest
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.kafka import broker as brokers
 from deploy.local.kafka.broker import LocalBroker, Missing, availability, jars_directory
-from schemas.config.loading import TEST_PREFIX
+from schemas.config.sources import TEST_PREFIX
 from sinks.clickhouse import Address, connect
 from sinks.migrations import Migration, load_migrations, migrate
 from tests.conftest import JARS_HOME, free_port

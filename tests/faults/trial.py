@@ -24,7 +24,7 @@ from deploy.services import topics
 from deploy.services.topics import consumed_topics
 from deploy.simulator import Population
 from schemas.config.definitions import build
-from schemas.config.loading import TEST_PREFIX
+from schemas.config.sources import TEST_PREFIX
 from schemas.errors import DeploymentError
 from sinks.clickhouse import connect
 from streams.runtime.shutdown import ENDED_WITHIN_SECONDS

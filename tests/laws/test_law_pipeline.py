@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from schemas.config.definitions import Definitions
-from schemas.config.loading import TEST_PREFIX
+from schemas.config.sources import TEST_PREFIX
 from tests.support.pipeline import Pipeline, running
 from tests.support.reference import Published, compute, differences
 from tests.support.streams_in_memory import InMemoryStreams

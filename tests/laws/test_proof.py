@@ -11,7 +11,7 @@ import pytest
 
 from deploy.simulator import Population
 from schemas.config.definitions import build
-from schemas.config.loading import TEST_PREFIX
+from schemas.config.sources import TEST_PREFIX
 from streams.topology import source_of
 from tests.conftest import NOW_MS
 from tests.support import pipeline as pipelines

@@ -14,7 +14,8 @@ from deploy.audit import audit
 from deploy.importer.in_process import InProcess
 from deploy.simulator import Population
 from schemas.config.definitions import build
-from schemas.config.loading import TEST_PREFIX, load_settings
+from schemas.config.loading import load_settings
+from schemas.config.sources import TEST_PREFIX
 from streams.topology import source_of
 from tests.conftest import NOW_MS
 from tests.support.attribution import attribution_differences

@@ -25,8 +25,9 @@ from packaging.utils import canonicalize_name
 from deploy.cli.doctor import CHECKS
 from deploy.cli.main import app
 from deploy.local.kafka.broker import kafka_version
-from schemas.config.loading import load_settings, variable
+from schemas.config.loading import load_settings
 from schemas.config.settings import Settings
+from schemas.config.sources import variable
 from tests.integration.test_clickhouse_users import ROLES
 
 ROOT = Path(__file__).resolve().parents[2]

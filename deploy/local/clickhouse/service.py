@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Self
 from deploy.local.clickhouse.sandbox import confine
 from deploy.local.process.child_process import end_tethered, start_tethered
 from deploy.local.process.directory_lock import Holder, lock_or_explain, read_holder
-from schemas.config.settings import PREFIX
+from schemas.config.sources import PREFIX
 from schemas.errors import DeploymentError
 
 if TYPE_CHECKING:
