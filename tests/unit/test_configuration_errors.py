@@ -1,4 +1,4 @@
-"""What is said of a configuration file that cannot be used: every mistake at once, each with line, column and field."""
+"""Messages about a configuration file that cannot be used: every mistake at once, each with line, column and field."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NO_FIRST_CALL = (
 )
 
 
-def said(tmp_path: Path, text: str) -> list[str]:
-    """The lines that are said of a file, without its name."""
+def refused(tmp_path: Path, text: str) -> list[str]:
+    """The lines of the error about a file, without its name."""
     file = tmp_path / "f.yaml"
     file.write_text(text)
     with pytest.raises(ConfigurationError) as raised:
@@ -31,7 +31,7 @@ def said(tmp_path: Path, text: str) -> list[str]:
     return str(raised.value).replace(f"{file}:", "").splitlines()
 
 
-def test_all_mistakes_of_all_sections_are_told_at_once_in_the_order_of_the_file(tmp_path):
+def test_all_mistakes_of_all_sections_are_reported_at_once_in_the_order_of_the_file(tmp_path):
     text = """\
 settings:
   partition: 4
@@ -52,7 +52,7 @@ monitors:
   watch:
     a: {kind: activations, definition: three_dais, segments: [plann]}
 """
-    assert said(tmp_path, text) == [
+    assert refused(tmp_path, text) == [
         f"{tmp_path}/f.yaml cannot be used:",
         "2:3: settings.partition: there is no such field; did you mean 'partitions'?",
         "3:1: segment: there is no such section; did you mean 'segments'?",
@@ -101,8 +101,8 @@ monitors:
         ("usage: !!python/name:os.system x\n", "1:8: is not YAML: could not determine a constructor for the tag"),
     ],
 )
-def test_a_file_that_is_no_usable_yaml_is_told_with_its_place(tmp_path, text, line):
-    assert line in said(tmp_path, text)[0].removeprefix(f"{tmp_path}/f.yaml")
+def test_a_file_that_is_no_usable_yaml_is_reported_with_its_place(tmp_path, text, line):
+    assert line in refused(tmp_path, text)[0].removeprefix(f"{tmp_path}/f.yaml")
 
 
 def test_a_file_that_is_no_text_or_is_not_there_is_named(tmp_path):
@@ -137,7 +137,7 @@ def test_a_file_that_is_no_text_or_is_not_there_is_named(tmp_path):
         ("segments:", "1:1: segments: give a mapping of names to values, not nothing"),
         ("segments: {a: {fields: traits.plan}}", "1:16: segments.a.fields: give a list, not the text 'traits.plan'"),
         ("segments: {a: {fields: [plan]}}", "'plan' names no field of an event: give one as properties.x"),
-        ("segments: {company: {fields: [traits.x]}}", "everybody is told apart by this already"),
+        ("segments: {company: {fields: [traits.x]}}", "this segment is given without configuration; choose another name"),
         ("churn_risks: {a: {levels: [], no_use_for_days: 3}}", "1:19: churn_risks.a.levels: the number of entries must be at least 1"),
         ("churn_risks: {a: {levels: [developer], stage: keys, no_use_within_hours: 3}}", "1:40: churn_risks.a.stage: no stage named 'keys'; did you mean 'key'?"),
         ("power_users: {a: {levels: [developer], active_days: 8, of_days: 7}}", "1:15: power_users.a: `active_days` cannot be more than `of_days`"),
@@ -160,21 +160,21 @@ def test_a_file_that_is_no_text_or_is_not_there_is_named(tmp_path):
         ("monitors: 5", "1:1: monitors: give a mapping of names to values, not the number 5"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_with_its_place_and_field_and_never_with_a_secret(tmp_path, text, line):
-    lines = said(tmp_path, text)
+def test_a_mistake_is_reported_with_its_place_and_field_and_never_with_a_secret(tmp_path, text, line):
+    lines = refused(tmp_path, text)
     assert any(line in each for each in lines), lines
     assert not any("hunter22" in each for each in lines)
 
 
-def test_stages_that_numbers_are_counted_by_cannot_be_renamed_and_each_is_told_once(tmp_path):
+def test_stages_that_numbers_are_counted_by_cannot_be_renamed_and_each_is_reported_once(tmp_path):
     stages = (shipped()["stages"] | {"sign_up": shipped()["stages"]["signup"]}).items()
     own = {"stages": {name: stage for name, stage in stages if name not in ("signup", "first_call")}}
-    assert said(tmp_path, yaml.safe_dump(own))[1:] == [
+    assert refused(tmp_path, yaml.safe_dump(own))[1:] == [
         f"1:1: stages: {NO_SIGNUP}; did you mean 'sign_up'?",
         f"1:1: stages: {NO_FIRST_CALL}; there are activated, advocate, docs, key, paying, sign_up, visit",
     ]
     reached = own["stages"] | {"signup": {"phase": "adoption", "activation": {"developer": "three_days"}}}
-    lines = said(tmp_path, yaml.safe_dump({"stages": reached | {"first_call": shipped()["stages"]["first_call"]}}))
+    lines = refused(tmp_path, yaml.safe_dump({"stages": reached | {"first_call": shipped()["stages"]["first_call"]}}))
     assert "stages.signup: give a `selector`, by which sign-ups are counted" in "\n".join(lines)
 
 
@@ -186,7 +186,7 @@ def test_one_section_is_read_without_the_others_mistakes(tmp_path):
     assert monitors.load(file, build({})).weeks == 3
 
 
-def test_monitors_may_tell_apart_by_configured_segments(tmp_path):
+def test_monitors_may_compare_by_configured_segments(tmp_path):
     file = tmp_path / "f.yaml"
     file.write_text(
         "segments: {plan: {fields: [traits.plan]}}\n"
@@ -209,7 +209,7 @@ def places(value: object, way: tuple[object, ...] = ()) -> list[tuple[object, ..
 
 @settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_whatever_is_wrong_has_a_place_and_a_field_of_the_file(data, tmp_path):
+def test_every_mistake_has_a_place_and_a_field_of_the_file(data, tmp_path):
     """Nothing but an explanation comes of data that is spoilt anywhere, and each line points to something that is there."""
     sections = {**shipped(), "monitors": {"watch": {"a": {"kind": "activations", "definition": "first_call"}}}}
     for _ in range(data.draw(st.integers(1, 3))):

@@ -1,4 +1,4 @@
-"""The section `monitors`: what it means when nothing is said, and what it says of a mistake."""
+"""The section `monitors`: its defaults, and the messages about its mistakes."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_example_in_the_shipped_file_is_one_that_works():
 
 
 @pytest.mark.parametrize(
-    ("section", "said"),
+    ("section", "message"),
     [
         ({"minimum_drp": 0.3}, "monitors.minimum_drp: there is no such field; did you mean 'minimum_drop'?"),
         ({"minimum_drop": 2}, "monitors.minimum_drop: must be less than 1"),
@@ -139,10 +139,10 @@ def test_the_example_in_the_shipped_file_is_one_that_works():
         ),
     ],
 )
-def test_a_mistake_is_told_with_its_field_and_what_was_meant(section, said):
+def test_a_mistake_is_reported_with_its_field_and_what_was_meant(section, message):
     with pytest.raises(ConfigurationError) as raised:
         build(section, DEFINITIONS)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_a_secret_is_in_no_repr_and_may_lie_in_a_file(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Settings: where they come from, which win, and what a wrong one is told."""
+"""Settings: where they come from, which win, and the message about a wrong one."""
 
 from __future__ import annotations
 
@@ -85,20 +85,20 @@ def test_secrets_come_one_a_line_or_separated_by_commas(tmp_path, env):
     assert hmac_secrets(load_settings()) == (SECRET.encode(), SECRET[::-1].encode())
 
 
-# What a wrong one is told
+# Messages about wrong ones
 
 
-def test_an_unknown_variable_is_told_what_was_meant(env):
+def test_the_message_about_an_unknown_variable_names_what_was_meant(env):
     env.setenv("FIRSTCALL_KAKFA", "kafka:9092")
     assert refused() == "FIRSTCALL_KAKFA: no such setting; did you mean FIRSTCALL_KAFKA?"
 
 
-def test_an_unknown_name_in_yaml_is_told_what_was_meant(tmp_path, env):
+def test_the_message_about_an_unknown_name_in_yaml_names_what_was_meant(tmp_path, env):
     path = config(tmp_path, env, "settings: {partition: 4}")
     assert refused() == f"{path}:1:12: settings.partition: no such setting; did you mean partitions?"
 
 
-def test_all_wrong_ones_are_told_at_once(tmp_path, env):
+def test_all_wrong_ones_are_reported_at_once(tmp_path, env):
     path = config(tmp_path, env, "settings: {sink_batch_rows: -1}")
     env.setenv("FIRSTCALL_PARTITIONS", "many")
     lines = refused().splitlines()
