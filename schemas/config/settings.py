@@ -116,12 +116,12 @@ class Settings(BaseSettings):
     secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
         description="HMAC secrets that name API keys, oldest first, separated by commas: the first one names keys, a further one is on "
-        "its way to replace it (deploy/README.md, Rotating the secret). Required when Kafka is remote; else one is generated in the data "
+        "its way to replace it (deploy/docs/key-rotation.md). Required when Kafka is remote; else one is generated in the data "
         "directory. Losing it makes every known key a stranger.",
     )
     retired_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
-        description="Secrets that name no key any more, but under which people or companies were erased (deploy/README.md, Erasing).",
+        description="Secrets that name no key any more, but under which people or companies were erased (deploy/docs/erasure.md).",
     )
     app_id: str = Field(
         "firstcall",
@@ -132,8 +132,8 @@ class Settings(BaseSettings):
         1,
         ge=1,
         le=9999,
-        description="Counts the times that all was replayed from the start under changed definitions (deploy/README.md, Changing the "
-        "definitions). Each has streams and tables of its own. Without it: the one that the data directory remembers, else the first.",
+        description="Counts the rebuilds under changed definitions (deploy/docs/rebuild.md). Each has streams and tables of its own. "
+        "Without it: the one that the data directory remembers, else the first.",
     )
     topic_prefix: str = Field("", description="Put before every topic name to share a Kafka cluster, as in `staging.`")
     partitions: int = Field(

@@ -27,7 +27,7 @@ from tests.support.rotation import (
 from tests.support.tables import empty_tables
 from tests.support.worlds import DAY, MONDAY, api_call, key_created, merge, record
 
-GUIDE = ROOT / "deploy" / "README.md"
+GUIDE = ROOT / "deploy" / "docs" / "key-rotation.md"
 KEY = "sk_live_1"
 H1, H2 = hashed(KEY, OLDEST), hashed(KEY, NEWER)
 

@@ -65,7 +65,7 @@ def test_each_alert_has_a_test_of_both_a_severity_a_summary_and_an_entry_in_the_
     assert alert["annotations"]["summary"]
     assert alert["annotations"]["runbook_url"] == f"deploy/docs/RUNBOOK.md#{name.lower()}"
     entry = re.search(
-        rf"^## {name}\n\n(.+?)(?=^## |\Z)",
+        rf"^## {name}\n(.+?)(?=^## |\Z)",
         (ROOT / "deploy" / "docs" / "RUNBOOK.md").read_text(),
         re.MULTILINE | re.DOTALL,
     )
