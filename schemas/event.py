@@ -20,7 +20,7 @@ WEB_ALIAS_KINDS: tuple[AliasKind, ...] = ("session_token", "anonymous_id")
 #: The topics that producers write to, without the prefix of a deployment.
 TOPIC_BY_SOURCE: dict[Source, str] = {"web": "web-events", "api": "api-events"}
 #: Where the marks of who was erased are kept, named in the same way: they hold for all streams that read those topics.
-MARKS_TOPIC = "erasures"
+ERASURES_TOPIC = "erasures"
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

@@ -9,7 +9,7 @@ import orjson
 from schemas.event import Rejected
 from sinks import metrics
 from sinks.insert import RowWriter
-from streams.messages.dead_letters import letter_columns
+from streams.messages.dead_letters import dead_letter_columns
 from streams.normalise.redaction import redacted
 
 DEAD_LETTER_ROWS: Final = "dead_letter_rows"
@@ -90,4 +90,4 @@ class Batch:
 def _dead_letter(refused: _Refused) -> bytes:
     topic, partition, offset, timestamp = refused.origin
     rejected = Rejected("row_refused", "", refused.detail[:MAX_DETAIL_CHARACTERS])
-    return orjson.dumps(letter_columns((topic, partition, offset), rejected, redacted(refused.row), timestamp))
+    return orjson.dumps(dead_letter_columns((topic, partition, offset), rejected, redacted(refused.row), timestamp))

@@ -128,7 +128,7 @@ class Worker:
         if self._of_these_definitions != generation:
             for name, table in self._tables.items():
                 for rows in table.held():
-                    processors.interrupted_to(self.compiled, rows, name)
+                    processors.interrupted_batch_end(self.compiled, rows, name)
             self._of_these_definitions = generation
 
     async def normalise_events(self, batch: Batch, _: Message) -> bool:
@@ -176,12 +176,12 @@ class Worker:
             if generation != message.generation_id:
                 delivered = []
             delivered += [(record.offset, record.value) for record in batch.records]
-            end = processors.interrupted_to(self.compiled, rows, name)
+            end = processors.interrupted_batch_end(self.compiled, rows, name)
             again = [one for one in delivered if one[0] <= end]
             if again and delivered[-1][0] < end:
                 held[tp] = (message.generation_id, delivered)
                 return False
-            for part in (again, *processors.parts(delivered[len(again) :])):
+            for part in (again, *processors.split_at_orders(delivered[len(again) :])):
                 if part:
                     await self._apply(table, tp, processor(self.compiled, rows, scope_of(tp), part))
             return True

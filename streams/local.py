@@ -1,6 +1,6 @@
-"""The streams in one process, without Kafka: the same stages, topics as lists, tables in memory.
+"""The streams in one process, without Kafka: the same processors, topics as lists, tables in memory.
 
-The fastest way to load history, and what the laws are tested on.
+Imports of history use it, since it is the fastest way; the laws are tested on it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class LocalRunner:
     """Runs every processor until nothing is left to do.
 
     `on_rows` gets the messages of the row topics. `partitions`: of the internal topics. `batch_size`: messages a processor
-    takes at once. `choose`: which of the (topic, partition) that have messages goes next; the first by default.
-    `erased`: whose events are void.
+    takes at once. `choose`: which of the (topic, partition) that have messages is next; the first by default. `erased`:
+    suppresses events.
     """
 
     def __init__(
@@ -53,45 +53,45 @@ class LocalRunner:
         self._received: dict[str, int] = defaultdict(int)
 
     def feed(self, topic: str, messages: Sequence[tuple[int, bytes]]) -> None:
-        """Take in messages of an input topic, as (timestamp in ms, value). Nothing is folded before `settle`."""
+        """Normalise messages of an input topic, given as (timestamp in ms, value). Folding is left to `run_until_idle`."""
         batch: list[Received] = []
         for timestamp, value in messages:
             batch.append((0, self._received[topic], timestamp, value))
             self._received[topic] += 1
         source = topology.source_of(topic)
-        self.tell(processors.normalise_events(self.compiled, self._normaliser, topic, source, batch))
+        self.enqueue(processors.normalise_events(self.compiled, self._normaliser, topic, source, batch))
 
-    def settle(self) -> None:
-        """Run the stages until nothing is left to do."""
-        while self.step_any():
+    def run_until_idle(self) -> None:
+        """Run the processors until no message is left."""
+        while self.run_one_batch():
             pass
 
-    def step_any(self) -> bool:
-        """Let one processor take one batch; False if nothing is left to do."""
-        waiting = [place for place, queue in self._waiting.items() if queue]
+    def run_one_batch(self) -> bool:
+        """Let one processor fold one batch; False if no message is left."""
+        waiting = [partition for partition, queue in self._waiting.items() if queue]
         if waiting:
-            self._step(self._choose(waiting))
+            self._run_batch(self._choose(waiting))
         return bool(waiting)
 
     def state(self) -> bytes:
         """All that the tables hold, keys and rows."""
         return b"\n".join(part for store in self._stores.values() for row in store.rows() for part in row)
 
-    def _step(self, place: tuple[str, int]) -> None:
-        topic, partition = place
-        store, waiting = self._stores[place], self._waiting[place]
-        interrupted_to = processors.interrupted_to(self.compiled, store, topic)
-        again = sum(1 for offset, _ in waiting if offset <= interrupted_to)
-        batch = waiting[:again] or processors.parts(waiting[: self._batch_size])[0]
+    def _run_batch(self, source: tuple[str, int]) -> None:
+        topic, partition = source
+        store, waiting = self._stores[source], self._waiting[source]
+        end = processors.interrupted_batch_end(self.compiled, store, topic)
+        again = sum(1 for offset, _ in waiting if offset <= end)
+        batch = waiting[:again] or processors.split_at_orders(waiting[: self._batch_size])[0]
         self._apply(store, processors.PROCESSORS[topic](self.compiled, store, f"{topic}/{partition}", batch))
-        self._waiting[place] = waiting[len(batch) :]
+        self._waiting[source] = waiting[len(batch) :]
 
     def _apply(self, store: MemoryStore, outcome: Outcome) -> None:
         store.write(outcome.intent)
-        self.tell(outcome.messages)
+        self.enqueue(outcome.messages)
         store.write(outcome.changes)
 
-    def tell(self, messages: list[Message]) -> None:
+    def enqueue(self, messages: list[Message]) -> None:
         """Put messages on their topics."""
         rows = [message for message in messages if message.topic in ROW_TOPICS]
         if rows:
@@ -99,6 +99,6 @@ class LocalRunner:
         for message in messages:
             if message.topic not in ROW_TOPICS:
                 partition = 0 if message.topic == topology.MERGES else crc32(message.key) % self._partitions
-                place = (message.topic, partition)
-                self._waiting[place].append((self._offsets[place], message.value))
-                self._offsets[place] += 1
+                target = (message.topic, partition)
+                self._waiting[target].append((self._offsets[target], message.value))
+                self._offsets[target] += 1

@@ -1,14 +1,6 @@
-"""One batch through one stage: the decisions of every agent, without Kafka.
+"""The processors: pure functions from a batch and a partition's rows to an outcome.
 
-A stage takes a batch and gives an outcome, whose three parts must become durable one after the other:
-
-1. the intent: how far the batch goes. If the worker stops later on, the next one folds the same batch again, from the
-   same rows, and so says the same again. Without it, it could fold more at once and never say what must be taken back.
-2. the messages: state never remembers what was not said.
-3. the changes, in their order: rolling counts, rows of children, the owner's own row. Whatever part of them was
-   written, folding the batch again completes them.
-
-Then the batch may be acknowledged.
+`streams/runtime` executes outcomes on Kafka, `local.py` in memory.
 """
 
 from __future__ import annotations
@@ -25,14 +17,14 @@ from streams import topology
 from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.identity import api_keys, companies, developers, merges, web_aliases
 from streams.identity.route import route
-from streams.messages.dead_letters import foreign_dead_letter, letters
+from streams.messages.dead_letters import MessageRef, dead_letters_of, foreign_dead_letter
 from streams.messages.outbox import Message, Outbox
 from streams.messages.updates import AliasUpdate, CompanyUpdate, DeveloperUpdate, Pointer, decode, is_order
 from streams.normalise.normaliser import Normaliser
 from streams.state.batch_context import BatchContext
 from streams.state.rows import Store, decode_row
 
-#: Where a partition's rows say what they are.
+#: The key of a partition's checkpoint among its rows.
 CHECKPOINT_KEY: Final = b"e"
 
 #: A message of an internal topic: (offset, value).
@@ -48,25 +40,23 @@ U = TypeVar("U", AliasUpdate, DeveloperUpdate, CompanyUpdate, Pointer)
 
 
 class BatchCheckpoint(msgspec.Struct, frozen=True, array_like=True):
-    """How far the latest batch goes, and the fingerprint of the definitions behind the rows."""
+    """The offset at which the latest batch ends, and the fingerprint of the definitions behind the rows."""
 
     end: int
     definitions: str
 
 
 def definitions_changed(scope: str) -> StateError:
-    """The state was made under other definitions, so joining anything into it would give numbers of neither."""
+    """The state was made under other definitions: what is joined into it would give numbers of neither."""
     return StateError(
         f"the state of {scope} was made under other metric definitions than the configured ones. Undo the change, or "
         "let `firstcall replay --from-start` make all numbers anew under the new ones, while the old ones are served"
     )
 
 
-def unknown_update(place: tuple[str, int, int], reason: str) -> StateError:
-    """A message of an internal topic is an update, but of no kind that this version knows. To leave it out would be to lose
-    what it says.
-    """
-    topic, partition, offset = place
+def unknown_update(ref: MessageRef, reason: str) -> StateError:
+    """An update on an internal topic that this version cannot decode. To skip it would lose facts."""
+    topic, partition, offset = ref
     return StateError(
         f"the message at {topic}/{partition}/{offset} is an update of another version of Firstcall: {reason}. Run the newest version "
         f"of those that have been running. If no other version ever wrote to this topic, commit the group's offset {offset + 1} "
@@ -75,9 +65,13 @@ def unknown_update(place: tuple[str, int, int], reason: str) -> StateError:
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a batch comes to, in the order in which it becomes durable. A change to None deletes the row.
+    """The effects of a batch, in the order in which they must become durable; then the batch may be acknowledged.
 
-    `end`: the offset of its last message, which never goes back from one batch of a partition to the next.
+    `intent`: the checkpoint, so that an interrupted batch is folded again up to the same offset, from the same rows.
+    `messages`: updates and rows. They precede the changes, so state never holds what was not emitted.
+    `changes`: of rows, in order: rolling counts, rows of contributions, the owner's own row. None deletes a row. If only a
+    part of them was written, folding the batch again completes them.
+    `end`: the offset of the last message, which grows from one batch of a partition to the next.
     """
 
     intent: list[Change]
@@ -86,19 +80,19 @@ class Outcome(msgspec.Struct, frozen=True):
     end: int
 
 
-#: A stage with state: (compiled, store of the partition, scope, batch) to outcome.
+#: A processor with state: (compiled, store of the partition, scope, batch) to outcome.
 Processor = Callable[[CompiledDefinitions, Store, str, Sequence[Delivered]], Outcome]
 
 
 def normalise_events(
     compiled: CompiledDefinitions, normaliser: Normaliser, topic: str, source: Source, batch: Sequence[Received]
 ) -> list[Message]:
-    """Events of an input topic to updates and dead letters. `topic` is named as it is in Kafka."""
+    """Messages of an input topic to updates and dead letters. `topic`: its name in Kafka."""
     outbox = Outbox(compiled)
     events: list[Event] = []
     for partition, offset, timestamp, value in batch:
         outcomes = normaliser(value, source=source, recorded_at=timestamp)
-        for letter in letters(normaliser.redactor, (topic, partition, offset), timestamp, value, outcomes):
+        for letter in dead_letters_of(normaliser.redactor, (topic, partition, offset), timestamp, value, outcomes):
             outbox.publish(letter)
         for event in outcomes:
             if isinstance(event, Event):
@@ -110,14 +104,14 @@ def normalise_events(
 
 
 def fold_aliases(compiled: CompiledDefinitions, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
-    """Join what is new of session tokens, anonymous ids and API keys."""
+    """Fold updates of session tokens, anonymous ids and API keys."""
 
     def fold(context: BatchContext, updates: list[AliasUpdate]) -> None:
-        kind, alias, forget = updates[0].kind, updates[0].alias, updates[0].order == "forget"
+        kind, alias, is_drop = updates[0].kind, updates[0].alias, updates[0].order == "drop"
         if kind == "session_token" or kind == "anonymous_id":  # noqa: PLR1714 - narrows the type
-            web_aliases.forget(context, kind, alias) if forget else web_aliases.fold(context, kind, alias, updates)
-        elif forget:
-            api_keys.forget(context, alias)
+            web_aliases.drop(context, kind, alias) if is_drop else web_aliases.fold(context, kind, alias, updates)
+        elif is_drop:
+            api_keys.drop(context, alias)
         else:
             api_keys.fold(context, alias, updates)
 
@@ -125,14 +119,14 @@ def fold_aliases(compiled: CompiledDefinitions, store: Store, scope: str, batch:
 
 
 def fold_developers(compiled: CompiledDefinitions, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
-    """Join what is new of users."""
+    """Fold updates of users."""
 
     def fold(context: BatchContext, updates: list[DeveloperUpdate]) -> None:
         match updates[0].order:
-            case "forget":
-                developers.forget(context, updates[0].user)
-            case "tidy":
-                developers.tidy(context, updates[0].user)
+            case "drop":
+                developers.drop(context, updates[0].user)
+            case "prune":
+                developers.prune(context, updates[0].user)
             case _:
                 developers.fold(context, updates[0].user, updates)
 
@@ -140,11 +134,11 @@ def fold_developers(compiled: CompiledDefinitions, store: Store, scope: str, bat
 
 
 def fold_companies(compiled: CompiledDefinitions, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
-    """Join what is new of companies."""
+    """Fold updates of companies."""
 
     def fold(context: BatchContext, updates: list[CompanyUpdate]) -> None:
-        if updates[0].order == "tidy":
-            companies.tidy(context, updates[0].company)
+        if updates[0].order == "prune":
+            companies.prune(context, updates[0].company)
         else:
             companies.fold(context, updates[0].company, updates)
 
@@ -152,11 +146,11 @@ def fold_companies(compiled: CompiledDefinitions, store: Store, scope: str, batc
 
 
 def resolve_merges(compiled: CompiledDefinitions, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
-    """Take in pointers between users."""
+    """Fold pointers between users."""
     return _fold(BatchContext.of(compiled, store), scope, batch, Pointer, merges.fold)
 
 
-#: The stages with state, by the topic that each folds. Its table is named as it is.
+#: The processors with state, by the topic that each folds.
 PROCESSORS: Final[dict[str, Processor]] = {
     topology.ALIAS_UPDATES: fold_aliases,
     topology.MERGES: resolve_merges,
@@ -165,11 +159,11 @@ PROCESSORS: Final[dict[str, Processor]] = {
 }
 
 
-def interrupted_to(compiled: CompiledDefinitions, store: Store, scope: str) -> int:
-    """The offset at which the batch ends that was begun last, -1 if none was.
+def interrupted_batch_end(compiled: CompiledDefinitions, store: Store, scope: str) -> int:
+    """The offset at which the latest batch ends, -1 if there is none.
 
-    Messages up to it that come again are to be folded by themselves, and all of them at once.
-    Raises StateError.
+    If messages up to it arrive again, that batch was interrupted: they must be folded together, and apart from later ones.
+    Raises StateError if the rows were made under other definitions.
     """
     stored = store.get(CHECKPOINT_KEY)
     if stored is None:
@@ -180,11 +174,11 @@ def interrupted_to(compiled: CompiledDefinitions, store: Store, scope: str) -> i
     return checkpoint.end
 
 
-def parts(batch: Sequence[Delivered]) -> list[Sequence[Delivered]]:
-    """A batch cut where orders begin and end, to be folded one after the other, each durable before the next.
+def split_at_orders(batch: Sequence[Delivered]) -> list[Sequence[Delivered]]:
+    """A batch cut where orders begin and end. Each part must be durable before the next is folded.
 
-    An order drops rows that say what has been taken in already: folded again from some of them, what came before it would
-    be taken in a second time.
+    An order deletes rows that make updates idempotent. If some of them were gone when a batch is folded again, updates
+    before the order would count twice.
     """
     cuts = [i for i in range(1, len(batch)) if is_order(batch[i - 1][1]) != is_order(batch[i][1])]
     return [batch[start:end] for start, end in pairwise([0, *cuts, len(batch)])]
@@ -199,14 +193,14 @@ def _fold(
 ) -> Outcome:
     """Fold a batch owner by owner; an owner's version is the offset of the last message to it.
 
-    An order is folded by itself, between what comes before and after it. What is no update becomes a dead letter. Raises
-    StateError.
+    An order is folded by itself, between the updates before and after it. A message that is no update becomes a dead letter.
+    Raises StateError.
     """
     by_owner: dict[object, list[tuple[list[U], int]]] = {}
     for offset, value in batch:
-        update = _decoded(kind, value, place := _place(scope, offset))
+        update = _decoded(kind, value, ref := _message_ref(scope, offset))
         if isinstance(update, Rejected):
-            context.outbox.publish(foreign_dead_letter(place, value, update))
+            context.outbox.publish(foreign_dead_letter(ref, value, update))
             continue
         runs = by_owner.setdefault(update.owner, [])
         if runs and not update.order and not runs[-1][0][0].order:
@@ -220,19 +214,19 @@ def _fold(
             fold(context, updates)
     end = batch[-1][0]
     changes = context.rows.changes()
-    counted = context.rolling.settle(context.rows.beside(), context.outbox, scope, end)
+    counted = context.rolling.apply(context.rows.beside(), context.outbox, scope, end)
     intent = context.rows.beside()
     intent.put(CHECKPOINT_KEY, BatchCheckpoint(end, context.compiled.fingerprint))
     return Outcome(intent.changes(), list(context.outbox.messages()), counted + changes, end)
 
 
-def _decoded(kind: type[U], value: bytes | None, place: tuple[str, int, int]) -> U | Rejected:
+def _decoded(kind: type[U], value: bytes | None, ref: MessageRef) -> U | Rejected:
     try:
         return decode(kind, value)
     except msgspec.ValidationError as error:
-        raise unknown_update(place, str(error)) from None
+        raise unknown_update(ref, str(error)) from None
 
 
-def _place(scope: str, offset: int) -> tuple[str, int, int]:
+def _message_ref(scope: str, offset: int) -> MessageRef:
     topic, _, partition = scope.rpartition("/")
     return topic, int(partition), offset

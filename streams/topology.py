@@ -5,7 +5,7 @@
                         └───────▶ merges ── resolve_merges ──▶┘
 
 Every fold also publishes rows for ClickHouse: identities, profiles, activity, rolling-counts, dead-letters.
-Who was erased is on `erasures`, which everyone reads who turns messages into events.
+The suppression list is on `erasures`; every process that turns messages into events reads it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from schemas.event import MARKS_TOPIC, TOPIC_BY_SOURCE
+from schemas.event import ERASURES_TOPIC, TOPIC_BY_SOURCE
 
 WEB_EVENTS: Final = TOPIC_BY_SOURCE["web"]
 API_EVENTS: Final = TOPIC_BY_SOURCE["api"]
-ERASURES: Final = MARKS_TOPIC
+ERASURES: Final = ERASURES_TOPIC
 ALIAS_UPDATES: Final = "alias-updates"
 DEVELOPER_UPDATES: Final = "developer-updates"
 COMPANY_UPDATES: Final = "company-updates"
@@ -61,10 +61,10 @@ MAX_INPUT_BYTES: Final = 16 * 1024**2
 #: What producers write to.
 INPUTS: Final = (Topic(WEB_EVENTS, "delete", retention_days=-1), Topic(API_EVENTS, "delete", retention_days=-1))
 
-#: Marks of who was erased. They hold for the inputs, whichever streams read these, and for ever.
-MARKS: Final = (Topic(ERASURES, "compact", single=True),)
+#: The suppression list. It holds for the inputs, whichever streams read these, and for ever.
+SUPPRESSIONS: Final = (Topic(ERASURES, "compact", single=True),)
 
-#: What the streams tell each other. Acknowledged updates are part of the state, so age alone deletes them.
+#: Updates between processors. Acknowledged ones are part of the state, so only age deletes them.
 UPDATES: Final = (
     Topic(ALIAS_UPDATES, "delete", retention_days=7),
     Topic(DEVELOPER_UPDATES, "delete", retention_days=7),
@@ -81,14 +81,14 @@ ROWS: Final = (
     Topic(DEAD_LETTERS, "delete", retention_days=30),
 )
 
-#: What `firstcall alerts` tells whoever listens: the latest state of each alert. Its rows it writes itself.
-TOLD: Final = (Topic(ALERTS, "compact", single=True),)
+#: The latest state of each alert, published by `firstcall alerts`, which writes its rows to ClickHouse itself.
+NOTIFICATIONS: Final = (Topic(ALERTS, "compact", single=True),)
 
-TOPICS: Final = (*INPUTS, *MARKS, *UPDATES, *ROWS, *TOLD)
+TOPICS: Final = (*INPUTS, *SUPPRESSIONS, *UPDATES, *ROWS, *NOTIFICATIONS)
 
 
 def source_of(topic: str) -> Literal["web", "api"]:
-    """What an input topic (with or without a prefix) says of events that do not name their source."""
+    """The source of events on an input topic (with or without a prefix) that do not name their own."""
     return "api" if topic.endswith(API_EVENTS) else "web"
 
 

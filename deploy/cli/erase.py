@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from deploy.erasure.flow import Flow
     from deploy.erasure.record import Extent
     from deploy.erasure.run import Erasing
-    from streams.erasure.erasure import Erasure
+    from streams.erasure.plan import Erasure
 
 
 def erase(
@@ -42,7 +42,7 @@ def erase(
     from deploy.services import topics
     from deploy.services.required import require_clickhouse
     from sinks.clickhouse import Address
-    from streams.erasure.erasure import Request
+    from streams.erasure.plan import Request
 
     identifier = company if user is None else user
     if not identifier or (user is not None and company is not None):

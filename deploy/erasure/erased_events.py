@@ -8,11 +8,11 @@ from typing import Final
 from deploy.erasure.statements import Statements, parcels
 from schemas.config.definitions import Level
 from schemas.event import AliasKind
-from streams.erasure.erasure import Erasure, Request
-from streams.normalise.suppression_list import MarkKind, SuppressionList
+from streams.erasure.plan import Erasure, Request
+from streams.normalise.suppression_list import SuppressedKind, SuppressionList
 
 #: A mark's period with the id that it is about: (kind, id, from, before) in milliseconds.
-NamedPeriod = tuple[MarkKind, str, int, int]
+NamedPeriod = tuple[SuppressedKind, str, int, int]
 
 #: As `delete_void.sql` says.
 _RANKS: Final = 3
@@ -29,7 +29,7 @@ def named_periods(request: Request, erasure: Erasure, marks: SuppressionList) ->
     )
 
 
-def _marked(request: Request, erasure: Erasure) -> Iterator[tuple[MarkKind, str]]:
+def _marked(request: Request, erasure: Erasure) -> Iterator[tuple[SuppressedKind, str]]:
     if request.level == "company":
         yield "company_id", request.id
     for user in erasure.users:

@@ -9,13 +9,13 @@ import orjson
 
 from deploy.erasure.statements import Statements, by_kind, parcels
 from schemas.event import AliasKind, Event
-from streams.erasure.erasure import Alias
+from streams.erasure.plan import Alias
 
 _OTHERS: tuple[AliasKind, ...] = ("api_key", "session_token", "anonymous_id")
 
 
 class ArrivedEvents:
-    """`streams.erasure.erasure.EventLog` over event_rows.
+    """`streams.erasure.plan.EventLog` over event_rows.
 
     Void events are among them until they are deleted, which is the last thing that an erasure does: so it can be planned
     again after it was interrupted. Copies of an event may be among them too; they say the same. Raises ClickHouseError.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from deploy.erasure.statements import Statements
 from schemas.config.definitions import Level
-from streams.erasure.erasure import Request
+from streams.erasure.plan import Request
 from streams.normalise.suppression_list import digest_of
 
 

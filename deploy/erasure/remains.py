@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from deploy.erasure.statements import Statements, parcels
-from streams.normalise.suppression_list import MarkKind
+from streams.normalise.suppression_list import SuppressedKind
 
 #: Whom a mark is about.
-Marked = tuple[MarkKind, str]
+Marked = tuple[SuppressedKind, str]
 
 _LISTS: Final = {
     "user_id": "users",

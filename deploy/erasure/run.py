@@ -45,7 +45,8 @@ from schemas.config.definitions import Definitions
 from schemas.config.settings import Settings
 from schemas.errors import DeploymentError
 from schemas.event import Event
-from streams.erasure.erasure import Alias, Erasure, Request, forgetting, plan_erasure, retelling, tidying
+from streams.erasure.orders import drop_orders, prune_orders, refeed_messages
+from streams.erasure.plan import Alias, Erasure, Request, plan_erasure
 from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.messages.outbox import Message
 from streams.normalise.suppression_list import Suppression, SuppressionList
@@ -111,7 +112,7 @@ class Erasing:
 
     def extent(self, erasure: Erasure) -> Extent:
         """How much that is."""
-        periods = self._periods(erasure, SuppressionList(self._secrets, erasure.marks))
+        periods = self._periods(erasure, SuppressionList(self._secrets, erasure.suppressions))
         ids = {(kind, identifier) for kind, identifier, _, _ in periods}
         kinds = [kind for kind, _ in ids]
         return Extent(
@@ -127,12 +128,12 @@ class Erasing:
         tell("Marking, so that nothing of it is taken in any more")
         erasure = self._mark(erasure, flow)
         tell("Forgetting")
-        self._send(forgetting(erasure))
+        self._send(drop_orders(erasure))
         flow.settle()
         tell("Hearing again what remains")
         alive = self._retell(erasure)
         flow.settle()
-        self._send(tidying(erasure))
+        self._send(prune_orders(erasure))
         flow.settle()
         self._feed.refresh()
         periods = self._periods(erasure, self._feed.marks)
@@ -163,25 +164,25 @@ class Erasing:
 
     def _mark(self, erasure: Erasure, flow: Flow) -> Erasure:
         """Publish marks until nothing that was taken in without them shows that there are more."""
-        until = max(until for mark in erasure.marks for _, until in mark.periods)
+        until = max(until for mark in erasure.suppressions for _, until in mark.periods)
         for _ in range(ROUNDS):
-            self._publish(_up_to(erasure.marks, until))
+            self._publish(_up_to(erasure.suppressions, until))
             time.sleep(IN_FORCE_SECONDS)
             flow.settle()
-            known = {(mark.kind, mark.digest) for mark in erasure.marks}
+            known = {(mark.kind, mark.digest) for mark in erasure.suppressions}
             erasure = self.compiled()
-            if {(mark.kind, mark.digest) for mark in _up_to(erasure.marks, until)} <= known:
+            if {(mark.kind, mark.digest) for mark in _up_to(erasure.suppressions, until)} <= known:
                 break
         return erasure
 
     def _publish(self, marks: Iterable[Suppression]) -> None:
         """Add marks to those that are there. One of an id replaces what was known of it, so it repeats that."""
         self._feed.refresh()
-        told = SuppressionList(self._secrets, self._feed.marks.marks())
+        told = SuppressionList(self._secrets, self._feed.marks.suppressions())
         for mark in marks:
             told.add(mark)
         changed = {(mark.kind, mark.digest) for mark in marks}
-        self._send([message_of(mark) for mark in told.marks() if (mark.kind, mark.digest) in changed])
+        self._send([message_of(mark) for mark in told.suppressions() if (mark.kind, mark.digest) in changed])
 
     def _retell(self, erasure: Erasure) -> set[Marked]:
         """Say again what the remaining events say; returns the identifiers of the erasure that stand on them."""
@@ -189,14 +190,14 @@ class Erasing:
         compiled, alive = CompiledDefinitions(self._meaning), set[Marked]()
         remaining = self._remaining(erasure)
         while some := list(islice(remaining, RETOLD_TOGETHER)):
-            self._send(retelling(compiled, some))
+            self._send(refeed_messages(compiled, some))
             for event in some:
                 alive.update(alias for alias in _aliases_of(event) if alias in erasure.aliases)
         return alive
 
     def _remaining(self, erasure: Erasure) -> Iterator[Event]:
         events = self._events.carrying(erasure.users, erasure.aliases)
-        return (event for event in events if not self._feed.marks.cover(event))
+        return (event for event in events if not self._feed.marks.suppresses(event))
 
     def _delete_rows(self, erasure: Erasure, erased: set[Marked]) -> None:
         """Delete outdated rows from ClickHouse, after their keys from the topics."""

@@ -66,7 +66,7 @@ class InProcess:
         for timestamp, message in messages:
             self._sink.add(topic, message, timestamp)
         self._runner.feed(topic, messages)
-        self._runner.settle()
+        self._runner.run_until_idle()
         if self._sink.waiting_rows >= self._settings.sink_batch_rows:
             self._sink.write()
 

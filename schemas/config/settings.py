@@ -17,13 +17,13 @@ from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, Pydant
 
 from schemas.config.kafka_options import KafkaOptions
 from schemas.config.sources import PREFIX, settings_in_files, settings_in_yaml
-from schemas.event import MARKS_TOPIC, TOPIC_BY_SOURCE
+from schemas.event import ERASURES_TOPIC, TOPIC_BY_SOURCE
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 MIN_SECRET_CHARACTERS = 16
 _MAKE_ONE = "make one with `openssl rand -hex 32`"
 
-_SHARED = frozenset({*TOPIC_BY_SOURCE.values(), MARKS_TOPIC})
+_SHARED = frozenset({*TOPIC_BY_SOURCE.values(), ERASURES_TOPIC})
 #: Shared by all generations of an application, so its consumers receive alerts of the next one too.
 ALERTS_TOPIC = "alerts"
 _BROKER = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$")

@@ -1,8 +1,8 @@
-"""The owner of an API key: whose it is, which company's, and whether it is an active token.
+"""The state of an API key: its owner, its company, and its hours as an active token.
 
-A key belongs to its first owner and its first company for its whole history, so no event needs to be kept. Events that
-name a user or a company themselves are kept apart in buckets, one row each, since theirs outranks the key's. The key's
-own row is bounded by one bit per hour, and the hashes that the key is known by.
+A key belongs to its first owner and its first company for its whole history, so no event needs to be kept. Facts are kept in
+buckets, one row for each explicit user and company on the events, since these outrank the key's. The key's own row is
+bounded: one bit per hour, and the key's hashes.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from streams.identity.subjects import publish_change
 from streams.messages.published_rows import Subject, activity_rows, segment_values
 from streams.messages.updates import AliasUpdate, Bucket, Contribution, Link
 from streams.state.batch_context import BatchContext
-from streams.state.rolling_counts import NOWHERE, CountedState
+from streams.state.rolling_counts import UNCOUNTED, CountedState
 from streams.state.rows import row_key
 
 
 class ApiKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """State of one hash of a key. `owner`, `company`: the earliest evidence. `hours`: active hours per environment by events
-    that count. `visitor`: the facts of events that nobody is known behind, the key's as a subject; by company they have rows of
-    their own. `segments`: values of segments, by the events that count. All but `hashes` is empty where another hash is the
-    first one.
+    """State of one hash of a key. All but `hashes` is empty unless it is the key's first hash.
+
+    `owner`, `company`: the earliest evidence. `hours`: active hours per environment. `segments`: values of segments. Both are
+    of events that count. `visitor`: the facts of events without a known developer; by company they have rows of their own.
     """
 
     owner: Link | None = None
@@ -41,11 +41,11 @@ class ApiKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def parents(self) -> Parents:
-        """Whose the key is."""
+        """The owner and company of the key."""
         return self.owner, self.company
 
     def developer_of(self, bucket: Bucket) -> str:
-        """The user whose the bucket's events are; '' if unknown."""
+        """The user that the bucket's events belong to; '' if unknown."""
         return bucket.user or (self.owner[1] if self.owner else "")
 
     def company_of(self, bucket: Bucket) -> str:
@@ -57,39 +57,40 @@ UNKNOWN = ApiKey()
 
 
 def fold(context: BatchContext, alias: str, updates: list[AliasUpdate]) -> None:
-    """Join updates into the key, tell its developers and companies what changed, publish what is new."""
+    """Join updates into the key; emit what changed to its developers and companies; publish changed rows."""
     key = row_key(b"k", alias)
     before = context.rows.get(key, ApiKey) or UNKNOWN
     by_company = FactsByCompany(context, alias)
-    hashes = key_hashes.heard(before.hashes, updates)
-    is_told = internal_flags.heard(context, alias, (word for update in updates for word in update.internal_flags))
+    hashes = key_hashes.receive(before.hashes, updates)
+    flags = [flag for update in updates for flag in update.internal_flags]
+    flagged = internal_flags.receive(context, alias, flags)
     if hashes.first(alias) == alias:
-        after = _joined(context, alias, before, by_company, updates, is_told=is_told)
+        after = _joined(context, alias, before, by_company, updates, flagged=flagged)
     else:
         after = _handed_over(context, alias, before, by_company, hashes.first(alias), updates)
     if hashes is not before.hashes:
         after = msgspec.structs.replace(after, hashes=hashes)
     if after != before:
         context.rows.put(key, after)
-    _tell(context, alias, before, after, by_company)
+    _emit(context, alias, before, after, by_company)
 
 
-def forget(context: BatchContext, alias: str) -> None:
-    """Drop the key and take back all that was said of it.
+def drop(context: BatchContext, alias: str) -> None:
+    """Delete the key's state and withdraw all that was emitted from it.
 
-    Its other hashes stay known: what is left of the key's events may have come under any of them.
+    `hashes` stays: the key's remaining events may come under any of them.
     """
     key = row_key(b"k", alias)
     before = context.rows.get(key, ApiKey) or UNKNOWN
     by_company = FactsByCompany(context, alias)
     _drop_buckets(context, alias, before, by_company)
-    internal_flags.forget(context, alias)
+    internal_flags.drop(context, alias)
     after = ApiKey(hashes=before.hashes)
     if after == UNKNOWN:
         context.rows.delete(key)
     else:
         context.rows.put(key, after)
-    _tell(context, alias, before, after, by_company)
+    _emit(context, alias, before, after, by_company)
 
 
 def _joined(
@@ -99,19 +100,19 @@ def _joined(
     by_company: FactsByCompany,
     updates: list[AliasUpdate],
     *,
-    is_told: bool,
+    flagged: bool,
 ) -> ApiKey:
-    """The state with the updates joined in; tells developers what changed. `is_told`: a developer said whether he is internal."""
+    """The state with the updates joined in; emits to developers. `flagged`: internal flags were received."""
     changed = _join_buckets(context, alias, updates)
     links = _joined_links(before, updates)
-    moved = is_told or links is not before
+    moved = flagged or links is not before
     if not moved and not changed:
         return before
     if moved:
         changed = {(b.user, b.company): (b, b) for b in _buckets(context, alias)} | changed
     for old, new in changed.values():
-        _tell_developer(context, alias, (before, old), (links, new))
-    return _with_derived(context, alias, links, by_company, [new for _, new in changed.values()], anew=moved)
+        _emit_to_developer(context, alias, (before, old), (links, new))
+    return _with_derived(context, alias, links, by_company, [new for _, new in changed.values()], rebuild=moved)
 
 
 def _handed_over(
@@ -122,7 +123,7 @@ def _handed_over(
     first: str,
     updates: list[AliasUpdate],
 ) -> ApiKey:
-    """The state of a hash that is not the first one: passes on the updates, and what it had taken for its own."""
+    """The state of a hash that is not the first one: forwards the updates and hands over its own facts, if it had any."""
     key_hashes.forward(context, first, updates)
     if before.hashes.first(alias) == alias:
         links = AliasUpdate(
@@ -137,18 +138,18 @@ def _handed_over(
 
 
 def _drop_buckets(context: BatchContext, alias: str, state: ApiKey, by_company: FactsByCompany) -> list[Bucket]:
-    """Delete all buckets and take back what was said of them to developers; returns what they were."""
+    """Delete all buckets and withdraw them from developers; returns what they were."""
     buckets = _buckets(context, alias)
     for bucket in buckets:
         gone = Bucket(bucket.user, bucket.company, NOTHING)
-        _tell_developer(context, alias, (state, bucket), (UNKNOWN, gone))
+        _emit_to_developer(context, alias, (state, bucket), (UNKNOWN, gone))
         context.rows.delete(row_key(b"b", alias, bucket.user, bucket.company))
     by_company.rebuild(())
     return buckets
 
 
-def _tell(context: BatchContext, alias: str, before: ApiKey, after: ApiKey, by_company: FactsByCompany) -> None:
-    """Tell companies and the key's other hashes what changed of it, and publish it."""
+def _emit(context: BatchContext, alias: str, before: ApiKey, after: ApiKey, by_company: FactsByCompany) -> None:
+    """Emit what changed of the key to companies and to its other hashes; publish changed rows."""
     key_hashes.emit_change(context, alias, (before.hashes, before.parents), (after.hashes, after.parents))
     _publish_token(context, alias, before, after)
     name = visitor_id("api_key", alias)
@@ -161,9 +162,9 @@ def _tell(context: BatchContext, alias: str, before: ApiKey, after: ApiKey, by_c
 def _join_buckets(
     context: BatchContext, alias: str, updates: list[AliasUpdate]
 ) -> dict[tuple[str, str], tuple[Bucket, Bucket]]:
-    """Join deltas into the bucket rows; the (old, new) of those that the deltas are about.
+    """Join deltas into the bucket rows; returns (old, new) of all buckets that have a delta.
 
-    Also of those that did not change: a batch that was interrupted may have written them and not the key's own row.
+    Unchanged ones too: an interrupted batch may have written them and not the key's own row.
     """
     touched: dict[tuple[str, str], tuple[Bucket, Bucket]] = {}
     for update in updates:
@@ -195,32 +196,41 @@ def _joined_links(state: ApiKey, updates: list[AliasUpdate]) -> ApiKey:
     return msgspec.structs.replace(state, owner=owner, company=company)
 
 
-def _tell_developer(
+def _emit_to_developer(
     context: BatchContext, alias: str, before: tuple[ApiKey, Bucket], after: tuple[ApiKey, Bucket]
 ) -> None:
-    """Tell a bucket's developer of its facts, and the one it belonged to before that it is gone."""
+    """Emit a bucket's facts to its developer, and a withdrawal to the developer it belonged to before."""
     old_developer, new_developer = before[0].developer_of(before[1]), after[0].developer_of(after[1])
     bucket = after[1]
     # The explicit parts are in the name: two buckets of one key may reach one developer under one company.
-    child = f"{visitor_id('api_key', alias)}/{'named' if bucket.user else 'owned'}/{bucket.company}"
+    contributor = f"{visitor_id('api_key', alias)}/{'named' if bucket.user else 'owned'}/{bucket.company}"
     if old_developer and old_developer != new_developer and before[1].facts != NOTHING:
-        context.outbox.developer(old_developer).children.append(
-            Contribution(child, "", NOTHING, context.version, alias)
+        context.outbox.developer(old_developer).contributions.append(
+            Contribution(contributor, "", NOTHING, context.version, alias)
         )
     if new_developer:
         company = after[0].company_of(bucket)
         same = (old_developer, before[0].company_of(before[1]), before[1].facts)
         if same != (new_developer, company, bucket.facts):
-            word = Contribution(child, company, bucket.facts, context.version, alias)
-            context.outbox.developer(new_developer).children.append(word)
+            contribution = Contribution(contributor, company, bucket.facts, context.version, alias)
+            context.outbox.developer(new_developer).contributions.append(contribution)
 
 
 def _with_derived(
-    context: BatchContext, alias: str, state: ApiKey, by_company: FactsByCompany, buckets: list[Bucket], *, anew: bool
+    context: BatchContext,
+    alias: str,
+    state: ApiKey,
+    by_company: FactsByCompany,
+    buckets: list[Bucket],
+    *,
+    rebuild: bool,
 ) -> ApiKey:
-    """The state with `hours`, `segments` and `visitor` brought up to date by buckets; made anew of them, as these are all."""
+    """The state with `hours`, `segments` and `visitor` joined with changed buckets.
+
+    `rebuild`: they are recomputed instead; then `buckets` are all there are.
+    """
     unknown = [(state.company_of(bucket), bucket.facts) for bucket in buckets if not state.developer_of(bucket)]
-    if anew:
+    if rebuild:
         visitor = by_company.rebuild(unknown)
     else:
         for company, facts in unknown:
@@ -228,9 +238,9 @@ def _with_derived(
         visitor = join_all([state.visitor, *(facts for _, facts in unknown)], context.compiled.cuts)
     known = Facts(hours=state.hours, segments=state.segments)
     if visitor.internal and not state.visitor.internal:
-        # The visitor has just turned out to be internal: what it added goes.
-        anew, buckets = True, _buckets(context, alias)
-    counted = [NOTHING if anew else known]
+        # The visitor has just turned out to be internal: its hours no longer count.
+        rebuild, buckets = True, _buckets(context, alias)
+    counted = [NOTHING if rebuild else known]
     for bucket in buckets:
         developer = state.developer_of(bucket)
         is_internal = internal_flags.is_internal(context, alias, developer) if developer else visitor.internal
@@ -251,13 +261,13 @@ def _publish_token(context: BatchContext, alias: str, before: ApiKey, after: Api
 def _token(compiled: CompiledDefinitions, state: ApiKey) -> CountedState:
     hours = state.hours.get("production")
     if not hours:
-        return NOWHERE
+        return UNCOUNTED
     values = segment_values(compiled, Facts(segments=state.segments))
     return CountedState({"active_tokens": hours}, {}, counted_segments(compiled.definitions, values))
 
 
 def _visitor(name: str, state: ApiKey) -> Subject | None:
-    """The key as a subject of its own, while nobody is known behind its events."""
+    """The key as a subject of its own, while its events have no known developer."""
     if state.visitor == NOTHING:
         return None
     company = state.company[1] if state.company else ""

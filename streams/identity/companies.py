@@ -16,7 +16,7 @@ from streams.state.rows import row_key
 
 
 class Company(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """State of one company: the facts of all its children. Children have rows of their own."""
+    """State of one company: the join of all contributions to it, which have rows of their own."""
 
     facts: Facts = NOTHING
 
@@ -28,18 +28,18 @@ def fold(context: BatchContext, company: str, updates: list[CompanyUpdate]) -> N
     """Join updates into the company and publish what is new."""
     key = row_key(b"m", company)
     before = context.rows.get(key, Company) or UNKNOWN
-    words = [child for update in updates for child in update.children]
-    taken, shrunk = apply_contributions(context, company, words)
-    known, parts = (NOTHING, contributions_of(context, company)) if shrunk else (before.facts, taken)
-    after = Company(join_all([known, *(child.facts for child in parts)], context.compiled.cuts))
+    received = [contribution for update in updates for contribution in update.contributions]
+    new, shrunk = apply_contributions(context, company, received)
+    known, parts = (NOTHING, contributions_of(context, company)) if shrunk else (before.facts, new)
+    after = Company(join_all([known, *(part.facts for part in parts)], context.compiled.cuts))
     if after != before:
         context.rows.put(key, after)
         publish_change(context, _subject(context.compiled, company, before), _subject(context.compiled, company, after))
 
 
-def tidy(context: BatchContext, company: str) -> None:
-    """Drop what is left of children that are gone, and the company when no one else is left."""
-    left = contributions.tidy(context, company)
+def prune(context: BatchContext, company: str) -> None:
+    """Delete withdrawn contributions, and the company if no other one is left."""
+    left = contributions.prune(context, company)
     key = row_key(b"m", company)
     if not left and context.rows.get(key, Company) == UNKNOWN:
         context.rows.delete(key)

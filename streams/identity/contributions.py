@@ -1,4 +1,7 @@
-"""What a parent keeps of its children: the latest word of each. The join of it all is rebuilt only when something shrank."""
+"""The contributions to a parent (a developer or a company): a row each, the latest of each contributor.
+
+The parent's facts are their join. It is rebuilt from the rows only when a contribution shrank.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,16 @@ from streams.state.rows import row_key
 from streams.state.versioned_values import Freshness, put_if_newer
 
 
-def contribution_key(parent: str, child: str) -> bytes:
-    """The row of one child of a parent."""
-    return row_key(b"c", parent, child)
-
-
 def contributions_of(context: BatchContext, parent: str) -> Iterable[Contribution]:
-    """The latest word of all children, those that withdrew among them."""
-    return (child for _, child in context.rows.scan(row_key(b"c", parent), Contribution))
+    """The latest contributions to a parent, withdrawn ones included."""
+    return (contribution for _, contribution in context.rows.scan(row_key(b"c", parent), Contribution))
 
 
-def tidy(context: BatchContext, parent: str) -> bool:
-    """Drop the rows of children that withdrew; returns whether any child is left."""
+def prune(context: BatchContext, parent: str) -> bool:
+    """Delete withdrawn contributions; returns whether any other one is left."""
     left = False
-    for key, child in list(context.rows.scan(row_key(b"c", parent), Contribution)):
-        if child.facts == NOTHING:
+    for key, contribution in list(context.rows.scan(row_key(b"c", parent), Contribution)):
+        if contribution.facts == NOTHING:
             context.rows.delete(key)
         else:
             left = True
@@ -33,24 +31,22 @@ def tidy(context: BatchContext, parent: str) -> bool:
 
 
 def apply_contributions(
-    context: BatchContext, parent: str, words: Iterable[Contribution]
+    context: BatchContext, parent: str, contributions: Iterable[Contribution]
 ) -> tuple[list[Contribution], bool]:
-    """Take in what children say; returns the words that were new, and whether anything shrank.
+    """Store contributions; returns those that are new, and whether the parent's facts may have shrunk.
 
-    If nothing did, the parent's facts are joined with those of the words; else they are to be built anew from those of all
-    `contributions_of` it.
+    If not, the parent joins the new ones; else it must be rebuilt from all `contributions_of` it.
     """
-    taken: list[Contribution] = []
+    new: list[Contribution] = []
     shrunk = False
-    for word in words:
-        heard, known = put_if_newer(context.rows, contribution_key(parent, word.child), word)
-        if heard is Freshness.NEWER:
-            taken.append(word)
+    for one in contributions:
+        freshness, known = put_if_newer(context.rows, row_key(b"c", parent, one.contributor), one)
+        if freshness is Freshness.NEWER:
+            new.append(one)
             if known is not None and known.facts != NOTHING:
-                shrunk = (
-                    shrunk or known.company != word.company or not grew(known.facts, word.facts, context.compiled.cuts)
-                )
-        elif heard is Freshness.SAME:
-            # The parent's facts may not have it yet.
+                same_company = known.company == one.company
+                shrunk = shrunk or not (same_company and grew(known.facts, one.facts, context.compiled.cuts))
+        elif freshness is Freshness.SAME:
+            # An interrupted batch may have stored it and not joined it.
             shrunk = True
-    return taken, shrunk
+    return new, shrunk

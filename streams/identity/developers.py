@@ -1,8 +1,7 @@
-"""The owner of a user id: the join of its own events, its aliases, and the users merged into it.
+"""The state of a user id: the join of its own events, its aliases, and the users merged into it.
 
-A user whose pointers lead elsewhere is part of another developer: it passes everything on to the canonical one and is
-no subject itself. Whatever there may be any number of has rows of its own: aliases, merged users, companies named on events,
-and what canonical developers so far have said of themselves.
+A user that is merged away is no subject: it contributes all its facts to the canonical developer. What may come in any
+number has rows of its own: aliases, merged users, companies named on events, and flags of canonical developers.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from streams.state.versioned_values import Freshness, put_if_newer
 class Developer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """State of one user id.
 
-    `root`: the canonical developer, '' for itself, with the version of the word taken last. `link`: the user's own latest
-    company. `latest`: the latest of it and of those of the users merged into this one. `facts`: all there are. `internal`: whether
-    any event of the developer was the own organisation's; of a merged user, whether the canonical one says so.
+    `root`: the canonical developer, '' for itself, with its version. `link`: the user's own latest company. `latest`: the latest
+    of that and of those of merged users. `facts`: of all companies. `internal`: whether any event of the developer was the
+    own organisation's; of a merged user, whether the canonical one is internal.
     """
 
     root: str = ""
@@ -46,7 +45,7 @@ class Developer(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def own_company(self) -> str | None:
-        """Whose the facts are that name no company; None: companies are told nothing of the user."""
+        """The company of facts that name none; None if the user contributes to no company."""
         return None if self.root or self.internal else self.company
 
 
@@ -54,28 +53,28 @@ UNKNOWN = Developer()
 
 
 def fold(context: BatchContext, user: str, updates: list[DeveloperUpdate]) -> None:
-    """Join updates into the user, tell its company or canonical developer what changed, publish what is new."""
+    """Join updates into the user; emit what changed to its company or canonical developer; publish changed rows."""
     key = row_key(b"u", user)
     before = context.rows.get(key, Developer) or UNKNOWN
     by_company = FactsByCompany(context, user)
-    taken, facts = _join_facts(context, user, before.facts, by_company, updates)
-    new_members, left = _take_members(context, user, [member for update in updates for member in update.members])
-    # The latest of all companies may have gone with a member; else it is one of those known, or a new one.
+    new, facts = _join_facts(context, user, before.facts, by_company, updates)
+    new_members, left = _store_members(context, user, [member for update in updates for member in update.members])
+    # If a member left, its company may have been the latest, so all are compared again.
     companies = [before.latest, *_links_of(new_members)] if not left else _links_of(members_of(context, user))
     after = _joined(context, user, before, facts, companies, updates)
     if after != before:
         context.rows.put(key, after)
-    _tell(context, user, before, after, by_company)
-    _tell_internal(context, user, (before, after), taken, new_members)
+    _emit(context, user, before, after, by_company)
+    _emit_internal_flags(context, user, (before, after), new, new_members)
 
 
 def members_of(context: BatchContext, user: str) -> Iterable[Member]:
-    """The latest word of every user that is or was merged into this one."""
+    """Every user that is or was merged into this one."""
     return (member for _, member in context.rows.scan(row_key(b"g", user), Member))
 
 
-def forget(context: BatchContext, user: str) -> None:
-    """Drop the user and take back what was said of it; its aliases are forgotten by orders of their own."""
+def drop(context: BatchContext, user: str) -> None:
+    """Delete the user's state and withdraw all that was emitted from it. Its aliases have orders of their own."""
     key = row_key(b"u", user)
     before = context.rows.get(key, Developer)
     by_company = FactsByCompany(context, user)
@@ -85,12 +84,12 @@ def forget(context: BatchContext, user: str) -> None:
             context.rows.delete(row)
     if before is not None:
         context.rows.delete(key)
-        _tell(context, user, before, UNKNOWN, by_company)
+        _emit(context, user, before, UNKNOWN, by_company)
 
 
-def tidy(context: BatchContext, user: str) -> None:
-    """Drop what is left of aliases and merged users that are gone, and the user when nothing else is left."""
-    left = contributions.tidy(context, user)
+def prune(context: BatchContext, user: str) -> None:
+    """Delete withdrawn contributions and members that left, and the user if nothing else is left."""
+    left = contributions.prune(context, user)
     for member in list(members_of(context, user)):
         if member.present:
             left = True
@@ -98,7 +97,7 @@ def tidy(context: BatchContext, user: str) -> None:
             context.rows.delete(row_key(b"g", user, member.user))
     key = row_key(b"u", user)
     state = context.rows.get(key, Developer) or UNKNOWN
-    internal_flags.forget(context, user, but=state.root)
+    internal_flags.drop(context, user, but=state.root)
     if not (left or state.root or state.link or state.facts != NOTHING):
         context.rows.delete(key)
 
@@ -106,7 +105,7 @@ def tidy(context: BatchContext, user: str) -> None:
 def _join_facts(
     context: BatchContext, user: str, known: Facts, by_company: FactsByCompany, updates: list[DeveloperUpdate]
 ) -> tuple[list[Contribution], Facts]:
-    """Join in what aliases, merged users and own events say; the words that were new, and the facts of all companies."""
+    """Join own events and contributions; returns the new contributions, and the facts of all companies."""
     own = [delta for update in updates for delta in update.own]
     for company, facts in own:
         key = row_key(b"o", user, company)
@@ -114,38 +113,39 @@ def _join_facts(
         joined = join(known_own, facts, context.compiled.cuts)
         if joined is not known_own:
             context.rows.put(key, joined)
-    taken, shrunk = apply_contributions(context, user, [child for update in updates for child in update.children])
+    received = [contribution for update in updates for contribution in update.contributions]
+    new, shrunk = apply_contributions(context, user, received)
     if shrunk:
-        return taken, by_company.rebuild(_parts(context, user))
-    # Of own events, even if their row has them: a batch that was interrupted may have written no more than that.
-    new = [*own, *((word.company, word.facts) for word in taken)]
-    for company, facts in new:
+        return new, by_company.rebuild(_parts(context, user))
+    # Own events even if their row has them: an interrupted batch may have written no more than that row.
+    added = [*own, *((contribution.company, contribution.facts) for contribution in new)]
+    for company, facts in added:
         by_company.join(company, facts)
-    return taken, join_all([known, *(facts for _, facts in new)], context.compiled.cuts)
+    return new, join_all([known, *(facts for _, facts in added)], context.compiled.cuts)
 
 
 def _parts(context: BatchContext, user: str) -> Iterable[tuple[str, Facts]]:
-    """All that the user's facts are made of, by company."""
+    """All parts of the user's facts: (company, facts)."""
     prefix = row_key(b"o", user)
     for key, facts in context.rows.scan(prefix, Facts):
         yield last_part(prefix, key), facts
-    for child in contributions_of(context, user):
-        yield child.company, child.facts
+    for contribution in contributions_of(context, user):
+        yield contribution.company, contribution.facts
 
 
-def _take_members(context: BatchContext, user: str, words: list[Member]) -> tuple[list[Member], bool]:
-    """Take in what merged users say; the words that were new, and whether the latest of all companies may have gone with one."""
-    taken: list[Member] = []
+def _store_members(context: BatchContext, user: str, members: list[Member]) -> tuple[list[Member], bool]:
+    """Store merged users; returns those that are new, and whether the latest of all companies may have left with one."""
+    new: list[Member] = []
     left = False
-    for word in words:
-        heard, known = put_if_newer(context.rows, row_key(b"g", user, word.user), word)
-        if heard is Freshness.NEWER:
-            taken.append(word)
-            left = left or (known is not None and known.link is not None and known.link != word.link)
-        elif heard is Freshness.SAME:
-            # The latest company may not go by it yet.
+    for member in members:
+        freshness, known = put_if_newer(context.rows, row_key(b"g", user, member.user), member)
+        if freshness is Freshness.NEWER:
+            new.append(member)
+            left = left or (known is not None and known.link is not None and known.link != member.link)
+        elif freshness is Freshness.SAME:
+            # An interrupted batch may have stored it without its company.
             left = True
-    return taken, left
+    return new, left
 
 
 def _links_of(members: Iterable[Member]) -> list[Link]:
@@ -168,40 +168,42 @@ def _joined(
     root, root_version, link = state.root, state.root_version, state.link
     for update in updates:
         link = _latest(link, *update.companies)
-        for told in update.roots:
-            if told.version > root_version:
-                root, root_version = ("" if told.root == user else told.root), told.version
-        internal_flags.heard(context, user, update.internal_flags)
+        for canonical in update.roots:
+            if canonical.version > root_version:
+                root, root_version = ("" if canonical.root == user else canonical.root), canonical.version
+        internal_flags.receive(context, user, update.internal_flags)
     internal = internal_flags.is_internal(context, user, root) if root else facts.internal
     return Developer(root, root_version, link, _latest(link, *companies), facts, internal)
 
 
-def _tell(context: BatchContext, user: str, before: Developer, after: Developer, by_company: FactsByCompany) -> None:
-    """Tell companies and the canonical developer what changed of the user, and publish it."""
-    _tell_root(context, user, before, after, by_company)
+def _emit(context: BatchContext, user: str, before: Developer, after: Developer, by_company: FactsByCompany) -> None:
+    """Emit what changed of the user to companies and the canonical developer; publish changed rows."""
+    _emit_to_root(context, user, before, after, by_company)
     publish_change(context, _subject(user, before), _subject(user, after))
     by_company.emit_to_companies(visitor_id("user_id", user), before.own_company, after.own_company)
     _publish_identity(context, user, before, after)
 
 
-def _tell_root(
+def _emit_to_root(
     context: BatchContext, user: str, before: Developer, after: Developer, by_company: FactsByCompany
 ) -> None:
-    """Pass a merged user's facts and company on to the canonical developer; take them back from the one before."""
+    """Contribute a merged user's facts and company to the canonical developer; withdraw them from the one before."""
     name, version, outbox = visitor_id("user_id", user), context.version, context.outbox
     moved = before.root != after.root
     if before.root and moved:
         old_root = outbox.developer(before.root)
         old_root.members.append(Member(user, None, False, version))
         companies = [one for one in by_company.companies() if by_company.before(one) != NOTHING]
-        old_root.children.extend(Contribution(contributor_name(name, one), one, NOTHING, version) for one in companies)
+        old_root.contributions.extend(
+            Contribution(contributor_name(name, one), one, NOTHING, version) for one in companies
+        )
     if not after.root:
         return
     root = outbox.developer(after.root)
     for one in by_company.companies() if moved else by_company.changed():
         facts = by_company.after(one)
         if not moved or facts != NOTHING:
-            root.children.append(Contribution(contributor_name(name, one), one, facts, version))
+            root.contributions.append(Contribution(contributor_name(name, one), one, facts, version))
     if moved or before.link != after.link:
         root.members.append(Member(user, after.link, True, version))
 
@@ -220,23 +222,23 @@ def _publish_identity(context: BatchContext, user: str, before: Developer, after
         context.outbox.publish(identity_row("user_id", user, developers, link, context.version))
 
 
-def _tell_internal(
+def _emit_internal_flags(
     context: BatchContext,
     user: str,
     states: tuple[Developer, Developer],
-    taken: list[Contribution],
+    new: list[Contribution],
     new_members: list[Member],
 ) -> None:
-    """Tell keys and merged users whether their developer is internal: all of them when it changes, else new ones."""
+    """Send keys and merged users whether their developer is internal: all of them when that changes, else new ones."""
     before, after = states
-    word = InternalFlag(user, after.internal, context.version)
+    flag = InternalFlag(user, after.internal, context.version)
     changed = after.internal != before.internal
-    # When it changes, also keys that belong to another one now: they may come back and must not remember the old word.
-    new = taken if after.internal else []
-    for child in contributions_of(context, user) if changed else new:
-        if child.api_key:
-            context.outbox.alias("api_key", child.api_key).internal_flags.append(word)
+    # A change also goes to keys that belong to another developer now: they may come back with the old flag.
+    unchanged = new if after.internal else []
+    for contribution in contributions_of(context, user) if changed else unchanged:
+        if contribution.api_key:
+            context.outbox.alias("api_key", contribution.api_key).internal_flags.append(flag)
     if not after.root:
         for member in members_of(context, user) if changed else new_members:
             if member.present:
-                context.outbox.developer(member.user).internal_flags.append(word)
+                context.outbox.developer(member.user).internal_flags.append(flag)

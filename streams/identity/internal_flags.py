@@ -1,6 +1,7 @@
-"""What users say of whether they are internal, to their API keys and to the users merged into them: a row for each who said so.
+"""Which users are internal, as known to their API keys and to the users merged into them.
 
-One that owns them no more may come to own them again, and a word of it may come late: so the latest word of each is kept.
+An owner (a key or a merged user) keeps the latest flag of every user that ever sent it one. A user that no longer owns it
+may own it again, and flags may arrive late.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ from streams.state.rows import row_key
 from streams.state.versioned_values import Freshness, put_if_newer
 
 
-def heard(context: BatchContext, owner: str, words: Iterable[InternalFlag]) -> bool:
-    """Take in what an owner is told; returns whether something follows from it, maybe once more."""
-    heard = [put_if_newer(context.rows, row_key(b"i", owner, word.user), word)[0] for word in words]
-    return any(each is not Freshness.STALE for each in heard)
+def receive(context: BatchContext, owner: str, flags: Iterable[InternalFlag]) -> bool:
+    """Store flags; returns whether what follows from them must be derived, maybe again."""
+    received = [put_if_newer(context.rows, row_key(b"i", owner, flag.user), flag)[0] for flag in flags]
+    return any(freshness is not Freshness.STALE for freshness in received)
 
 
 def is_internal(context: BatchContext, owner: str, user: str) -> bool:
-    """Whether the user has told the owner that he is internal."""
-    word = context.rows.get(row_key(b"i", owner, user), InternalFlag)
-    return word is not None and word.internal
+    """Whether the user is internal, as far as the owner knows."""
+    flag = context.rows.get(row_key(b"i", owner, user), InternalFlag)
+    return flag is not None and flag.internal
 
 
-def forget(context: BatchContext, owner: str, *, but: str = "") -> None:
-    """Drop what the owner was told by all but one."""
-    for key, word in list(context.rows.scan(row_key(b"i", owner), InternalFlag)):
-        if word.user != but:
+def drop(context: BatchContext, owner: str, *, but: str = "") -> None:
+    """Delete the flags of all users but one."""
+    for key, flag in list(context.rows.scan(row_key(b"i", owner), InternalFlag)):
+        if flag.user != but:
             context.rows.delete(key)

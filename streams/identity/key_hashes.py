@@ -1,12 +1,12 @@
-"""The hashes of one API key: while its secret is rotated, and for ever after, a key is known by several.
+"""The hashes of one API key: from the first rotation of the HMAC secret on, a key has several.
 
 A key's alias is its hash under the oldest secret in use, so a new secret changes nothing until the old one is retired.
-Until then every event of a key is also evidence that its hashes under the newer secrets are the same key. The hash that all
-evidence leads to, the first one, owns what is known of the key; the others pass on to it what they are told, and learn
-whose the key is, which they publish for the rows that carry them.
+Until then, every event of a key is evidence that its hashes under the newer secrets are the same key. All evidence leads to
+one hash, the first. It owns the facts of the key. The other hashes forward their updates to it; it sends them the owner
+and company of the key, which they publish for the rows that carry them.
 
-Evidence only grows, and every hash tells it to all others, so all of them come to know the same and agree on the first
-one, in whatever order they learn it. Bounded by the number of secrets under which the key was seen.
+Evidence only grows and is sent to all hashes of the key, so they agree on the first one whatever the order of arrival. State
+is bounded by the number of secrets under which the key was seen.
 """
 
 from __future__ import annotations
@@ -21,22 +21,24 @@ from streams.messages.published_rows import ALWAYS, identity_row
 from streams.messages.updates import AliasUpdate, FirstHash, Link, SameKey
 from streams.state.batch_context import BatchContext
 
-#: Whose a key is: its owner and its company.
+#: The owner and the company of a key.
 Parents = tuple[Link | None, Link | None]
 
 
 class Hashes(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one hash of a key knows of the others. `same`: the evidence, ascending. `told`: what each hash that was the
-    first one said of the key's parents, with the version of its word; one that is first no more may come late.
+    """What one hash of a key knows of the others.
+
+    `same`: the evidence, ascending. `received`: (owner, company, version) by the hash that sent them as the first one. The
+    value of a hash that is no longer the first may arrive late, so each is kept.
     """
 
     same: list[SameKey] = []
-    told: dict[str, tuple[Link | None, Link | None, int]] = {}
+    received: dict[str, tuple[Link | None, Link | None, int]] = {}
 
     def first(self, alias: str) -> str:
-        """The hash that owns the key, as far as `alias` knows: of those that no other one is older than, the smallest.
+        """The hash that owns the key, by the evidence that `alias` has: the smallest of those without an older one.
 
-        Secrets that were once listed in one order and once in another have made a circle: then the smallest of all.
+        If secrets were listed in different orders, the evidence may be a circle: then the smallest of all.
         """
         if not self.same:
             return alias
@@ -52,21 +54,21 @@ class Hashes(msgspec.Struct, frozen=True, array_like=True, gc=False):
 ALONE = Hashes()
 
 
-def heard(state: Hashes, updates: Sequence[AliasUpdate]) -> Hashes:
-    """The state with what updates say of hashes joined in; `state` itself if nothing is new."""
-    same, told = set(state.same), state.told
+def receive(state: Hashes, updates: Sequence[AliasUpdate]) -> Hashes:
+    """The state with the updates' evidence joined in; `state` itself if nothing is new."""
+    same, received = set(state.same), state.received
     for update in updates:
         same.update(update.same_key)
-        for word in update.first_hashes:
-            if word.version > told.get(word.first, (None, None, -1))[2]:
-                told = {**told, word.first: (word.owner, word.company, word.version)}
-    if len(same) == len(state.same) and told is state.told:
+        for sent in update.first_hashes:
+            if sent.version > received.get(sent.first, (None, None, -1))[2]:
+                received = {**received, sent.first: (sent.owner, sent.company, sent.version)}
+    if len(same) == len(state.same) and received is state.received:
         return state
-    return Hashes(sorted(same), told)
+    return Hashes(sorted(same), received)
 
 
 def forward(context: BatchContext, first: str, updates: Sequence[AliasUpdate]) -> None:
-    """Pass on to the first hash what another one was told of the key: deltas, so that it may come twice."""
+    """Forward updates to the first hash. They are deltas, so forwarding them twice does no harm."""
     to = context.outbox.alias("api_key", first)
     for update in updates:
         to.users.update(update.users)
@@ -78,7 +80,7 @@ def forward(context: BatchContext, first: str, updates: Sequence[AliasUpdate]) -
 def emit_change(
     context: BatchContext, alias: str, before: tuple[Hashes, Parents], after: tuple[Hashes, Parents]
 ) -> None:
-    """Publish whose the key is, and tell its other hashes: what is new of the evidence and, as their first, whose it is."""
+    """Publish the key's owner and company; send its other hashes new evidence and, from the first hash, owner and company."""
     if before == after:
         return
     row = _identity(alias, *after, context.version)
@@ -98,17 +100,17 @@ def emit_change(
 
 
 def _identity(alias: str, hashes: Hashes, parents: Parents, version: int) -> PublishedRow | None:
-    """The row of a hash in `identities`; None while it has not heard whose the key is.
+    """The row of a hash in `identities`; None until a later hash has received the key's owner and company.
 
-    A later hash of a key whose developer is unknown leads to the visitor that the first one stands for.
+    While the developer is unknown, a later hash leads to the visitor that the first one stands for.
     """
     first = hashes.first(alias)
     later = ""
     if first != alias:
-        word = hashes.told.get(first)
-        if word is None:
+        received = hashes.received.get(first)
+        if received is None:
             return None
-        parents, later = word[:2], first
+        parents, later = received[:2], first
     owner, company = parents
     visitor = [(ALWAYS, visitor_id("api_key", later))] if later else []
     return identity_row("api_key", alias, [owner] if owner else visitor, company, version, later)

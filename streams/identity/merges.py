@@ -1,8 +1,7 @@
-"""The owner of all merges: which users are one person.
+"""All merges: which users are one person.
 
-Merges are rare, so one partition holds every pointer, and chains and cycles are followed in one place. Each id points
-at most at one other (the latest evidence); following the pointers leads to the canonical id, in a cycle to the
-smallest id in it. An id that points at itself is its own.
+Merges are rare, so one partition holds every pointer. Each id points at most at one other, by the latest evidence. The
+pointers lead to the canonical id; in a cycle it is the smallest id. An id that points at itself is canonical.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from streams.state.rows import Rows, row_key
 
 
 def fold(context: BatchContext, pointers: list[Pointer]) -> None:
-    """Take in pointers, and tell every user whose canonical id changed."""
+    """Store pointers; send every user whose canonical id changed the new one."""
     rows = context.rows
     turned: set[str] = set()
     for pointer in pointers:
-        if pointer.order == "forget":
-            _forget(rows, pointer.previous)
+        if pointer.order == "drop":
+            _drop(rows, pointer.previous)
             turned.add(pointer.previous)
             continue
         key = row_key(b"p", pointer.previous)
         known = rows.get(key, Pointer)
-        # An equal one is gone through again: a batch that was interrupted may have written only a part of this.
+        # An equal pointer is applied again: an interrupted batch may have written only a part of this.
         if known is not None and (known.time, known.target) > (pointer.time, pointer.target):
             continue
         if known is not None and known.target != pointer.target:
@@ -50,7 +49,7 @@ def fold(context: BatchContext, pointers: list[Pointer]) -> None:
                 context.outbox.developer(user).roots.append(Root(root, context.version))
 
 
-def _forget(rows: Rows, previous: str) -> None:
+def _drop(rows: Rows, previous: str) -> None:
     key = row_key(b"p", previous)
     known = rows.get(key, Pointer)
     if known is not None:

@@ -1,8 +1,7 @@
-"""From events to updates: which owner learns what of a batch of events.
+"""From events to updates: which owner receives what.
 
-Every event's facts go to exactly one owner: that of its API key if it has one (an event's company is its key's, even
-if it names a user), else of its user, else of its session token, else of its anonymous id. Links go to the owner of
-the alias they are about.
+The facts of an event go to exactly one owner: its API key if it has one (the event's company is its key's, even if it
+names a user), else its user, else its session token, else its anonymous id. Evidence of a link goes to the alias.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from streams.messages.updates import Pointer
 
 
 def route(compiled: CompiledDefinitions, events: Iterable[Event], outbox: Outbox) -> None:
-    """Collect what the events of a batch say, one update per owner however many events there are."""
+    """Collect the updates of a batch of events, one per owner however many events there are."""
     for event in events:
         _links(event, outbox)
         seen = compiled.observe(event)
@@ -33,7 +32,7 @@ def route(compiled: CompiledDefinitions, events: Iterable[Event], outbox: Outbox
 
 
 def _links(event: Event, outbox: Outbox) -> None:
-    """The evidence in one event: whatever two identifiers it carries."""
+    """Collect the evidence of links in one event: any two identifiers that it carries."""
     time, user, company = event.time, event.user_id, event.company_id
     if user:
         if event.anonymous_id:

@@ -1,4 +1,4 @@
-"""What is published of a subject (a developer, a visitor, a company) when its facts change."""
+"""Publishes the rows of a subject (a developer, a visitor, a company) whose facts change."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from streams.facts.facts import NOTHING
 from streams.facts.hours import Hours
 from streams.messages.published_rows import Subject, activity_rows, deleted_profile_row, profile_row, segment_values
 from streams.state.batch_context import BatchContext
-from streams.state.rolling_counts import NOWHERE, CountedState, standing_of
+from streams.state.rolling_counts import UNCOUNTED, CountedState, counted_state_of
 
 _ACTIVE_METRIC = {"user": "active_developers", "company": "active_companies", "visitor": ""}
 
 
-class _Seen(msgspec.Struct, frozen=True, gc=False):
-    """What follows from the facts of a subject, computed once: all but `segments` is empty if it counts for nothing."""
+class _Derived(msgspec.Struct, frozen=True, gc=False):
+    """What follows from the facts of a subject; all but `segments` is empty if it does not count."""
 
     segments: dict[str, str] = {}
     reached: dict[str, Activated] = {}
-    standing: CountedState = NOWHERE
+    counted: CountedState = UNCOUNTED
     hours: dict[str, Hours] = {}
 
 
 def publish_change(context: BatchContext, before: Subject | None, after: Subject | None) -> None:
-    """Publish the rows that differ between two states of one subject; None: there is no such subject."""
+    """Publish the rows that differ between two states of one subject; None: it does not exist."""
     compiled, version, outbox = context.compiled, context.version, context.outbox
     before = before if before is not None and before.exists else None
     after = after if after is not None and after.exists else None
@@ -33,8 +33,8 @@ def publish_change(context: BatchContext, before: Subject | None, after: Subject
         return
     known = after or before
     assert known is not None, "one of two different subjects exists"
-    was, now = _seen(compiled, before), _seen(compiled, after)
-    context.rolling.move(known.level, was.standing, now.standing)
+    was, now = _derived(compiled, before), _derived(compiled, after)
+    context.rolling.move(known.level, was.counted, now.counted)
     if known.kind != "visitor":
         for row in activity_rows(known.level, known.id, was.hours, now.hours, version):
             outbox.publish(row)
@@ -44,13 +44,13 @@ def publish_change(context: BatchContext, before: Subject | None, after: Subject
     outbox.publish(profile_row(compiled, after, now.reached, now.segments, version))
 
 
-def _seen(compiled: CompiledDefinitions, subject: Subject | None) -> _Seen:
-    """What follows from a subject's facts; only its segments if it counts for nothing."""
+def _derived(compiled: CompiledDefinitions, subject: Subject | None) -> _Derived:
+    """What follows from the facts of a subject, None if it does not exist."""
     if subject is None:
-        return _Seen()
+        return _Derived()
     facts, segments = subject.facts, segment_values(compiled, subject.facts)
     if subject.is_internal or facts == NOTHING:
-        return _Seen(segments)
+        return _Derived(segments)
     reached = activations_of(compiled, subject.level, facts)
-    standing = standing_of(compiled, subject.level, facts, reached, _ACTIVE_METRIC[subject.kind], segments)
-    return _Seen(segments, reached, standing, facts.hours)
+    counted = counted_state_of(compiled, subject.level, facts, reached, _ACTIVE_METRIC[subject.kind], segments)
+    return _Derived(segments, reached, counted, facts.hours)

@@ -1,8 +1,8 @@
-"""The owner of a session token or an anonymous id: several people may share it, so its events are kept one by one.
+"""The state of a session token or an anonymous id. Several people may share it, so its events are kept one by one.
 
-An event belongs to the latest link at or before it, or to the earliest link if all are later. Its row is bounded by
-limits: with more events that matter the alias is automated traffic and its events count for nothing; with more users,
-or more (user, UTC day) of links, it stands for no one, so that its links are nobody's either.
+An event belongs to the user of the latest link at or before it, or of the earliest link if all are later. So a late link
+moves past events to their owner. The row is bounded by limits. With more events that matter, the alias is automated
+traffic and its events count for nothing. With more users, or more (user, UTC day) of links, it leads to no one.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ VISITOR = ""
 class WebAlias(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """State of one web alias.
 
-    `links`: earliest time per user and day. `events`: (explicit company, observation). `shares`: whose the events'
-    facts are, by user and company; derived from the two, kept so that one more event costs one join. `crowded`: there
-    were more links than one alias has.
+    `links`: earliest time per user and day. `events`: (explicit company, observation). `shares`: the events' facts by user and
+    company, derived from the two and kept so that one more event costs one join. `crowded`: there were too many links.
     """
 
     links: dict[str, dict[int, int]] = {}
@@ -54,31 +53,31 @@ CROWDED = WebAlias(automated=True, crowded=True)
 def fold(
     context: BatchContext, kind: Literal["session_token", "anonymous_id"], alias: str, updates: list[AliasUpdate]
 ) -> None:
-    """Join updates into the alias, tell its developers and companies what changed, publish what is new."""
+    """Join updates into the alias; emit what changed to its developers and companies; publish changed rows."""
     key = row_key(b"w", kind, alias)
     before = context.rows.get(key, WebAlias) or UNKNOWN
     after = _joined(context.compiled, before, updates)
     if after is not before:
         context.rows.put(key, after)
-        _tell(context, kind, alias, before, after)
+        _emit(context, kind, alias, before, after)
 
 
-def forget(context: BatchContext, kind: Literal["session_token", "anonymous_id"], alias: str) -> None:
-    """Drop the alias and take back all that was said of it."""
+def drop(context: BatchContext, kind: Literal["session_token", "anonymous_id"], alias: str) -> None:
+    """Delete the alias's state and withdraw all that was emitted from it."""
     key = row_key(b"w", kind, alias)
     before = context.rows.get(key, WebAlias)
     if before is not None:
         context.rows.delete(key)
-        _tell(context, kind, alias, before, UNKNOWN)
+        _emit(context, kind, alias, before, UNKNOWN)
 
 
-def _tell(
+def _emit(
     context: BatchContext, kind: Literal["session_token", "anonymous_id"], alias: str, before: WebAlias, after: WebAlias
 ) -> None:
-    """Tell developers and companies what changed of the alias, and publish it."""
+    """Emit what changed of the alias to developers and companies; publish changed rows."""
     name = visitor_id(kind, alias)
     if after.links is not before.links or after.automated != before.automated:
-        owners, owned = segments(after.links), segments(before.links)
+        owners, owned = ownership_intervals(after.links), ownership_intervals(before.links)
         if owners != owned or (owners and after.automated != before.automated):
             context.outbox.publish(identity_row(kind, alias, owners, None, context.version, is_bot=after.automated))
     for user in before.shares.keys() | after.shares.keys():
@@ -86,17 +85,17 @@ def _tell(
             old, new = before.shares.get(user, {}), after.shares.get(user, {})
             for company in old.keys() | new.keys():
                 if old.get(company) != new.get(company):
-                    child = Contribution(
+                    contribution = Contribution(
                         contributor_name(name, company), company, new.get(company, NOTHING), context.version
                     )
-                    context.outbox.developer(user).children.append(child)
+                    context.outbox.developer(user).contributions.append(contribution)
     was, now = _visitor(context.compiled, name, before), _visitor(context.compiled, name, after)
     publish_change(context, was, now)
     emit_to_companies(context, name, _company_shares(was, before), _company_shares(now, after))
 
 
 def _visitor(compiled: CompiledDefinitions, name: str, state: WebAlias) -> Subject | None:
-    """The alias as a subject of its own; None once someone is known behind it."""
+    """The alias as a subject of its own; None once it has a link."""
     if state.links:
         return None
     facts = join_all(state.shares.get(VISITOR, {}).values(), compiled.cuts)
@@ -158,7 +157,7 @@ def join_links(links: dict[str, dict[int, int]], evidence: Iterable[Link]) -> di
 
 
 def is_crowded(limits: Limits, links: dict[str, dict[int, int]]) -> bool:
-    """Whether so many users share an alias, or on so many days, that it stands for no one."""
+    """Whether so many users share an alias, or on so many days, that it leads to no one."""
     return len(links) > limits.web_alias_users or sum(map(len, links.values())) > limits.web_alias_links
 
 
@@ -197,7 +196,7 @@ def _joined_events(
 
 
 def content_of(company: str, seen: Observation) -> tuple[Any, ...]:
-    """All that a copy of an event says but its times; copies that agree in it are one."""
+    """All of an observation but its times; copies that agree in it are one event."""
     touch = None if seen.touch is None else tuple(sorted(seen.touch.items()))
     segments = None if seen.segments is None else tuple(sorted(seen.segments.items()))
     return (seen.event, company, seen.selectors, seen.environment, seen.uses, seen.internal, touch, segments)
@@ -209,15 +208,15 @@ def _points(links: dict[str, dict[int, int]]) -> list[Link]:
 
 
 def _owner(points: list[Link], time: int) -> str:
-    """Who an event at `time` belongs to: the latest link at or before it, else the earliest, else the visitor."""
+    """The user that an event at `time` belongs to: of the latest link at or before it, else the earliest, else the visitor."""
     if not points:
         return VISITOR
     at = bisect_right(points, time, key=lambda link: link[0])
     return points[at - 1 if at else 0][1]
 
 
-def segments(links: dict[str, dict[int, int]]) -> list[Link]:
-    """The links at which the owner changes. The first also holds for all time before it."""
+def ownership_intervals(links: dict[str, dict[int, int]]) -> list[Link]:
+    """(start, owner) of each interval, ascending. The first one also holds for all time before its start."""
     points = _points(links)
     last_of_instant = [p for i, p in enumerate(points) if i + 1 == len(points) or points[i + 1][0] > p[0]]
     found: list[Link] = []

@@ -1,4 +1,4 @@
-"""What a batch has to say: updates to other levels, combined to one message a key, and rows to publish."""
+"""The output of one batch: updates to other processors, combined to one message a key, and rows to publish."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PublishedRow(msgspec.Struct, frozen=True, gc=False):
     columns: dict[str, Any]
 
 
-class _Alias(msgspec.Struct):
+class _AliasOutput(msgspec.Struct):
     users: set[Link] = msgspec.field(default_factory=set)
     companies: set[Link] = msgspec.field(default_factory=set)
     events: list[tuple[str, Observation]] = []
@@ -58,73 +58,73 @@ class _Alias(msgspec.Struct):
     first_hashes: list[FirstHash] = []
 
 
-class _Developer(msgspec.Struct):
+class _DeveloperOutput(msgspec.Struct):
     own: dict[str, Facts] = {}
     companies: set[Link] = msgspec.field(default_factory=set)
-    children: list[Contribution] = []
+    contributions: list[Contribution] = []
     members: list[Member] = []
     roots: list[Root] = []
     internal_flags: list[InternalFlag] = []
 
 
 class Outbox:
-    """Collects; `messages` gives it all, one message per key. A later row of the same key replaces an earlier one."""
+    """Collects updates and rows; `messages` returns them all. A later row replaces an earlier one of the same key."""
 
     def __init__(self, compiled: CompiledDefinitions) -> None:
-        self._plan = compiled
-        self._aliases: dict[tuple[AliasKind, str], _Alias] = {}
-        self._developers: dict[str, _Developer] = {}
+        self._compiled = compiled
+        self._aliases: dict[tuple[AliasKind, str], _AliasOutput] = {}
+        self._developers: dict[str, _DeveloperOutput] = {}
         self._companies: dict[str, list[Contribution]] = {}
         self._pointers: dict[tuple[str, int, str], Pointer] = {}
         self._rows: dict[tuple[str, str], PublishedRow] = {}
 
-    def alias(self, kind: AliasKind, alias: str) -> _Alias:
-        """What is to be told to the owner of an alias."""
+    def alias(self, kind: AliasKind, alias: str) -> _AliasOutput:
+        """The collected update of an alias."""
         found = self._aliases.get((kind, alias))
         if found is None:
-            found = self._aliases[kind, alias] = _Alias()
+            found = self._aliases[kind, alias] = _AliasOutput()
         return found
 
-    def developer(self, user: str) -> _Developer:
-        """What is to be told to the owner of a user id."""
+    def developer(self, user: str) -> _DeveloperOutput:
+        """The collected update of a user id."""
         found = self._developers.get(user)
         if found is None:
-            found = self._developers[user] = _Developer()
+            found = self._developers[user] = _DeveloperOutput()
         return found
 
-    def company(self, company: str, child: Contribution) -> None:
-        """Tell the owner of a company."""
-        self._companies.setdefault(company, []).append(child)
+    def company(self, company: str, contribution: Contribution) -> None:
+        """Collect a contribution to a company."""
+        self._companies.setdefault(company, []).append(contribution)
 
     def pointer(self, pointer: Pointer) -> None:
-        """Tell the owner of the merges."""
+        """Collect evidence of a merge."""
         self._pointers[pointer.previous, pointer.time, pointer.target] = pointer
 
     def join_bucket(self, buckets: dict[Any, Facts], key: Any, facts: Facts) -> None:
         """Join facts into a collected delta."""
         known = buckets.get(key)
-        buckets[key] = facts if known is None else join(known, facts, self._plan.cuts)
+        buckets[key] = facts if known is None else join(known, facts, self._compiled.cuts)
 
     def publish(self, row: PublishedRow) -> None:
         """Publish a row."""
         self._rows[row.topic, row.key] = row
 
     def messages(self) -> Iterator[Message]:
-        """All that was collected; an owner that is told a lot gets several messages."""
-        for (kind, alias), told in self._aliases.items():
-            buckets = [Bucket(user, company, facts) for (user, company), facts in told.buckets.items()]
-            links, same = (sorted(told.users), sorted(told.companies)), sorted(told.same_key)
-            for pieces in _pieces(*links, told.events, buckets, told.internal_flags, same, told.first_hashes):
+        """All that was collected, one message per owner, several if the update is large."""
+        for (kind, alias), output in self._aliases.items():
+            buckets = [Bucket(user, company, facts) for (user, company), facts in output.buckets.items()]
+            links, same = (sorted(output.users), sorted(output.companies)), sorted(output.same_key)
+            for pieces in _pieces(*links, output.events, buckets, output.internal_flags, same, output.first_hashes):
                 yield Message(ALIAS_UPDATES, f"{kind}:{alias}".encode(), encode(AliasUpdate(kind, alias, *pieces)))
-        for user, to_user in self._developers.items():
-            own, companies = list(to_user.own.items()), sorted(to_user.companies)
+        for user, developer in self._developers.items():
+            own, companies = list(developer.own.items()), sorted(developer.companies)
             for pieces in _pieces(
-                own, companies, to_user.children, to_user.members, to_user.roots, to_user.internal_flags
+                own, companies, developer.contributions, developer.members, developer.roots, developer.internal_flags
             ):
                 yield Message(DEVELOPER_UPDATES, user.encode(), encode(DeveloperUpdate(user, *pieces)))
-        for company, words in self._companies.items():
-            for (children,) in _pieces(words):
-                yield Message(COMPANY_UPDATES, company.encode(), encode(CompanyUpdate(company, children)))
+        for company, contributions in self._companies.items():
+            for (piece,) in _pieces(contributions):
+                yield Message(COMPANY_UPDATES, company.encode(), encode(CompanyUpdate(company, piece)))
         for pointer in self._pointers.values():
             yield Message(MERGES, b"", encode(pointer))
         for row in self._rows.values():

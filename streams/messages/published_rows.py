@@ -1,4 +1,4 @@
-"""The rows that ClickHouse gets. Each is an upsert: the greater version replaces the smaller one."""
+"""The rows for ClickHouse. Each is an upsert: the greater version replaces the smaller one."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def identity_row(
     *,
     is_bot: bool = False,
 ) -> PublishedRow:
-    """Whom an alias belongs to: (from time, user id), ascending, and a company. With neither, the row is deleted.
+    """The owners of an alias: (from time, user id), ascending, and a company. With neither, the row is deleted.
 
-    `first_hash`: of a later hash of an API key, the one that its token goes by. `is_bot`: its events count for nothing.
+    `first_hash`: of an API key's later hash, the first hash, which the token is counted under. `is_bot`: the alias's events
+    count for nothing.
     """
     return PublishedRow(
         IDENTITIES,
@@ -55,10 +56,7 @@ def identity_row(
 
 
 class Subject(msgspec.Struct, frozen=True, gc=False):
-    """A subject as published. `kind`: user, visitor or company. `company_id`: a developer's company.
-
-    `counts`: its facts go into numbers; they do not for the own organisation's traffic.
-    """
+    """A subject as published. `kind`: user, visitor or company. `company_id`: a developer's company."""
 
     level: Level
     id: str
@@ -70,7 +68,7 @@ class Subject(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything to publish. Of the own organisation's people that they are: their events count for nothing."""
+        """Whether there is anything to publish. Internal developers are published too, though their events do not count."""
         return self.facts.first_seen is not None or self.is_bot or (self.is_internal and self.level == "developer")
 
 
@@ -81,7 +79,7 @@ def profile_row(
     segments: dict[str, str],
     version: int,
 ) -> PublishedRow:
-    """All that is known of a subject."""
+    """The profile of a subject."""
     facts, level = subject.facts, subject.level
     columns: dict[str, Any] = {
         "level": level,
@@ -105,13 +103,13 @@ def profile_row(
 
 
 def segment_values(compiled: CompiledDefinitions, facts: Facts) -> dict[str, str]:
-    """The value of each segment that the subject has one of, by name."""
+    """The subject's values of segments, by name of the segment."""
     values = {compiled.segments.names[i]: value for i, (_, value) in facts.segments.items()}
     return segments_of(compiled.definitions, values, facts.touches[0][2] if facts.touches else {})
 
 
 def deleted_profile_row(level: Level, subject_id: str, version: int) -> PublishedRow:
-    """A subject that is none any more: its alias found its developer, or its user was merged away."""
+    """The deletion of a subject that ceased to exist: its alias was linked to a developer, or its user merged away."""
     columns = {"level": level, "id": subject_id, "version": version, "is_deleted": 1}
     return PublishedRow(PROFILES, f"{level}:{subject_id}", columns)
 
@@ -152,7 +150,7 @@ def rolling_row(
     delta: int,
     version: int,
 ) -> PublishedRow:
-    """By how much a metric changes at an hour, as seen by one partition (the scope). `segment`: (segment, value), or two ''."""
+    """By how much a metric changes at an hour, as counted by one partition (the scope). `segment`: (segment, value), or two ''."""
     at = clock.text(hour * HOUR_MS)
     name, value = segment
     return PublishedRow(

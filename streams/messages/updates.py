@@ -1,8 +1,11 @@
-"""What the levels tell each other: the messages on the internal topics.
+"""The messages on the internal topics, from one processor to the next.
 
-A message is either a delta to be joined (no version: joining twice changes nothing), or an absolute value with the
-offset of the message that caused it as its version (the sender's state is a function of its log up to that offset, so
-an older version is an older truth, whoever sends it), or an order that an erasure gives.
+An update holds deltas, versioned values, or one order of an erasure:
+
+- A delta is joined. It has no version, since joining it twice changes nothing.
+- A versioned value is absolute and replaces older ones. Its version is the offset of the message that caused it. The
+  sender's state is a function of its log up to that offset, so the same version always carries the same value.
+- An order stands in a message of its own.
 """
 
 from __future__ import annotations
@@ -21,9 +24,9 @@ Link = tuple[int, str]
 #: Evidence that two hashes are of one API key: (under a newer secret, under an older one).
 SameKey = tuple[str, str]
 
-#: What an erasure orders, in a message of its own. `forget`: drop all that is known of the owner, taking back what was
-#: said of it; what its remaining events say comes again after it. `tidy`: drop what only says that something is gone.
-Order = Literal["", "forget", "tidy"]
+#: What an erasure orders; '' is no order. `drop`: delete the owner's state and withdraw all that was emitted from it; its
+#: remaining events are fed again afterwards. `prune`: delete rows that only record a withdrawal.
+Order = Literal["", "drop", "prune"]
 
 
 class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -35,7 +38,10 @@ class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class InternalFlag(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A developer tells a key of his, or a user who is merged into him, whether he is internal: so its use counts or does not."""
+    """Whether `user` is internal, sent to each of its API keys and merged users. The use of an internal user does not count.
+
+    Versioned by `user`.
+    """
 
     user: str
     internal: bool
@@ -43,7 +49,10 @@ class InternalFlag(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class FirstHash(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The first hash of an API key tells another one of it whose the key is, which that one publishes as its own."""
+    """The owner and company of an API key, sent by its first hash to the key's other hashes, which publish them as theirs.
+
+    Versioned by `first`.
+    """
 
     first: str
     owner: Link | None
@@ -52,8 +61,9 @@ class FirstHash(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class AliasUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """To the owner of an alias. `users`, `companies`: evidence. `events`: (explicit company, observation) of a web
-    alias; `buckets`: facts of an API key; `same_key`, `first_hashes`: of an API key too.
+    """An update of one alias. `users`, `companies`: evidence of links.
+
+    `events`: (explicit company, observation), of web aliases only. `buckets`, `same_key`, `first_hashes`: of API keys only.
     """
 
     kind: AliasKind
@@ -69,17 +79,18 @@ class AliasUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def owner(self) -> tuple[str, str]:
-        """Whom the update is for."""
+        """What the update is keyed by."""
         return (self.kind, self.alias)
 
 
 class Contribution(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a child contributes to its parent, under one company ('' if none is stamped). No facts: it withdraws.
+    """What one contributor adds to the facts of its parent. Versioned by `contributor`.
 
-    `child`: who contributes, unique among the parent's children. `api_key`: the key that it is a bucket of, or ''.
+    `contributor`: unique among those of the parent. `company`: the one that the events are stamped with, or ''. `facts`:
+    absolute; empty if the contributor withdraws. `api_key`: the key that the facts are a bucket of, or ''.
     """
 
-    child: str
+    contributor: str
     company: str
     facts: Facts
     version: int
@@ -87,15 +98,15 @@ class Contribution(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def contributor_name(name: str, company: str) -> str:
-    """What a subject is called as a child of its developer, one child for each company named on its events.
-
-    No two pairs have one name, whatever characters they are made of.
-    """
+    """The contributor that stands for a subject's events of one company. Different pairs never share a name."""
     return f"{len(company)}/{company}/{name}"
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A merged user's latest company, told to the developer he is part of. `link` None: none, or no member any more."""
+    """The latest company of a user, sent to the developer that the user is merged into. Versioned by `user`.
+
+    `link`: None if the user has no company or has left. `present`: whether the user is still merged into this developer.
+    """
 
     user: str
     link: Link | None
@@ -104,19 +115,19 @@ class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Root(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The canonical developer of a user, by the pointers seen so far."""
+    """The canonical id of a user, sent by the owner of the merges. A versioned value."""
 
     root: str
     version: int
 
 
 class DeveloperUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """To the owner of a user id. `own`: (explicit company, facts) of events that named the user and no key."""
+    """An update of one user id. `own`: (explicit company, facts) of events that name the user and no key."""
 
     user: str
     own: list[tuple[str, Facts]] = []
     companies: list[Link] = []
-    children: list[Contribution] = []
+    contributions: list[Contribution] = []
     members: list[Member] = []
     roots: list[Root] = []
     internal_flags: list[InternalFlag] = []
@@ -124,25 +135,25 @@ class DeveloperUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def owner(self) -> str:
-        """Whom the update is for."""
+        """What the update is keyed by."""
         return self.user
 
 
 class CompanyUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """To the owner of a company: what its developers, keys and stamped visitors contribute."""
+    """An update of one company: what its developers, keys and stamped visitors contribute."""
 
     company: str
-    children: list[Contribution] = []
+    contributions: list[Contribution] = []
     order: Order = ""
 
     @property
     def owner(self) -> str:
-        """Whom the update is for."""
+        """What the update is keyed by."""
         return self.company
 
 
 class Pointer(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Evidence that `previous` is the same person as `target`; of several the latest (time, target) holds."""
+    """Evidence that `previous` is the same person as `target`. The latest (time, target) holds."""
 
     previous: str
     time: int
@@ -151,7 +162,7 @@ class Pointer(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def owner(self) -> str:
-        """Whom the update is for: all pointers have one owner."""
+        """What the update is keyed by: one owner keeps all pointers."""
         return ""
 
 
@@ -176,10 +187,10 @@ def is_order(value: bytes | None) -> bool:
 
 
 def decode(kind: type[U], value: bytes | None) -> U | Rejected:
-    """The update of that kind, or that the message is none: someone else has written it.
+    """The update in a message, or why it holds none: then another program wrote it.
 
-    Raises msgspec.ValidationError for what is an update by its form and does not fit: another version may have written it,
-    so it must not be left out.
+    Raises msgspec.ValidationError if the message has the form of an update but does not fit. Another version may have
+    written it, so it must not be skipped.
     """
     if not value:
         return Rejected("not_an_update", "", "the message has no value")

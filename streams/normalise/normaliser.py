@@ -166,7 +166,7 @@ class Normaliser:
             and raw.type == "event"
             and self._usage.means(source, raw.name, environment, properties),
         )
-        if self._erased is not None and self._erased.cover(event):
+        if self._erased is not None and self._erased.suppresses(event):
             return Rejected(ERASED, "", "it belongs to a person or company that has been erased")
         return event
 

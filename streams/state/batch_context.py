@@ -1,4 +1,4 @@
-"""What one batch in one partition works with."""
+"""What the fold of one batch in one partition works with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams.state.rows import Rows, Store
 
 
 class BatchContext(msgspec.Struct):
-    """The compiled and the state it reads, and what it says and counts. `version`: that of the key being folded."""
+    """The definitions and rows that a batch reads, and what it emits. `version`: that of the owner being folded."""
 
     compiled: CompiledDefinitions
     rows: Rows
@@ -21,5 +21,5 @@ class BatchContext(msgspec.Struct):
 
     @classmethod
     def of(cls, compiled: CompiledDefinitions, store: Store) -> BatchContext:
-        """A context that begins, on a partition's store."""
+        """The context of a new batch on a partition's store."""
         return cls(compiled, Rows(store), Outbox(compiled), RollingCounts())

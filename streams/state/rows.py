@@ -1,4 +1,4 @@
-"""State as rows under byte keys: the view that one batch has of one partition's store."""
+"""State as rows under byte keys, and the view that one batch has of a partition's store."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def last_part(prefix: bytes, key: bytes) -> str:
 
 
 class Rows:
-    """Reads through to the store, keeps writes until the batch is done, decodes a row once."""
+    """Reads through to the store, buffers writes until the batch is done, decodes each row once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -71,7 +71,7 @@ class Rows:
         self.put(key, None)
 
     def scan(self, prefix: bytes, kind: type[T]) -> Iterator[tuple[bytes, T]]:
-        """The rows under `prefix` (a tag and one id), this batch's own writes among them. No order is promised."""
+        """The rows under `prefix` (a tag and one id), including the batch's own writes, in no order."""
         stored = set()
         for key, value in self._store.scan(prefix):
             stored.add(key)

@@ -1,4 +1,7 @@
-"""The latest value of each of those who tell an owner something. Words come in any order and any number of times; a version says which is later."""
+"""Versioned values in rows of their own. Of two under one key the higher version holds.
+
+They may arrive in any order and any number of times.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,18 @@ from streams.state.rows import Rows
 
 
 class VersionedValue(Protocol):
-    """What somebody says, in a row of its own."""
+    """A row with a version."""
 
     @property
     def version(self) -> int:
-        """Of two words of one, the higher is the later."""
+        """Higher for the later of two values under one key."""
 
 
 class Freshness(Enum):
-    """How a value stands to what is known: `NEWER` replaces it, `STALE` is an old truth and is dropped.
+    """How a received value compares with the stored one: `NEWER` replaces it, `STALE` is ignored.
 
-    `SAME`: that very value is known. A batch that was interrupted may have written it and no more, so what follows from it is to
-    be done again.
+    `SAME`: the value is stored already. An interrupted batch may have written it and nothing that follows from it, so what
+    follows must be done again.
     """
 
     NEWER = auto()
@@ -32,7 +35,7 @@ V = TypeVar("V", bound=VersionedValue)
 
 
 def put_if_newer(rows: Rows, key: bytes, value: V) -> tuple[Freshness, V | None]:
-    """Keep a value under a key unless a later one is there; returns how it stands to the one that was there, and that one."""
+    """Store a value unless a newer one is there; returns how it compares with the stored one, and the stored one."""
     known = rows.get(key, type(value))
     if known is None or value.version > known.version:
         rows.put(key, value)

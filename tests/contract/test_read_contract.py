@@ -63,9 +63,9 @@ def load(address):
             runner.feed(topic, [(one.timestamp_ms, value)])
             sink.add(topic, value, one.timestamp_ms)
             if random.random() < 0.1:
-                runner.settle()
+                runner.run_until_idle()
                 sink.write()
-        runner.settle()
+        runner.run_until_idle()
         sink.write()
 
     yield run

@@ -91,7 +91,7 @@ def test_the_tables_have_just_the_columns_that_the_streams_publish(client):
     for one in journey().records:
         runner.feed(f"{one.topic}-events", [(one.timestamp_ms, wire(one))])
     runner.feed("web-events", [(NOON, NO_EVENT)])
-    runner.settle()
+    runner.run_until_idle()
     assert published == {topic: live_columns(client, table) for topic, table in TABLE_BY_TOPIC.items()}
 
 

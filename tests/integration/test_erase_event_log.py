@@ -15,7 +15,7 @@ from schemas.event import Event
 from sinks.clickhouse import Address, connect
 from sinks.insert import RowWriter
 from sinks.message_rows import Sink
-from streams.erasure.erasure import Alias, Request, plan_erasure
+from streams.erasure.plan import Alias, Request, plan_erasure
 from streams.normalise.normaliser import Normaliser, content_hash
 from streams.normalise.suppression_list import SuppressionList
 from tests.laws.test_law_core import DEFINITIONS
@@ -113,7 +113,7 @@ def people(log: ArrivedEvents | Arrived, company: str, keys: set[str]) -> set[tu
 
 def planned(request: Request, log: ArrivedEvents | Arrived) -> object:
     plan = plan_erasure(request, log, SECRETS[0], DEFINITIONS.limits)
-    marks = sorted((mark.kind, mark.digest, mark.periods) for mark in plan.marks)
+    marks = sorted((mark.kind, mark.digest, mark.periods) for mark in plan.suppressions)
     return marks, plan.users, plan.aliases
 
 

@@ -19,7 +19,7 @@ from schemas.event import Event, Rejected, Source
 from streams import processors, topology
 from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.local import LocalRunner
-from streams.messages.dead_letters import LETTERS_OF_A_MESSAGE
+from streams.messages.dead_letters import DEAD_LETTERS_PER_MESSAGE
 from streams.messages.updates import AliasUpdate, CompanyUpdate, DeveloperUpdate, Pointer, Update, encode
 from streams.normalise import redaction
 from streams.normalise.clock import NEWEST_MS
@@ -73,7 +73,7 @@ def test_the_stream_goes_on_between_poison():
     for i, one in enumerate(story):
         runner.feed("web-events", [(MONDAY, POISON[i % len(POISON)][1])])  # type: ignore[list-item]
         runner.feed(f"{one.topic}-events", [(one.timestamp_ms, orjson.dumps(one.value))])
-    runner.settle()
+    runner.run_until_idle()
     expected, actual = compute(story, DEFINITIONS, SECRETS), rows.published()
     actual.events, actual.event_rows = expected.events, expected.event_rows
     assert differences(expected, actual) == []
@@ -92,13 +92,13 @@ def test_any_timestamp_of_a_message_gives_a_time_that_tables_hold(timestamp):
 
 def test_of_thousands_of_wrong_calls_a_hundred_are_told_and_the_rest_counted():
     letters = told(b"[" + b",".join([b"1"] * 9_999) + b",{}]")
-    assert len(letters) == LETTERS_OF_A_MESSAGE + 1
+    assert len(letters) == DEAD_LETTERS_PER_MESSAGE + 1
     assert letters[-1]["reason"] == "more"
     assert letters[-1]["detail"].endswith(
         "9,900 further calls of this message are refused: missing 1, not_an_object 9,899"
     )
     assert sum(len(orjson.dumps(letter)) for letter in letters) < 1_000_000
-    assert len(told(b"[" + b",".join([b"1"] * LETTERS_OF_A_MESSAGE) + b"]")) == LETTERS_OF_A_MESSAGE
+    assert len(told(b"[" + b",".join([b"1"] * DEAD_LETTERS_PER_MESSAGE) + b"]")) == DEAD_LETTERS_PER_MESSAGE
 
 
 # Work, counted
@@ -173,7 +173,7 @@ def outcomes_are_values(message: bytes) -> None:
         sent = processors.normalise_events(PLAN, NORMALISER, f"{source}-events", source, [(0, 0, NOW_MS, message)])
         letters = [orjson.loads(one.value) for one in sent if one.topic == topology.DEAD_LETTERS]
         refused = sum(isinstance(one, Rejected) for one in found)
-        assert len(letters) == min(refused, LETTERS_OF_A_MESSAGE) + (refused > LETTERS_OF_A_MESSAGE)
+        assert len(letters) == min(refused, DEAD_LETTERS_PER_MESSAGE) + (refused > DEAD_LETTERS_PER_MESSAGE)
 
 
 @settings(max_examples=250)
@@ -271,7 +271,7 @@ def test_what_is_no_update_is_a_dead_letter_and_stops_nothing(topic, value):
     assert [(one["topic"], one["partition"], one["offset"], one["reason"]) for one in foreign(outcome)] == [
         (topic, 3, 0, "not_an_update"), (topic, 3, 2, "not_an_update")]  # fmt: skip
     assert all(one["detail"] and "abcdefgh1" not in one["payload"] for one in foreign(outcome))
-    assert len(processors.parts([(0, value), (1, update)])) <= 2
+    assert len(processors.split_at_orders([(0, value), (1, update)])) <= 2
 
 
 @pytest.mark.parametrize("topic", list(UPDATES))

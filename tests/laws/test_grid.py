@@ -49,7 +49,7 @@ def test_the_streams_tell_developers_companies_and_links(tell):
     for delivered in (story.records, story.records[::-1], [*story.records, *story.records]):
         for batch in (1, len(delivered)):
             streams = InMemoryStreams(DEFINITIONS, partitions=3)
-            streams.tell(delivered, batch=batch)
+            streams.feed(delivered, batch=batch)
             published = streams.published()
             assert shown(published) == (story.developers, story.companies, story.links)
             expected = compute(story.records, DEFINITIONS, SECRETS)

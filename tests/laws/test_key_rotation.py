@@ -162,7 +162,7 @@ def test_what_a_newer_hash_counted_by_itself_is_handed_over_when_it_turns_out_to
     def settled(secrets: Secrets, *messages: Message) -> Published:
         for message in messages:
             read_under(runner, secrets, record(message))
-        runner.settle()
+        runner.run_until_idle()
         return rows.published()
 
     alone = settled(AFTER, call(1), call(2))
@@ -187,11 +187,11 @@ def test_a_hash_that_handed_over_keeps_no_facts():
     runner = LocalRunner(DEFINITIONS, [OLDEST], lambda _: None)
     for day in range(400):
         read_under(runner, AFTER, record(call(day, user_id=f"u{day % 3}")))
-    runner.settle()
+    runner.run_until_idle()
     read_under(runner, DURING, record(call(401)))
     for day in range(402, 800):
         read_under(runner, AFTER, record(call(day, company_id="acme")))
-    runner.settle()
+    runner.run_until_idle()
     ((_, store),) = [(place, store) for place, store in runner._stores.items() if place[0] == "alias-updates"]
     kept = {tag: dict(store.scan(tag + len(H2).to_bytes(2, "big") + H2.encode())) for tag in (b"b", b"k")}
     assert kept[b"b"] == {}
@@ -236,10 +236,10 @@ def test_evidence_is_joined_and_leads_to_one_first_hash_in_any_order():
     for order in permutations(evidence):
         state = ALONE
         for pair in order:
-            state = key_hashes.heard(state, [AliasUpdate("api_key", "c", same_key=[pair])])
+            state = key_hashes.receive(state, [AliasUpdate("api_key", "c", same_key=[pair])])
         assert state == Hashes(sorted(evidence))
         assert [state.first(alias) for alias in "abcd"] == ["a"] * 4
-        assert key_hashes.heard(state, [AliasUpdate("api_key", "c", same_key=evidence)]) is state
+        assert key_hashes.receive(state, [AliasUpdate("api_key", "c", same_key=evidence)]) is state
 
 
 def test_an_older_word_of_the_first_hash_is_an_older_truth():
@@ -247,8 +247,8 @@ def test_an_older_word_of_the_first_hash_is_an_older_truth():
     for words in ([new, old], [old, new]):
         state = ALONE
         for word in words:
-            state = key_hashes.heard(state, [AliasUpdate("api_key", "b", first_hashes=[word])])
-        assert state.told == {"a": ((1, "ada"), None, 8)}
+            state = key_hashes.receive(state, [AliasUpdate("api_key", "b", first_hashes=[word])])
+        assert state.received == {"a": ((1, "ada"), None, 8)}
 
 
 def test_a_hash_that_was_forgotten_still_leads_to_the_first_one():
@@ -257,14 +257,14 @@ def test_a_hash_that_was_forgotten_still_leads_to_the_first_one():
     remaining = [(record(call(1)), DURING), (record(call(2)), AFTER)]
     for one, secrets in [(record(call(0, user_id="ada")), BEFORE), *remaining]:
         read_under(runner, secrets, one)
-    runner.settle()
+    runner.run_until_idle()
     for alias in (H1, H2):
-        order = AliasUpdate("api_key", alias, order="forget")
-        runner.tell([Outgoing(ALIAS_UPDATES, f"api_key:{alias}".encode(), encode(order))])
+        order = AliasUpdate("api_key", alias, order="drop")
+        runner.enqueue([Outgoing(ALIAS_UPDATES, f"api_key:{alias}".encode(), encode(order))])
     # As an erasure tells what remains: from the events as they were read, without any secret.
     read_under(runner, BEFORE, remaining[0][0])
     read_under(runner, AFTER, remaining[1][0])
-    runner.settle()
+    runner.run_until_idle()
     assert_equal(expected([one for one, _ in remaining], [KEY], (NEWER,)), rows.published())
 
 

@@ -46,9 +46,9 @@ def run(records: list[Record], *, partitions: int = 1, batch: int = 2_000, seed:
             assert isinstance(value, bytes)
             runner.feed(f"{each.topic}-events", [(each.timestamp_ms, value)])
         for _ in range(random.randrange(4)):
-            if not runner.step_any():
+            if not runner.run_one_batch():
                 break
-    runner.settle()
+    runner.run_until_idle()
     return topics.published()
 
 

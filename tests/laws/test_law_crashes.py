@@ -1,4 +1,4 @@
-"""The law through crashes: a stage may stop between any two of its effects, and does the batch again.
+"""The law through crashes: a processor may stop between any two effects of a batch, and folds the batch again.
 
 The effects of a batch are its intent, its messages, one by one, its changes, one by one (the changelog), and the commit. Here a
 crash is a place in that list. What was sent stays sent, what was written stays written, and the batch comes again, often
@@ -35,10 +35,10 @@ class CrashingRunner(LocalRunner):
         self.crashes = 0
         super().__init__(DEFINITIONS, SECRETS, rows.add, partitions=2, choose=self._random.choice, erased=erased)
 
-    def step_any(self) -> bool:
+    def run_one_batch(self) -> bool:
         self._batch_size = self._random.choice([1, 2, 5, 100])
         try:
-            return super().step_any()
+            return super().run_one_batch()
         except Crashed:
             self.crashes += 1
             return True
@@ -49,7 +49,7 @@ class CrashingRunner(LocalRunner):
             return
         effects = [
             *(lambda change=change: store.write([change]) for change in outcome.intent),
-            *(lambda message=message: self.tell([message]) for message in outcome.messages),
+            *(lambda message=message: self.enqueue([message]) for message in outcome.messages),
             *(lambda change=change: store.write([change]) for change in outcome.changes),
         ]
         for effect in effects[: self._random.randint(0, len(effects))]:
@@ -65,7 +65,7 @@ def run(records: list[Record], seed: int) -> tuple[Published, int]:
         value = as_bytes(record).value
         assert isinstance(value, bytes)
         runner.feed(f"{record.topic}-events", [(record.timestamp_ms, value)])
-    runner.settle()
+    runner.run_until_idle()
     return rows.published(), runner.crashes
 
 

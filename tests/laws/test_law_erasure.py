@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from schemas.config.definitions import Level
 from schemas.errors import StateError
 from schemas.event import AliasKind, Event, Rejected, Source
-from streams.erasure.erasure import Alias, Request, forgetting, plan_erasure, retelling, tidying
+from streams.erasure.orders import drop_orders, prune_orders, refeed_messages
+from streams.erasure.plan import Alias, Request, plan_erasure
 from streams.local import LocalRunner
 from streams.messages.updates import DeveloperUpdate, encode
 from streams.normalise.normaliser import Normaliser
 from streams.normalise.suppression_list import Suppression, SuppressionList, digest_of, name_of
-from streams.processors import parts
+from streams.processors import split_at_orders
 from tests.laws.test_law_core import DEFINITIONS, assert_equal
 from tests.laws.test_law_crashes import CrashingRunner
 from tests.support.published import RowTopics
@@ -42,7 +43,7 @@ from tests.support.worlds import (
 
 
 class Arrived:
-    """The events that have arrived, as `streams.erasure.erasure.EventLog`."""
+    """The events that have arrived, as `streams.erasure.plan.EventLog`."""
 
     def __init__(self, marks: SuppressionList) -> None:
         self._normaliser = Normaliser(DEFINITIONS, SECRETS, marks)
@@ -59,7 +60,7 @@ class Arrived:
         self._events += [outcome for outcome in outcomes if not isinstance(outcome, Rejected)]
 
     def drop_void(self) -> None:
-        self._events = [event for event in self._events if not self._marks.cover(event)]
+        self._events = [event for event in self._events if not self._marks.suppresses(event)]
 
     def ids(self, level: Level) -> list[str]:
         """Whom one could ask to erase."""
@@ -136,20 +137,20 @@ class Deployment:
 
     def erase(self, level: Level, identifier: str, at: int) -> None:
         self.erasures.append(Erasure(level, identifier, at, list(self.received)))
-        self.runner.settle()
+        self.runner.run_until_idle()
         request = Request(level, identifier, at)
         erasure = plan_erasure(request, self.arrived, SECRETS[0], DEFINITIONS.limits)
-        for mark in erasure.marks:
+        for mark in erasure.suppressions:
             self.marks.add(mark)
-        self.runner.tell(forgetting(erasure))
+        self.runner.enqueue(drop_orders(erasure))
         self.arrived.drop_void()
         remaining = self.arrived.carrying(erasure.users, erasure.aliases)
-        self.runner.tell(retelling(self.runner.compiled, remaining))
-        self.runner.settle()
-        self.runner.tell(tidying(erasure))
+        self.runner.enqueue(refeed_messages(self.runner.compiled, remaining))
+        self.runner.run_until_idle()
+        self.runner.enqueue(prune_orders(erasure))
 
     def published(self) -> Published:
-        self.runner.settle()
+        self.runner.run_until_idle()
         return self.rows.published()
 
     def expected(self) -> Published:
@@ -319,7 +320,7 @@ def test_all_hashes_of_a_key_go_with_its_owner(level: Level) -> None:
 
 
 def test_a_batch_is_cut_where_orders_begin_and_end() -> None:
-    told, forget, tidy = (encode(DeveloperUpdate("ann", order=order)) for order in ("", "forget", "tidy"))
+    told, forget, tidy = (encode(DeveloperUpdate("ann", order=order)) for order in ("", "drop", "prune"))
     batch = [(offset, value) for offset, value in enumerate([told, told, forget, tidy, told])]
-    assert parts(batch) == [batch[:2], batch[2:4], batch[4:]]
-    assert parts(batch[:2]) == [batch[:2]]
+    assert split_at_orders(batch) == [batch[:2], batch[2:4], batch[4:]]
+    assert split_at_orders(batch[:2]) == [batch[:2]]

@@ -34,5 +34,5 @@ def test_so_they_do_through_crashes(world: Any, seed: int) -> None:
     runner = CrashingRunner(seed, rows)
     for one, secrets in told:
         read_under(runner, secrets, one)
-    runner.settle()
+    runner.run_until_idle()
     assert_equal(expected(records, keys), rows.published())

@@ -126,7 +126,7 @@ def told(
 def differs_in_one_process(world: World, definitions: Definitions) -> bool:
     """Whether the core alone is wrong about the world; else it is what is around the core."""
     streams = InMemoryStreams(definitions, partitions=3)
-    streams.tell(world.delivered, batch=5)
+    streams.feed(world.delivered, batch=5)
     actual, expected = streams.published(), compute(world.records, definitions, SECRETS)
     actual.events, actual.event_rows = expected.events, expected.event_rows
     return bool(differences(expected, actual))

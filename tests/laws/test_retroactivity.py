@@ -89,7 +89,7 @@ class World:
         self.streams = streams
         self._bystanders = bystanders
         self._told: list[Record] = []
-        streams.tell(bystanders)
+        streams.feed(bystanders)
 
     def learn(self, *messages: Message) -> Published:
         """Tell more, and give what the views say then.
@@ -97,7 +97,7 @@ class World:
         Fails unless streams and views agree with the reference, and with what was said of the bystanders before.
         """
         records = [record(message) for message in messages]
-        self.streams.tell(records)
+        self.streams.feed(records)
         self._told += records
         expected = compute([*self._bystanders, *self._told], DEFINITIONS, SECRETS)
         views, streams = self.streams.in_views(), self.streams.published()

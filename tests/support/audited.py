@@ -38,7 +38,7 @@ def load(
         topic, value = f"{one.topic}-events", wire(one)
         runner.feed(topic, [(one.timestamp_ms, value)])
         sink.add(topic, value, one.timestamp_ms)
-    runner.settle()
+    runner.run_until_idle()
     sink.write()
     sink.close()
     with connected(address) as client:

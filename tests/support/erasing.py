@@ -16,7 +16,7 @@ from deploy.services import topics
 from deploy.services.topics import consumed_topics
 from schemas.config.definitions import Definitions
 from sinks.clickhouse import Address, connect
-from streams.topology import ROWS, TOLD
+from streams.topology import NOTIFICATIONS, ROWS
 from tests.support.contract_reader import read_contract
 from tests.support.kafka_log import records
 from tests.support.pipeline import ROOT, SETTLED_WITHIN_SECONDS, Pipeline
@@ -118,7 +118,7 @@ class Deployment(Pipeline):
             for (table,) in tables.result_rows:
                 found[table] = client.raw_query(f"SELECT *, * APPLY toString FROM {table}", fmt="JSONCompactEachRow")
             assert client.raw_query("SELECT alias FROM event_rows", fmt="TSV"), "there are events"
-        compacted = {self.settings.topic(topic.name) for topic in (*ROWS, *TOLD) if topic.cleanup == "compact"}
+        compacted = {self.settings.topic(topic.name) for topic in (*ROWS, *NOTIFICATIONS) if topic.cleanup == "compact"}
         with topics.administration(self.settings) as client:
             names = [name for name in client.list_topics() if name.startswith(self.settings.topic_prefix + "erasures")]
             names += [name for name in client.list_topics() if name in compacted]

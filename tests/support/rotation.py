@@ -73,8 +73,8 @@ def publish(told: Sequence[InMemoryStreams], *, partitions: int = 1, batch: int 
     for one, secrets in told:
         read_under(runner, secrets, one)
         for _ in range(random.randrange(4)):
-            runner.step_any()
-    runner.settle()
+            runner.run_one_batch()
+    runner.run_until_idle()
     return topics.published()
 
 

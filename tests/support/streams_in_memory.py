@@ -1,4 +1,4 @@
-"""Tells records to the streams in one process and reads what they publish, in memory or from the views of ClickHouse."""
+"""Feeds records to the streams in one process and reads what they publish, in memory or from the views of ClickHouse."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.worlds import SECRETS
 
 
 class InMemoryStreams:
-    """Streams that stay up while they are told more. The seed decides which stage takes a batch next.
+    """Streams that run while more is fed to them. The seed decides which processor folds a batch next.
 
     With the address of a ClickHouse, every row goes there too, and events with them; `in_views` reads them.
     """
@@ -34,7 +34,7 @@ class InMemoryStreams:
         self._tables = tables
         self._sink = Sink(RowWriter(tables), Normaliser(definitions, SECRETS)) if tables else None
 
-    def tell(self, records: Sequence[Record], *, batch: int = 1_000) -> None:
+    def feed(self, records: Sequence[Record], *, batch: int = 1_000) -> None:
         """Feed records in batches, and wait until all that follows from them is done."""
         for start in range(0, len(records), batch):
             for record in records[start : start + batch]:
@@ -42,7 +42,7 @@ class InMemoryStreams:
                 self._runner.feed(topic, [(record.timestamp_ms, value)])
                 if self._sink:
                     self._sink.add(topic, value, record.timestamp_ms)
-            self._runner.settle()
+            self._runner.run_until_idle()
         if self._sink:
             self._sink.write()
 
@@ -51,8 +51,8 @@ class InMemoryStreams:
         return self._rows.published()
 
     def in_views(self) -> Published:
-        """What the views say now."""
-        assert self._tables is not None, "told without tables"
+        """What the views hold now."""
+        assert self._tables is not None, "made without tables"
         with connect(self._tables) as client:
             return read_contract(client)
 

@@ -24,10 +24,10 @@ TABLES: Final = {
     b"b": "key by user and company",
     b"u": "developer",
     b"o": "developer's own events",
-    b"c": "child",
+    b"c": "contribution",
     b"f": "facts by company",
     b"g": "merged user",
-    b"i": "internal word",
+    b"i": "internal flag",
     b"m": "company",
 }
 OTHER: Final = "other"
@@ -54,24 +54,24 @@ class Weighed(LocalRunner):
         self.messages: Counter[str] = Counter()
         super().__init__(definitions or load(), SECRETS, on_rows=lambda _: None)
 
-    def take(self, events: Iterable[Event], batch: int = 500) -> None:
+    def feed_events(self, events: Iterable[Event], batch: int = 500) -> None:
         """Route events batch by batch, and fold all that follows."""
         waiting: Iterator[Event] = iter(events)
         while some := list(islice(waiting, batch)):
-            self.tell(self.routed(some))
-            self.settle()
+            self.enqueue(self.routed(some))
+            self.run_until_idle()
 
     def routed(self, events: Iterable[Event]) -> list[Message]:
-        """What a batch of events says to owners."""
+        """The updates of a batch of events."""
         outbox = Outbox(self.compiled)
         route(self.compiled, events, outbox)
         return list(outbox.messages())
 
-    def tell(self, messages: list[Message]) -> None:
+    def enqueue(self, messages: list[Message]) -> None:
         """Weigh messages and put them on their topics."""
         for message in messages:
             _weigh(self.messages, message.topic, message.key, message.value)
-        super().tell(messages)
+        super().enqueue(messages)
 
     def held(self, table: str) -> int:
         """How many rows of a table there are now."""

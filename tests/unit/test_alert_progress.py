@@ -12,7 +12,7 @@ from deploy.alerts.progress import PartitionPosition, Position, Progress, read_p
 from deploy.alerts.records import publisher
 from deploy.services import topics
 from schemas.config.loading import load_settings
-from streams.topology import TOLD, Topic
+from streams.topology import NOTIFICATIONS, Topic
 
 
 def observe(progress: Progress, now: int, **acknowledged_end: tuple[int, int]) -> int | None:
@@ -55,7 +55,7 @@ def test_positions_of_real_groups_on_a_real_broker(broker, unique, monkeypatch):
     settings = load_settings()
     name, group = settings.topic("read"), f"{unique}-group"
     with topics.administration(settings) as client:
-        topics.ensure_topics(client, settings, [Topic("read", "delete"), *TOLD])
+        topics.ensure_topics(client, settings, [Topic("read", "delete"), *NOTIFICATIONS])
         producer = Producer({"bootstrap.servers": broker})
         for partition in (0, 0, 1):
             producer.produce(name, b"x", partition=partition)

@@ -22,8 +22,10 @@ def test_a_company_with_many_busy_developers_is_told_in_several_messages() -> No
     assert {(message.topic, message.key) for message in messages} == {(COMPANY_UPDATES, b"acme")}
     assert max(len(message.value) for message in messages) < KAFKAS_LIMIT_BYTES
     updates = [decode(CompanyUpdate, message.value) for message in messages]
-    told = [child for update in updates if isinstance(update, CompanyUpdate) for child in update.children]
-    assert [(child.child, child.version) for child in told] == [(word.child, word.version) for word in words]
+    told = [child for update in updates if isinstance(update, CompanyUpdate) for child in update.contributions]
+    assert [(child.contributor, child.version) for child in told] == [
+        (word.contributor, word.version) for word in words
+    ]
 
 
 def test_an_outbox_with_nothing_to_say_says_nothing() -> None:

@@ -11,7 +11,7 @@ from schemas.config.definitions import load
 from schemas.event import Event, Rejected
 from streams import processors
 from streams.facts.compiled_definitions import CompiledDefinitions
-from streams.messages.dead_letters import LETTERS_OF_A_MESSAGE
+from streams.messages.dead_letters import DEAD_LETTERS_PER_MESSAGE
 from streams.normalise.normaliser import Normaliser
 from streams.normalise.redaction import redacted
 from tests.conftest import NOW_MS
@@ -144,7 +144,7 @@ def test_a_batch_of_wrong_calls_is_read_once() -> None:
     )
     letters = [json.loads(row.value) for row in rows]
     *told, more = letters
-    assert len(told) == LETTERS_OF_A_MESSAGE
+    assert len(told) == DEAD_LETTERS_PER_MESSAGE
     assert {(letter["reason"], letter["offset"]) for letter in told} == {("no_identifier", 7)}
     assert [letter["field"] for letter in told] == [f"batch[{i}]" for i in range(len(told))]
     assert (more["reason"], more["offset"]) == ("more", 7)

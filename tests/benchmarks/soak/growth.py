@@ -22,19 +22,19 @@ BATCH = 20_000
 
 
 class Weighed(LocalRunner):
-    """Counts what the stages tell each other, and its bytes."""
+    """Counts the messages between processors, and their bytes."""
 
     def __init__(self) -> None:
         super().__init__(load(), SECRETS, lambda _: None)
         self.messages: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
 
-    def tell(self, messages: list[Message]) -> None:
+    def enqueue(self, messages: list[Message]) -> None:
         """Put messages on their topics."""
         for message in messages:
             self.messages[message.topic] += 1
             self.bytes[message.topic] += len(message.value or b"")
-        super().tell(messages)
+        super().enqueue(messages)
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
                 by_topic[topic].append((NOW_MS, value))
             for topic, values in by_topic.items():
                 runner.feed(topic, values)
-                runner.settle()
+                runner.run_until_idle()
         means = (runner.bytes[topic] / max(1, runner.messages[topic]) for topic in PROCESSORS)
         print(
             f"| {month} | {month * crowd.events_a_month:,} | {len(runner.state()) / 1024**2:,.1f} MB | "

@@ -1,15 +1,16 @@
-"""Erasing a person or a company: what is void from now on, and how the streams' state comes to be as if it never was.
+"""Plans an erasure: which events it suppresses, and whose state must be dropped.
 
-Facts only join, so nothing can be taken out of them. Instead whoever holds anything of a void event forgets everything,
-and hears again what the events that remain say. That is exact, as joining is idempotent: others hear what they know.
+Facts only join, so nothing can be taken out of them. Instead the state of every owner with facts of a suppressed event is
+dropped, and the remaining events of these owners are fed again (`orders.py`). That is exact, since joining is idempotent:
+other owners join what they have already.
 
-- Void are, of a person, the events that name any id of it, and those of its aliases in the periods that are its own; of
-  a company, those that name it, and those of its API keys that name no other. They are so up to the time of the
-  request, or of the latest such event that has arrived: later ones start anew.
-- Forgotten are the users that void events name, with everyone merged with them, and the aliases of all of these.
-- Tidied are those that only remember that someone has gone.
+- Of a person, the events are suppressed that name any of its ids, and those of its aliases in the periods that it owned them.
+- Of a company, the events are suppressed that name it, and those of its API keys that name no other company.
+- Both up to the time of the request, or of the latest such event that has arrived. Later events count again.
+- Dropped are the users that suppressed events name, everyone merged with them, and the aliases of all of these.
+- Pruned are the owners that only record that a dropped one has left.
 
-`deploy/erasure` does it on a running deployment.
+`deploy/erasure` carries it out on a running deployment.
 """
 
 from __future__ import annotations
@@ -21,14 +22,10 @@ import msgspec
 
 from schemas.config.definitions import Level, Limits
 from schemas.event import AliasKind, Event
-from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.identity.merges import canonical
-from streams.identity.route import route
-from streams.identity.web_aliases import is_crowded, join_links, segments
-from streams.messages.outbox import Message, Outbox
-from streams.messages.updates import AliasUpdate, CompanyUpdate, DeveloperUpdate, Link, Pointer, encode
-from streams.normalise.suppression_list import MarkKind, Period, Suppression, SuppressionList, digest_of, name_of
-from streams.topology import ALIAS_UPDATES, COMPANY_UPDATES, DEVELOPER_UPDATES, MERGES
+from streams.identity.web_aliases import is_crowded, join_links, ownership_intervals
+from streams.messages.updates import Link
+from streams.normalise.suppression_list import Period, SuppressedKind, Suppression, SuppressionList, digest_of, name_of
 
 Alias = tuple[AliasKind, str]
 
@@ -45,7 +42,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class EventLog(Protocol):
-    """The events that have arrived, void ones left out. An id that is '' is none."""
+    """The events that have arrived, without suppressed ones. An id '' is none."""
 
     def pointers(self) -> Iterable[tuple[str, int, str]]:
         """Every merge of two users, as (previous, time, target)."""
@@ -76,9 +73,9 @@ class EventLog(Protocol):
 
 
 class Erasure(msgspec.Struct, frozen=True):
-    """What an erasure comes to. `companies`, `others` (users): to tidy."""
+    """A planned erasure. `users`, `aliases`: to drop. `companies`, `others` (users): to prune."""
 
-    marks: list[Suppression]
+    suppressions: list[Suppression]
     users: set[str]
     aliases: set[Alias]
     companies: set[str]
@@ -86,7 +83,7 @@ class Erasure(msgspec.Struct, frozen=True):
 
 
 class _Pointers:
-    """Who leads to whom by the latest evidence."""
+    """The merges: where each user points by the latest evidence."""
 
     def __init__(self, evidence: Iterable[tuple[str, int, str]]) -> None:
         self.all = list(evidence)
@@ -106,7 +103,7 @@ class _Pointers:
 
 
 class _FirstHashes:
-    """Which hashes are of one API key, as far as was asked."""
+    """The hashes of API keys, as far as they were asked for."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
@@ -126,7 +123,7 @@ class _FirstHashes:
 
 
 def plan_erasure(request: Request, log: EventLog, secret: bytes, limits: Limits) -> Erasure:
-    """What is to be done, by the events that have arrived."""
+    """The erasure, by the events that have arrived."""
     pointers = _Pointers(log.pointers())
     if request.level == "developer":
         return _of_person(request, log, pointers, secret, limits)
@@ -136,11 +133,11 @@ def plan_erasure(request: Request, log: EventLog, secret: bytes, limits: Limits)
 def _of_person(request: Request, log: EventLog, pointers: _Pointers, secret: bytes, limits: Limits) -> Erasure:
     erased = pointers.one_with([request.id])
     first = _FirstHashes(log)
-    # A merge names two: the other one heard of it too.
+    # A merge is evidence about its target too.
     users = pointers.one_with(erased | {target for previous, _, target in pointers.all if previous in erased})
     aliases = first.all_hashes(log.aliases_of_users(users))
     own = first.all_hashes(log.aliases_of_users(erased))
-    marks = [_mark(secret, "user_id", user, [(0, _EVER)]) for user in sorted(erased)]
+    suppressions = [_suppression(secret, "user_id", user, [(0, _EVER)]) for user in sorted(erased)]
     evidence: dict[Alias, list[Link]] = {first.of(alias): [] for alias in own}
     for alias, time, user in log.users_of_aliases(own):
         evidence[first.of(alias)].append((time, user))
@@ -148,9 +145,9 @@ def _of_person(request: Request, log: EventLog, pointers: _Pointers, secret: byt
         links = evidence[first.of((kind, identifier))]
         periods = _periods_of_key(links, erased) if kind == "api_key" else _periods(links, erased, limits)
         if periods:
-            marks.append(_mark(secret, kind, identifier, periods))
-    marks = _ended(marks, request, secret, log.carrying(erased, own))
-    return _erasure(log, marks, users, aliases)
+            suppressions.append(_suppression(secret, kind, identifier, periods))
+    suppressions = _ended(suppressions, request, secret, log.carrying(erased, own))
+    return _erasure(log, suppressions, users, aliases)
 
 
 def _of_company(request: Request, log: EventLog, pointers: _Pointers, secret: bytes) -> Erasure:
@@ -167,83 +164,53 @@ def _of_company(request: Request, log: EventLog, pointers: _Pointers, secret: by
             named.add(user)
         aliases.update(others)
     users = pointers.one_with(named)
-    marks = [_mark(secret, "company_id", request.id, [(0, _EVER)])]
-    marks += [_mark(secret, "company_key", key, [(0, _EVER)]) for key in sorted(keys)]
-    marks = _ended(marks, request, secret, log.carrying(set(), {("api_key", key) for key in keys}, request.id))
+    suppressions = [_suppression(secret, "company_id", request.id, [(0, _EVER)])]
+    suppressions += [_suppression(secret, "company_key", key, [(0, _EVER)]) for key in sorted(keys)]
+    suppressions = _ended(
+        suppressions, request, secret, log.carrying(set(), {("api_key", key) for key in keys}, request.id)
+    )
     aliases = first.all_hashes(aliases | set(log.aliases_of_users(users)))
-    erasure = _erasure(log, marks, users, aliases)
+    erasure = _erasure(log, suppressions, users, aliases)
     erasure.companies.add(request.id)
     return erasure
 
 
-def _erasure(log: EventLog, marks: list[Suppression], users: set[str], aliases: set[Alias]) -> Erasure:
+def _erasure(log: EventLog, suppressions: list[Suppression], users: set[str], aliases: set[Alias]) -> Erasure:
     others = users | {user for _, _, user in log.users_of_aliases(aliases)}
-    return Erasure(marks, users, aliases, set(log.companies_named(others, aliases)), others)
+    return Erasure(suppressions, users, aliases, set(log.companies_named(others, aliases)), others)
 
 
-def _mark(secret: bytes, kind: MarkKind, identifier: str, periods: list[Period]) -> Suppression:
+def _suppression(secret: bytes, kind: SuppressedKind, identifier: str, periods: list[Period]) -> Suppression:
     return Suppression(kind, digest_of(secret, kind, identifier), periods, name_of(secret))
 
 
-def _ended(marks: list[Suppression], request: Request, secret: bytes, events: Iterable[Event]) -> list[Suppression]:
-    """The marks up to the request, or the latest event that is void by them."""
-    erased = SuppressionList([secret], marks)
-    until = 1 + max([request.at, *(event.time for event in events if erased.cover(event))])
+def _ended(
+    suppressions: list[Suppression], request: Request, secret: bytes, events: Iterable[Event]
+) -> list[Suppression]:
+    """The suppressions up to the request, or to the latest event that they suppress."""
+    erased = SuppressionList([secret], suppressions)
+    until = 1 + max([request.at, *(event.time for event in events if erased.suppresses(event))])
     return [
-        msgspec.structs.replace(
-            mark, periods=[(since, min(end, until)) for since, end in mark.periods if since < until]
-        )
-        for mark in marks
+        msgspec.structs.replace(one, periods=[(since, min(end, until)) for since, end in one.periods if since < until])
+        for one in suppressions
     ]
 
 
 def _periods_of_key(links: list[Link], erased: set[str]) -> list[Period]:
-    """A key is its first owner's for its whole history."""
+    """A key belongs to its first owner for its whole history."""
     return [(0, _EVER)] if links and min(links)[1] in erased else []
 
 
 def _periods(links: list[Link], erased: set[str], limits: Limits) -> list[Period]:
-    """When a web alias belonged to one of the users: from each of their links to the next one of somebody else."""
+    """When a web alias belonged to one of the users."""
     joined = join_links({}, links)
     if is_crowded(limits, joined):
         return []
-    points = segments(joined)
+    intervals = ownership_intervals(joined)
     periods: list[Period] = []
-    for i, (time, user) in enumerate(points):
+    for i, (time, user) in enumerate(intervals):
         since = time if i else 0
-        end = points[i + 1][0] if i + 1 < len(points) else _EVER
+        end = intervals[i + 1][0] if i + 1 < len(intervals) else _EVER
         if user in erased and since < end:
             periods.append((since, end))
     return periods
-
-
-def forgetting(erasure: Erasure) -> list[Message]:
-    """The orders to forget, to be folded before what `retelling` gives."""
-    orders = [
-        Message(ALIAS_UPDATES, f"{kind}:{alias}".encode(), encode(AliasUpdate(kind, alias, order="forget")))
-        for kind, alias in sorted(erasure.aliases)
-    ]
-    orders += [
-        Message(DEVELOPER_UPDATES, user.encode(), encode(DeveloperUpdate(user, order="forget")))
-        for user in sorted(erasure.users)
-    ]
-    return orders + [Message(MERGES, b"", encode(Pointer(user, 0, "", "forget"))) for user in sorted(erasure.users)]
-
-
-def retelling(compiled: CompiledDefinitions, events: Iterable[Event]) -> list[Message]:
-    """What the remaining events say, as `normalise_events` says it."""
-    outbox = Outbox(compiled)
-    route(compiled, events, outbox)
-    return list(outbox.messages())
-
-
-def tidying(erasure: Erasure) -> list[Message]:
-    """The orders to tidy, for when all is folded that the others came to."""
-    orders = [
-        Message(DEVELOPER_UPDATES, user.encode(), encode(DeveloperUpdate(user, order="tidy")))
-        for user in sorted(erasure.others)
-    ]
-    return orders + [
-        Message(COMPANY_UPDATES, company.encode(), encode(CompanyUpdate(company, order="tidy")))
-        for company in sorted(erasure.companies)
-    ]
