@@ -20,7 +20,7 @@ PAGE: Final = ROOT / "tests" / "faults" / "FAULTS.md"
 _TABLE: Final = re.compile(r"(<!-- faults: begin -->\n)(.*?)(<!-- faults: end -->)", re.DOTALL)
 _LINE: Final = re.compile(r"^\| (\d+) \|.*$", re.MULTILINE)
 _HEAD: Final = (
-    "| | fault | times | events | not acknowledged | lost | doubled | other differences | audit | goes on after | settled after | restarts | again: `make faults` |\n"
+    "| | fault | times | events | not acknowledged | lost | doubled | other differences | audit | goes on after | done after | restarts | again: `make faults` |\n"
     "|--:|---|--:|--:|--:|--:|--:|--:|---|--:|--:|--:|---|\n"
 )
 
