@@ -6,7 +6,7 @@
 -- that belong to it: of later generations (firstcall_g2), and of views on their way (firstcall_views). On a cluster put ON CLUSTER name
 -- behind each CREATE and GRANT, and let the migrator do the same: GRANT CLUSTER ON *.* TO firstcall_migrator (not tried on a cluster).
 --
--- firstcall_migrator   migrate, replay --from-start, audit, erase, dead-letters replay: makes, changes and drops tables and views
+-- firstcall_migrator   migrate, rebuild, audit, erase, dead-letters replay: makes, changes and drops tables and views
 -- firstcall_writer     sink, alerts: adds rows; deletes and changes none
 -- firstcall_reader     dashboards, query, doctor: reads
 

@@ -4,7 +4,7 @@
 #
 #   BOOTSTRAP=kafka-1:9092 COMMAND_CONFIG=admin.properties APP_ID=firstcall TOPIC_PREFIX= sh kafka-acls.sh
 #
-# Users: firstcall-migrate, -worker, -sink, -alerts, and -producer for whoever sends events. Commands of an operator (doctor, replay,
+# Users: firstcall-migrate, -worker, -sink, -alerts, and -producer for whoever sends events. Commands of an operator (doctor, import, rebuild,
 # dead-letters, erase) run as firstcall-operator. One user may be all of them: it then has the rights of all.
 # COMMAND is Kafka's own tool, where it is not on the path.
 set -eu

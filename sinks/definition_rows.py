@@ -72,7 +72,7 @@ def other_definitions(made_under: str, configured: str) -> DeploymentError:
     """The tables were made under other definitions than the configured ones: rows of both would give numbers of neither."""
     return DeploymentError(
         f"the tables were made under other definitions ({made_under}) than the configured ones ({configured})."
-        " `firstcall config diff --against-running` says which. Undo the change, or let `firstcall replay --from-start` make all"
+        " `firstcall config diff --against-running` says which. Undo the change, or let `firstcall rebuild` make all"
         " numbers anew, while the old ones are served"
     )
 

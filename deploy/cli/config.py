@@ -90,7 +90,7 @@ def diff(
         bool, typer.Option("--against-running", help="Compare with what the numbers in ClickHouse were made under.")
     ] = False,
 ) -> None:
-    """Say what differs, and what it takes: a replay, or a restart. Exits with 1 if anything differs.
+    """Say what differs, and what it takes: a rebuild, or a restart. Exits with 1 if anything differs.
 
     Example: `firstcall config diff new.yaml`, or after a change: `firstcall config diff --against-running`
     """

@@ -1,286 +1,40 @@
-"""Looks at everything that Firstcall needs and says, about what is wrong, what to do."""
+"""The command `firstcall doctor`."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
-import os
-import platform
-import shutil
-import stat
-import sys
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Annotated, Final
 
-from kafka.errors import KafkaError
+import typer
 
-from deploy.local.kafka.broker import Available, Missing, availability
-from deploy.local.process.status_server import reached_at, url_of
-from deploy.rebuild import generations
-from deploy.services import topics
-from deploy.services.required import require_clickhouse
-from schemas.config.definitions import load as load_definitions
-from schemas.config.loading import hmac_secrets
-from schemas.config.settings import Settings
-from schemas.errors import ClickHouseError, ConfigurationError, DeploymentError
-from sinks.clickhouse import Address, connected
-from sinks.migrations import pending_migrations
+from deploy.cli.terminal import fail, out, reported_failures, settings_or_exit
 
-Verdict = Literal["ok", "note", "wrong"]
-
-#: More than this many records behind is worth a note: normal while catching up, else a sign that it does not.
-LAG_NOTED: Final = 100_000
-LOW_DISK_GB: Final = 2
-REACHED_WITHIN_MS: Final = 10_000
+_MARKS: Final = {"ok": "[green]✓[/]", "note": "[yellow]![/]", "wrong": "[red]✗[/]"}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one check found. `advice` says what to do; it is empty when all is well."""
+def doctor(
+    checks: Annotated[
+        list[str] | None, typer.Argument(help="Only these, as `kafka clickhouse`. All by default.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what is wrong.")] = False,
+) -> None:
+    """Check Python, configuration, Kafka, topics, lag and ClickHouse, and show what to do. Exits with 1 if something is wrong.
 
-    check: str
-    verdict: Verdict
-    detail: str
-    advice: str = ""
+    Example: `firstcall doctor`, or in a health check: `firstcall doctor --quiet kafka clickhouse`
+    """
+    from deploy.doctor.checks import CHECKS, examine
 
-
-def examine(settings: Settings, checks: Sequence[str] = ()) -> Iterator[Finding]:
-    """Run the named checks, by default all that are not about one process."""
-    for name, check in CHECKS.items():
-        if name in checks or (not checks and name != "ready"):
-            yield from check(settings)
-
-
-def check_python(_: Settings) -> Iterator[Finding]:
-    """The interpreter and the versions of what matters most."""
-    supported = (3, 11) <= sys.version_info < (3, 14)
-    named = ("firstcall", "faust-streaming", "confluent-kafka", "chdb-core")
-    versions = ", ".join(f"{name} {installed_version(name)}" for name in named)
-    yield Finding(
-        "python",
-        "ok" if supported else "wrong",
-        f"{platform.python_version()}; {versions}",
-        "" if supported else "use Python 3.11, 3.12 or 3.13",
-    )
-
-
-def installed_version(name: str) -> str:
-    """The version of an installed distribution."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
-
-
-def check_configuration(settings: Settings) -> Iterator[Finding]:
-    """Definitions, data directory and the secret that names API keys. The settings themselves were read to come here."""
-    shown = settings.config or "shipped definitions; FIRSTCALL_CONFIG is not set"
-    try:
-        definitions = load_definitions(settings.config)
-    except ConfigurationError as error:
-        yield Finding("configuration", "wrong", str(error), "correct the file that FIRSTCALL_CONFIG names")
-    else:
-        count = f"{len(definitions.stages)} stages, {len(definitions.activations)} activations"
-        yield Finding("configuration", "ok", f"{shown}: {count}, fingerprint {definitions.fingerprint()}")
-    yield from _check_data_dir(settings)
-    yield _secret_found(settings)
-
-
-def _check_data_dir(settings: Settings) -> Iterator[Finding]:
-    place = settings.data_dir
-    existing = next(parent for parent in (place, *place.parents) if parent.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        yield Finding("data", "wrong", f"{place} cannot be written", "set FIRSTCALL_DATA_DIR to a folder that can be")
-        return
-    free = shutil.disk_usage(existing).free / 1e9
-    low = free < LOW_DISK_GB
-    advice = "free some space, or set FIRSTCALL_DATA_DIR to another disk" if low else ""
-    yield Finding("data", "note" if low else "ok", f"{place}, {free:.0f} GB free", advice)
-
-
-def _secret_found(settings: Settings) -> Finding:
-    path = settings.data_dir / "secret"
-    if settings.secrets:
-        return Finding("secret", "ok", _shown_secrets(len(settings.secrets), "given"))
-    if not path.exists():
-        return Finding("secret", "ok", f"none yet; one will be made in {path}")
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        return Finding("secret", "wrong", f"{path} can be read by others", f"chmod 600 {path}")
-    try:
-        secrets = hmac_secrets(settings)
-    except ConfigurationError as error:
-        return Finding("secret", "wrong", str(error), f"correct {path}: one secret a line, the oldest first")
-    return Finding("secret", "ok", _shown_secrets(len(secrets), f"generated, in {path}; keep a copy of it"))
-
-
-def _shown_secrets(number: int, source: str) -> str:
-    if number == 1:
-        return f"1 {source}"
-    return f"{number} {source}; the first names API keys, and whoever is seen now is known by all"
-
-
-def check_tools(settings: Settings) -> Iterator[Finding]:
-    """What the local broker can be run with; of no matter where Kafka is given."""
-    if settings.kafka is not None:
-        return
-    match availability(settings.data_dir):
-        case Available(detail=detail):
-            yield Finding("tools", "ok", f"the local broker can be {detail}")
-        case Missing(reason=reason, what_to_do=what_to_do):
-            yield Finding("tools", "wrong", f"no local broker: {reason}", what_to_do)
-
-
-def check_kafka(settings: Settings) -> Iterator[Finding]:
-    """Whether the brokers answer and the topics are as they must be."""
-    try:
-        with topics.administration(settings, REACHED_WITHIN_MS) as client:
-            brokers = len(client.describe_cluster()["brokers"])
-            states = topics.inspect_topics(client, settings)
-    except (KafkaError, DeploymentError) as error:
-        yield Finding("kafka", "wrong", f"{settings.brokers}: {error}", _start_kafka(settings))
-        return
-    yield Finding("kafka", "ok", f"{settings.brokers}, {brokers} broker{'s' if brokers != 1 else ''}")
-    wrong = [state for state in states if state.problem]
-    for state in wrong:
-        yield Finding(
-            "topics", "wrong", f"{state.name}: {state.problem}", "firstcall migrate" if not state.partitions else ""
-        )
-    if not wrong:
-        yield Finding("topics", "ok", f"{len(states)} topics, {settings.partitions} partitions")
-
-
-def check_lag(settings: Settings) -> Iterator[Finding]:
-    """How far worker and sink are behind."""
-    try:
-        with topics.administration(settings, REACHED_WITHIN_MS) as client:
-            found = topics.lags(client, topics.consumed_topics(settings))
-    except (KafkaError, DeploymentError) as error:
-        yield Finding("lag", "wrong", f"{settings.brokers}: {error}", _start_kafka(settings))
-        return
-    for group in topics.consumed_topics(settings):
-        behind = {lag.topic: lag.records for lag in found if lag.group == group and lag.records}
-        total = sum(behind.values())
-        most = max(behind, key=lambda topic: behind[topic], default="")
-        detail = f"{group}: {total:,} records behind" + (f", most of them of {most}" if most else "")
-        noted = total > LAG_NOTED
-        advice = "normal after a replay; if it does not shrink, start more workers, or look at the log" if noted else ""
-        yield Finding("lag", "note" if noted else "ok", detail, advice)
-
-
-def check_worker(settings: Settings) -> Iterator[Finding]:
-    """Whether any worker is a member of the consumer group, and the group is not looking for its members."""
-    yield _group(settings, "worker", settings.streams_id)
-
-
-def check_sink(settings: Settings) -> Iterator[Finding]:
-    """Whether any sink is a member of its consumer group."""
-    yield _group(settings, "sink", f"{settings.streams_id}-sink")
-
-
-def _group(settings: Settings, role: str, group: str) -> Finding:
-    try:
-        with topics.administration(settings, REACHED_WITHIN_MS) as client:
-            members = topics.members_of(client, group)
-    except (KafkaError, DeploymentError) as error:
-        return Finding(role, "wrong", f"{settings.brokers}: {error}", _start_kafka(settings))
-    if members:
-        return Finding(role, "ok", f"{members} in group {group}")
-    return Finding(
-        role, "wrong", f"none in group {group}", f"start one with `firstcall {role}`, or all with `firstcall up`"
-    )
-
-
-def check_ready(settings: Settings) -> Iterator[Finding]:
-    """What the process on this machine that listens on the metrics port says of itself."""
-    if not settings.metrics_port:
-        yield Finding(
-            "ready",
-            "wrong",
-            "no process shows itself",
-            "set FIRSTCALL_METRICS_PORT to the port of the one that is meant",
-        )
-        return
-    url = url_of(reached_at(settings.metrics_host), settings.metrics_port)
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=REACHED_WITHIN_MS / 1000) as answer:  # noqa: S310 - our own
-            said = json.load(answer)
-    except urllib.error.HTTPError as error:
-        said = json.load(error)
-    except OSError as error:
-        yield Finding(
-            "ready", "wrong", f"{url}: {error}", "look at the process' log; it has ended, hangs, or listens elsewhere"
-        )
-        return
-    behind = f"{said['lag_events']:,} messages behind on {said['partitions']} partitions"
-    for reason in said["reasons"]:
-        yield Finding("ready", "wrong", f"{reason}; {behind}", "deploy/docs/RUNBOOK.md, FirstcallNotReady")
-    if said["ready"]:
-        yield Finding("ready", "ok", f"{url}: {behind}")
-
-
-def check_clickhouse(settings: Settings) -> Iterator[Finding]:
-    """Whether ClickHouse answers and has the tables of this version."""
-    address = Address.parse(settings.clickhouse_address)
-    try:
-        require_clickhouse(settings)
-        with connected(address, database="default") as client:
-            version = client.server_version
-    except (ClickHouseError, DeploymentError) as error:
-        advice = (
-            "check FIRSTCALL_CLICKHOUSE"
-            if settings.clickhouse
-            else "start it with `firstcall clickhouse` or `firstcall up`"
-        )
-        yield Finding("clickhouse", "wrong", str(error), advice)
-        return
-    yield Finding("clickhouse", "ok", f"{settings.clickhouse_shown}, version {version}")
-    try:
-        pending = pending_migrations(address)
-    except ClickHouseError as error:
-        yield Finding("tables", "wrong", str(error), "firstcall migrate")
-        return
-    if pending:
-        yield Finding("tables", "wrong", f"{len(pending)} migrations have not run", "firstcall migrate")
-    else:
-        yield Finding("tables", "ok", "all migrations have run")
-        yield from _check_generation(settings)
-
-
-def _check_generation(settings: Settings) -> Iterator[Finding]:
-    """Whether what runs here is what dashboards read, under the definitions that its tables were made under."""
-    try:
-        shown = generations.live(settings)
-        generations.refuse_others(settings, load_definitions(settings.config))
-    except (DeploymentError, ClickHouseError) as error:
-        yield Finding("generation", "wrong", str(error))
-    except ConfigurationError:
-        # Told where the configuration is looked at.
-        return
-    else:
-        if shown < settings.generation:
-            detail = f"generation {settings.generation} is configured, and dashboards read generation {shown}"
-            yield Finding(
-                "generation", "note", detail, "`firstcall replay --from-start --elsewhere` waits for it and shows it"
-            )
-
-
-def _start_kafka(settings: Settings) -> str:
-    if settings.kafka is None:
-        return "start the local broker with `firstcall broker` or `firstcall up`"
-    return "check FIRSTCALL_KAFKA, FIRSTCALL_KAFKA_OPTIONS and the way to the brokers"
-
-
-CHECKS: Final[dict[str, Callable[[Settings], Iterator[Finding]]]] = {
-    "python": check_python,
-    "configuration": check_configuration,
-    "tools": check_tools,
-    "kafka": check_kafka,
-    "worker": check_worker,
-    "sink": check_sink,
-    "lag": check_lag,
-    "ready": check_ready,
-    "clickhouse": check_clickhouse,
-}
+    unknown = sorted(set(checks or ()) - set(CHECKS))
+    if unknown:
+        fail(f"no check named {', '.join(unknown)}; there are {', '.join(CHECKS)}", 2)
+    wrong = False
+    with reported_failures():
+        for finding in examine(settings_or_exit(), checks or ()):
+            wrong |= finding.verdict == "wrong"
+            if quiet and finding.verdict != "wrong":
+                continue
+            out.print(f"{_MARKS[finding.verdict]} [bold]{finding.check:<13}[/]", end=" ")
+            out.plain(finding.detail)
+            if finding.advice:
+                out.plain(f"                → {finding.advice}")
+    if wrong:
+        raise typer.Exit(1)

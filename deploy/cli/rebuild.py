@@ -1,153 +1,166 @@
-"""`firstcall replay --from-start`: tells what it will do, does it with a bar, and says what runs afterwards."""
+"""The command `firstcall rebuild`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from kafka.admin import KafkaAdminClient
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from deploy.cli.stack import Stack
-from deploy.cli.terminal import definitions_or_exit, err, fail, out, reported_failures, settings_or_exit
-from deploy.rebuild import generations, run
-from deploy.rebuild.plan import Plan, compile_definitions, told
-from deploy.services import topics
-from schemas.config.settings import Settings
-from sinks.migrations import migrate
+from deploy.cli.terminal import definitions_or_exit, err, fail, out, progress, reported_failures, settings_or_exit
+
+if TYPE_CHECKING:
+    from kafka.admin import KafkaAdminClient
+
+    from deploy.rebuild.plan import Plan
+    from schemas.config.settings import Settings
 
 
-@dataclass(frozen=True)
-class Choices:
-    """What was given to the command; see its help."""
+def rebuild(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers to run.")] = 1,
+    elsewhere: Annotated[
+        bool, typer.Option("--elsewhere", help="Worker and sink of FIRSTCALL_GENERATION run elsewhere; wait for them.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Even if the definitions are the same.")] = False,
+    allow_truncated: Annotated[
+        bool, typer.Option("--allow-truncated", help="Even if the topics have lost their beginning.")
+    ] = False,
+    despite_erasures: Annotated[
+        bool, typer.Option("--despite-erasures", help="Even if an erasure was requested meanwhile.")
+    ] = False,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="Instead: remove what rebuilds have left of the numbers before them.")
+    ] = False,
+) -> None:
+    """Rebuild all numbers from the input topics after a change of the definitions, while the old numbers are served.
 
-    elsewhere: bool = False
-    workers: int = 1
-    force: bool = False
-    allow_truncated: bool = False
-    despite_erasures: bool = False
-    dry_run: bool = False
-    yes: bool = False
+    Interrupted, it continues when it is run again (deploy/README.md, Changing the definitions).
 
+    Example: `firstcall rebuild --dry-run`, then `firstcall rebuild`, and later `firstcall rebuild --drop-old`
+    """
+    from deploy.rebuild import generations
+    from deploy.rebuild.plan import make_plan
+    from deploy.services import topics
+    from deploy.stack.local_services import LocalServices
 
-def from_start(choices: Choices) -> None:
-    """Make all numbers anew under the configured definitions, and show them."""
     settings = settings_or_exit()
+    if drop_old:
+        _drop_old(settings, yes=yes)
+        return
     definitions = definitions_or_exit(settings)
-    with reported_failures(), Stack(err) as services:
+    with reported_failures(), LocalServices(settings, err) as services:
         services.start_kafka()
         services.start_clickhouse()
         with topics.administration(settings) as client:
             _finish_interrupted(settings)
-            plan = compile_definitions(client, settings, definitions, elsewhere=choices.elsewhere)
-            if not _is_agreed(plan, settings, choices):
+            plan = make_plan(client, settings, definitions, elsewhere=elsewhere)
+            _show_and_check(plan, settings, force=force, allow_truncated=allow_truncated)
+            if dry_run:
                 return
+            if not yes and not typer.confirm("Do it?"):
+                raise typer.Exit(1)
             try:
-                _replay(client, plan, settings, choices)
+                _rebuild(client, plan, settings, 0 if elsewhere else workers, despite_erasures=despite_erasures)
             except BaseException:
-                # Of whatever kind: who reads this must know which numbers there are.
-                shown = generations.live(settings)
-                if shown == plan.before:
+                # Even of an interrupt: a person must know which numbers are served.
+                if generations.live(settings) == plan.before:
                     err.print(
-                        "Not finished; the numbers from before are served. Give the same command again: it goes on.",
+                        "Not finished; the numbers from before are served. Run the same command again: it continues.",
                         style="yellow",
                     )
                 raise
 
 
-def drop_old(*, yes: bool) -> None:
+def _drop_old(settings: Settings, *, yes: bool) -> None:
     """Remove tables, topics and state of all generations before the live one."""
-    settings = settings_or_exit()
-    with reported_failures(), Stack(err) as services:
+    from deploy.rebuild import generations, history, removal
+    from deploy.services import topics
+    from deploy.stack.local_services import LocalServices
+
+    with reported_failures(), LocalServices(settings, err) as services:
         services.start_kafka()
         services.start_clickhouse()
         live = generations.live(settings)
         if live == 1:
             fail("there is only the first generation, and it is live", 2)
-        out.print(f"Generation {live} is live. Removed are tables, topics and state of those before.", highlight=False)
+        out.plain(f"Generation {live} is live. Tables, topics and state of those before will be removed.")
         if not yes and not typer.confirm("Remove them for ever?"):
             raise typer.Exit(1)
         with topics.administration(settings) as client:
-            generations.carry_history(settings, generations.generation_before(settings, live), live)
-            run.remove(client, settings, range(1, live))
-        out.print(f"[green]✓[/] Only generation {live} is left.", highlight=False)
+            history.copy_tables(settings, generations.generation_before(settings, live), live)
+            removal.remove(client, settings, range(1, live))
+        out.done(f"Only generation {live} is left.")
 
 
 def _finish_interrupted(settings: Settings) -> None:
-    """A replay may have ended just after it showed the new numbers."""
+    """Finish a rebuild that ended just after it had switched the views."""
+    from deploy.rebuild import generations, history, run
+
     live = generations.live(settings)
     if live > 1:
-        run.finish(settings, generations.generation_before(settings, live), live)
-    if live > settings.generation and run.hand_over(settings, live):
-        out.print(f"Generation {live} is live already, and runs from now on.", highlight=False)
+        history.copy_tables(settings, generations.generation_before(settings, live), live)
+    if live > settings.generation and run.activate(settings, live):
+        out.plain(f"Generation {live} is live already, and runs from now on.")
 
 
-def _is_agreed(plan: Plan, settings: Settings, choices: Choices) -> bool:
-    """Tell the plan, and whether it is to be done. Ends the command when something speaks against it."""
-    for line in told(plan, settings):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
-    if plan.is_unchanged and not choices.force:
+def _show_and_check(plan: Plan, settings: Settings, *, force: bool, allow_truncated: bool) -> None:
+    """Show the plan. Ends the command when its numbers would be the same, or incomplete."""
+    from deploy.rebuild.plan import described
+
+    for line in described(plan, settings):
+        out.plain(line)
+    if plan.is_unchanged and not force:
         fail(
             "The definitions have not changed, so the numbers would not either. Sections that only readers need (churn_risks,"
-            " power_users) and `monitors` hold from the next start of sink and alerts on. To do it all the same: --force",
+            " power_users) and `monitors` hold from the next start of sink and alerts on. To rebuild all the same: --force",
             2,
         )
-    if plan.is_truncated and not choices.allow_truncated:
+    if plan.is_truncated and not allow_truncated:
         fail(
-            "The input topics have lost their beginning, and what is not there any more will be in none of the new numbers. To do it"
-            " all the same: --allow-truncated. Or feed the export of it first (`firstcall replay FILE`)",
+            "The input topics have lost their beginning, and the new numbers would lack it. To rebuild all the same:"
+            " --allow-truncated. Or import an export of it first: `firstcall import FILE`",
             2,
         )
-    if choices.dry_run:
-        return False
-    if not choices.yes and not typer.confirm("Do it?"):
-        raise typer.Exit(1)
-    return True
 
 
-def _replay(client: KafkaAdminClient, plan: Plan, settings: Settings, choices: Choices) -> None:
-    run.remove(client, settings, plan.abandoned)
+def _rebuild(client: KafkaAdminClient, plan: Plan, settings: Settings, workers: int, *, despite_erasures: bool) -> None:
+    """Without `workers`, others run the new generation's worker and sink."""
+    from deploy.rebuild import generations, removal, run
+    from deploy.stack.stack import Stack
+    from sinks.migrations import migrate
+
+    removal.remove(client, settings, plan.abandoned)
     with Stack(out, {"generation": plan.after}) as stack:
-        # What is carried over goes between tables of the same version.
+        # Rows are copied between tables of the same version.
         migrate(generations.address_of(settings, plan.before), cluster=settings.clickhouse_cluster)
         stack.create_tables()
         stack.create_topics()
         run.begin(plan, settings)
-        if not choices.elsewhere:
-            stack.start_streams(choices.workers)
-        columns = (
-            SpinnerColumn(),
-            TextColumn("Replaying"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[left]:,} left"),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=err) as progress:
-            task = progress.add_task("", total=None, left=0)
+        if workers:
+            stack.start_streams(workers)
+        with progress("Rebuilding", "{task.percentage:>3.0f}%", "{task.fields[left]:,} left") as bar:
+            task = bar.add_task("", total=None, left=0)
 
             def advance(done: int, total: int) -> None:
-                progress.update(task, completed=done, total=total, left=total - done)
+                bar.update(task, completed=done, total=total, left=total - done)
 
             run.catch_up(client, plan, settings, advance, stack.check)
-        run.take_over(plan, settings, despite_erasures=choices.despite_erasures)
-    _tell_what_runs(plan, settings)
+        run.switch_over(plan, settings, despite_erasures=despite_erasures)
+    _show_what_runs(plan, settings)
 
 
-def _tell_what_runs(plan: Plan, settings: Settings) -> None:
-    out.print(
-        f"[green]✓[/] Dashboards read generation {plan.after}, made under {plan.definitions.fingerprint()}.",
-        highlight=False,
-    )
-    if run.hand_over(settings, plan.after):
-        text = "It is the one that runs from this data directory on: a running `firstcall up` changes over by itself within seconds."
+def _show_what_runs(plan: Plan, settings: Settings) -> None:
+    from deploy.rebuild import run
+
+    out.done(f"Dashboards read generation {plan.after}, made under {plan.definitions.fingerprint()}.")
+    if run.activate(settings, plan.after):
+        text = "It runs from this data directory from now on: a running `firstcall up` changes over within seconds."
         if settings.kafka is not None and settings.clickhouse is not None:
             text += f" Where worker, sink and alerts run elsewhere: FIRSTCALL_GENERATION={plan.after}."
     else:
         text = f"Run worker, sink and alerts with FIRSTCALL_GENERATION={plan.after} from now on, and stop those of generation {plan.before}."
-    out.print(text, highlight=False, soft_wrap=True)
-    out.print(
-        f"Tables, topics and state of generation {plan.before} are still there: `firstcall replay --drop-old` removes them.",
-        highlight=False,
-        soft_wrap=True,
+    out.plain(text)
+    out.plain(
+        f"Tables, topics and state of generation {plan.before} are still there: `firstcall rebuild --drop-old` removes them."
     )

@@ -6,17 +6,19 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from schemas.config.definitions import Definitions
-from schemas.config.definitions import load as load_definitions
-from schemas.config.loading import load_settings
-from schemas.config.settings import Settings
 from schemas.errors import ConfigurationError, FirstcallError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from schemas.config.definitions import Definitions
+    from schemas.config.settings import Settings
 
 #: The width of what is not printed on a terminal: tables keep their headings whole in files and pipes.
 PIPE_WIDTH = 120
@@ -26,30 +28,48 @@ _ACTED_ON: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-
 
 
 class Terminal(Console):
-    """A console that shows control characters as they are written in Python, whoever's text they are in."""
+    """A console that escapes control characters as Python does, so that no text can act on the terminal."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        """Yield the pieces to print: their styles are Firstcall's, their texts are just texts."""
-        for piece in super().render(renderable, options):
-            if piece.control or not _ACTED_ON.search(piece.text):
-                yield piece
+        """Yield the segments to print: their styles are Firstcall's, their texts are just texts."""
+        for segment in super().render(renderable, options):
+            if segment.control or not _ACTED_ON.search(segment.text):
+                yield segment
             else:
-                text = _ACTED_ON.sub(lambda found: found[0].encode("unicode_escape").decode(), piece.text)
-                yield Segment(text, piece.style)
+                text = _ACTED_ON.sub(lambda found: found[0].encode("unicode_escape").decode(), segment.text)
+                yield Segment(text, segment.style)
+
+    def plain(self, text: str, style: str | None = None) -> None:
+        """Print a text as it is: without markup or highlights, broken only by the terminal."""
+        self.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    def done(self, text: str) -> None:
+        """Print a text after a check mark."""
+        self.print("[green]✓[/]", end=" ")
+        self.plain(text)
 
 
 out = Terminal(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Terminal(stderr=True)
 
 
+def progress(before: str, *after: str, transient: bool = False) -> Progress:
+    """A progress bar on standard error, with the time that has passed. The texts beside the bar may use `{task}`."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TimeElapsedColumn
+
+    return Progress(SpinnerColumn(), before, BarColumn(), *after, TimeElapsedColumn(), console=err, transient=transient)
+
+
 def fail(message: str, code: int = 1) -> NoReturn:
     """End the command: code 1 for something wrong with what runs, 2 for something wrong with what was given."""
-    err.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    err.plain(message, "red")
     raise typer.Exit(code)
 
 
 def settings_or_exit() -> Settings:
-    """The settings, or the end of the command with a line for each wrong one."""
+    """The settings. Ends the command with a line for each wrong one."""
+    from schemas.config.loading import load_settings
+
     try:
         return load_settings()
     except ConfigurationError as error:
@@ -57,16 +77,18 @@ def settings_or_exit() -> Settings:
 
 
 def definitions_or_exit(settings: Settings) -> Definitions:
-    """The metric definitions, or the end of the command with a line for each wrong field."""
+    """The metric definitions. Ends the command with a line for each wrong field."""
+    from schemas.config.definitions import load
+
     try:
-        return load_definitions(settings.config)
+        return load(settings.config)
     except ConfigurationError as error:
         fail(str(error), 2)
 
 
 @contextmanager
 def reported_failures() -> Iterator[None]:
-    """Tell a person what a deployment can go wrong with, without a traceback. All else is a bug, and gets one."""
+    """Show a failure of the deployment or of what was given in a line, and end. Any other exception is a bug: a traceback."""
     from confluent_kafka import KafkaException
     from kafka.errors import KafkaError
 
@@ -77,4 +99,4 @@ def reported_failures() -> Iterator[None]:
     except FirstcallError as error:
         fail(str(error))
     except (KafkaError, KafkaException) as error:
-        fail(f"Kafka: {error}. `firstcall doctor` says more.")
+        fail(f"Kafka: {error}. `firstcall doctor` shows what is wrong and what to do.")

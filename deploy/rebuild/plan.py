@@ -1,4 +1,4 @@
-"""What a replay from the start would do, found out before anything is done, and what speaks against it."""
+"""Plans a rebuild before anything is changed: which generation, from which messages."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _EVENT_ROWS: Final = (
 
 @dataclass(frozen=True)
 class Plan:
-    """A replay into generation `after` while `before` is live.
+    """A rebuild into generation `after` while `before` is live.
 
-    `continues`: an earlier attempt under the same definitions goes on. `abandoned`: attempts under others, to be removed.
-    `messages` by input topic; `lost_before`: the first offset there is, of (topic, partition) that has lost its beginning.
+    `continues`: an earlier attempt under the same definitions is continued. `abandoned`: attempts under others, to be removed.
+    `messages` by input topic. `lost_before`: the first offset that a (topic, partition) holds, if it has lost its beginning.
     """
 
     before: int
@@ -43,21 +43,19 @@ class Plan:
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether the numbers that are served were made under these very definitions."""
+        """Whether the served numbers were made under these definitions."""
         return self.live is not None and self.live.fingerprint == self.definitions.fingerprint()
 
     @property
     def is_truncated(self) -> bool:
-        """Whether the topics no longer hold what the numbers that are served came from."""
+        """Whether the topics have lost messages that the served numbers were made from."""
         return bool(self.lost_before) or (self.event_rows > 0 and not sum(self.messages.values()))
 
 
-def compile_definitions(
-    client: KafkaAdminClient, settings: Settings, definitions: Definitions, *, elsewhere: bool
-) -> Plan:
-    """Look at topics and tables. `elsewhere`: the settings name the generation, whose worker and sink others run.
+def make_plan(client: KafkaAdminClient, settings: Settings, definitions: Definitions, *, elsewhere: bool) -> Plan:
+    """Plan from the topics and tables there are. `elsewhere`: the settings name the generation, whose processes others run.
 
-    Raises DeploymentError when there is no generation to replay into, ClickHouseError and KafkaError.
+    Raises DeploymentError when that generation cannot be rebuilt, ClickHouseError and KafkaError.
     """
     live = generations.live_record(settings)
     before = generations.generation_of(settings, live)
@@ -90,23 +88,22 @@ def compile_definitions(
 
 
 def _named(settings: Settings, before: int, fingerprint: str) -> int:
-    """The generation that settings name, if a replay into it can be waited for."""
+    """The generation that the settings name. Raises DeploymentError if it is live, or made under other definitions."""
     if settings.generation <= before:
         raise DeploymentError(
-            f"generation {before} is live. Run worker and sink with FIRSTCALL_GENERATION={before + 1}, and give this command"
-            " with the same"
+            f"generation {before} is live. Run worker and sink with FIRSTCALL_GENERATION={before + 1}, and this command too"
         )
     record = generations.own_record(generations.address_of(settings, settings.generation))
     if record is not None and record.fingerprint != fingerprint:
         raise DeploymentError(
             f"generation {settings.generation} was begun under other definitions ({record.fingerprint}) than these ({fingerprint})."
-            f" Give this command the same file, or begin another generation: FIRSTCALL_GENERATION={settings.generation + 1}"
+            f" Use the same file, or begin another generation: FIRSTCALL_GENERATION={settings.generation + 1}"
         )
     return settings.generation
 
 
-def told(plan: Plan, settings: Settings) -> Iterator[str]:
-    """The plan for people, a line for each thing to know."""
+def described(plan: Plan, settings: Settings) -> Iterator[str]:
+    """The plan in lines for a person."""
     after = generations.of_generation(settings, plan.after)
     was = plan.live.fingerprint if plan.live else "not recorded"
     yield f"Definitions: {plan.definitions.fingerprint()}; the numbers that are served were made under {was}."
@@ -117,7 +114,7 @@ def told(plan: Plan, settings: Settings) -> Iterator[str]:
     database = Address.parse(after.clickhouse_address).database
     yield f"Writes generation {plan.after}: database {database}, {len(UPDATES) + len(ROWS)} topics {after.topic('')}..."
     served = Address.parse(settings.served_address).database
-    yield f"Then the views of {served} show it, all at once. Until then they show generation {plan.before}, which goes on."
+    yield f"Then the views of {served} show it, all at once. Until then they show generation {plan.before}."
     if plan.continues:
         yield "It was begun before and goes on where it was."
     for each in plan.abandoned:

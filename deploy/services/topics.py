@@ -150,7 +150,7 @@ def _compared(settings: Settings, topic: Topic, partitions: int) -> TopicState:
         what = "FIRSTCALL_PARTITIONS is" if not topic.single else "it must be"
         problem = (
             f"has {partitions} partitions, but {what} {wanted}. Keys would move between partitions: set FIRSTCALL_PARTITIONS "
-            "to what is there, or start anew with another FIRSTCALL_TOPIC_PREFIX and FIRSTCALL_APP_ID and replay"
+            "to what is there, or start over with another FIRSTCALL_TOPIC_PREFIX and FIRSTCALL_APP_ID and send the events again"
         )
     return TopicState(name, partitions, created=False, problem=problem)
 

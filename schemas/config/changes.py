@@ -23,7 +23,7 @@ _NOTHING: Final = object()
 
 #: What makes a change take effect, in the order of printing.
 EFFECTS: Final = {
-    "replay": "Need all numbers computed again: `firstcall replay --from-start`",
+    "rebuild": "Need all numbers rebuilt: `firstcall rebuild`",
     "sink": "Hold from the next start of the sink on",
     "alerts": "Hold from the next start of alerts on",
     "start": "Hold from the next start of each process on",
@@ -44,7 +44,7 @@ class Change:
         section = self.way[0]
         if section in ("settings", "monitors"):
             return "alerts" if section == "monitors" else "start"
-        return "sink" if section in READ_SECTIONS else "replay"
+        return "sink" if section in READ_SECTIONS else "rebuild"
 
     def __str__(self) -> str:
         where = ".".join(self.way)

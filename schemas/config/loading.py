@@ -56,7 +56,7 @@ def load_settings(**given: Any) -> Settings:
 
 
 def remembered_generation(data_dir: Path) -> int:
-    """The generation that `firstcall replay --from-start` has left as the one to run; 1 if there was none.
+    """The generation that `firstcall rebuild` has left as the one to run; 1 if there was none.
 
     Raises ConfigurationError.
     """

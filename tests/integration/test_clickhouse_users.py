@@ -21,7 +21,7 @@ from deploy.alerts.records import Records
 from deploy.audit import audit
 from deploy.erasure.statements import Statements
 from deploy.queries import catalog
-from deploy.rebuild import generations
+from deploy.rebuild import generations, history, removal, views
 from schemas.config.settings import Settings
 from sinks.clickhouse import Address, StatementError, connect, connected
 from sinks.definition_rows import recorded, write_definitions
@@ -166,9 +166,9 @@ def work_of_operators(url: str) -> None:
     erasure.client.command("DELETE FROM profile_rows WHERE id = 'no one'")
     erasure.close()
     migrate(generations.address_of(settings, 2))
-    generations.carry_history(settings, 1, 2)
-    assert generations.show(settings, 2)
-    generations.drop_tables(settings, 1)
+    history.copy_tables(settings, 1, 2)
+    assert views.switch(settings, 2)
+    removal.drop_tables(settings, 1)
 
 
 def test_every_statement_is_one(clickhouse):

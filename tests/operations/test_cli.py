@@ -44,9 +44,10 @@ def test_all_commands_are_there():
             "doctor",
             "erase",
             "generate",
+            "import",
             "migrate",
             "query",
-            "replay",
+            "rebuild",
             "sink",
             "up",
             "version",
@@ -67,7 +68,7 @@ def test_help_says_what_a_command_does_and_shows_an_example(command):
 
 
 def test_without_a_command_there_is_help():
-    assert "replay" in plain(firstcall().output)
+    assert "import" in plain(firstcall().output)
 
 
 @pytest.mark.parametrize(
@@ -205,8 +206,8 @@ def test_generate_writes_the_same_events_for_the_same_seed(tmp_path):
     assert all("source" in json.loads(line) for line in first.splitlines())
 
 
-def test_replay_names_a_file_that_is_not_there(tmp_path):
-    result = firstcall("replay", str(tmp_path / "none.ndjson"))
+def test_import_names_a_file_that_is_not_there(tmp_path):
+    result = firstcall("import", str(tmp_path / "none.ndjson"))
     assert (result.exit_code, "none.ndjson: No such file or directory" in plain(result.output)) == (2, True)
 
 

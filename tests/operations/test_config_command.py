@@ -112,17 +112,17 @@ def test_diff_says_what_each_difference_takes(changed):
     result = firstcall("config", "diff", str(changed))
     assert result.exit_code == 1
     assert "hunter22" not in result.output
-    replay, sink, alerts, start = (
+    rebuild, sink, alerts, start = (
         result.output.index(title)
         for title in (
-            "Need all numbers made anew: `firstcall replay --from-start`:\n",
+            "Need all numbers rebuilt: `firstcall rebuild`:\n",
             "Hold from the next start of the sink on:\n",
             "Hold from the next start of alerts on:\n",
             "Hold from the next start of each process on:\n",
         )
     )
-    assert replay < result.output.index('  ~ usage: "call" → "successful_call"\n') < sink
-    assert replay < result.output.index('  ~ segments.plan.values: [] → ["free"]\n') < sink
+    assert rebuild < result.output.index('  ~ usage: "call" → "successful_call"\n') < sink
+    assert rebuild < result.output.index('  ~ segments.plan.values: [] → ["free"]\n') < sink
     assert sink < result.output.index("  - power_users.every_few_days: ") < alerts
     assert alerts < result.output.index("  + monitors.watch.a: ") < start
     assert start < result.output.index("  + settings.partitions: 6\n")

@@ -101,7 +101,7 @@ def test_without_kafka_the_same_job_runs_in_one_process(variables, tmp_path, mon
     """Called from any directory, it ends with commands that work there."""
     monkeypatch.chdir(tmp_path)
     printed = demo(variables, "--in-process")
-    assert "No Kafka: --in-process was given. The same stages and sink run in this process." in printed
+    assert "No Kafka: --in-process was given. The same processors and sink run in this process." in printed
     for table in (
         "Funnel: companies",
         "Activation",
@@ -119,14 +119,14 @@ def test_without_kafka_the_same_job_runs_in_one_process(variables, tmp_path, mon
     assert answer.stdout
 
 
-def test_a_file_is_replayed_without_kafka_into_a_directory_that_is_not_there_yet(variables, tmp_path):
+def test_a_file_is_imported_without_kafka_into_a_directory_that_is_not_there_yet(variables, tmp_path):
     file = tmp_path / "events.ndjson"
     file.write_text('{"name": "Signed Up", "time": "2026-01-05T10:00:00Z", "user_id": "ann"}\n')
-    replayed = firstcall(variables, "replay", "--in-process", str(file))
-    assert replayed.returncode == 0, replayed.stderr
+    imported = firstcall(variables, "import", "--in-process", str(file))
+    assert imported.returncode == 0, imported.stderr
     counted = firstcall(variables, "query", "--sql", "SELECT count() FROM signups", "-f", "csv")
     assert counted.stdout.splitlines()[-1] == "1"
-    again = firstcall(variables, "replay", "--in-process", str(file))
+    again = firstcall(variables, "import", "--in-process", str(file))
     assert again.returncode == 1
     assert "holds 1 profile rows already; give an empty database, as that of another FIRSTCALL_DATA_DIR" in again.stderr
 

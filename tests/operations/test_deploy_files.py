@@ -22,8 +22,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from deploy.cli.doctor import CHECKS
 from deploy.cli.main import app
+from deploy.doctor.checks import CHECKS
 from deploy.local.kafka.broker import kafka_version
 from schemas.config.loading import load_settings
 from schemas.config.settings import Settings

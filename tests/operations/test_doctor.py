@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.cli.doctor import Finding, examine
+from deploy.doctor.checks import examine
+from deploy.doctor.finding import Finding
 from deploy.services import topics
 from schemas.config.loading import load_settings
 from schemas.config.settings import Settings
@@ -45,7 +46,7 @@ def test_several_secrets_are_told_and_not_shown(settings):
     (finding,) = [one for one in examine(several, ["configuration"]) if one.check == "secret"]
     assert (finding.verdict, finding.detail) == (
         "ok",
-        "2 given; the first names API keys, and whoever is seen now is known by all",
+        "2 given; the first one hashes API keys, and keys are recognised by all of them",
     )
 
 
@@ -86,7 +87,7 @@ def test_a_wrong_number_of_partitions_is_told(settings):
 
 
 def test_brokers_that_do_not_answer_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("deploy.cli.doctor.REACHED_WITHIN_MS", 500)
+    monkeypatch.setattr("deploy.doctor.services.REACHED_WITHIN_MS", 500)
     given = load_settings(kafka="127.0.0.1:1", data_dir=tmp_path)
     local = load_settings(broker_port=1, data_dir=tmp_path)
     assert found(given, "kafka")["kafka"].advice.startswith("check FIRSTCALL_KAFKA, ")

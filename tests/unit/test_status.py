@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from deploy.cli.doctor import examine
+from deploy.doctor.checks import examine
 from deploy.local.process.status_server import MOST_CONNECTIONS, reached_at, show, url_of
 from schemas.config.loading import load_settings
 from schemas.errors import DeploymentError

@@ -207,7 +207,7 @@ def broker_properties(address: str, port: int, controller_port: int, data: str) 
         "group.min.session.timeout.ms": "1000",
         "message.max.bytes": str(LARGEST_MESSAGE_BYTES),
         "replica.fetch.max.bytes": str(LARGEST_MESSAGE_BYTES),
-        # Retention goes by the time of the record: a replay of last year would else be deleted as soon as it is written.
+        # Retention goes by the time of the record: an import of last year would else be deleted as soon as it is written.
         "log.retention.ms": "-1",
         # Sized for one machine that does other work too; the cleaner alone would else take 128 MB of the heap.
         "num.network.threads": "2",

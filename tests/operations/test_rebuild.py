@@ -135,7 +135,7 @@ def arrived(deployment: Deployment, generation: int) -> bool:
 def test_killed_and_begun_again_it_shows_the_numbers_as_if_the_new_definitions_had_always_held(deployment, records):
     """
     generation 1 served  ├───────────────────────────────────┤
-    replay into 2             ├──── killed   ├─── again ─────┤
+    rebuild in 2              ├──── killed   ├─── again ─────┤
     generation 2 served                                      ├──
     """
     write_before(deployment, records)
@@ -145,7 +145,7 @@ def test_killed_and_begun_again_it_shows_the_numbers_as_if_the_new_definitions_h
         before = rows(served, ACTIVATED)
         deployment.define(AFTER)
 
-        first = deployment.start("replay", "--from-start", "--yes")
+        first = deployment.start("rebuild", "--yes")
         wait(lambda: arrived(deployment, 2))
         assert rows(served, ACTIVATED) == before
         first.send_signal(signal.SIGKILL)
@@ -153,7 +153,7 @@ def test_killed_and_begun_again_it_shows_the_numbers_as_if_the_new_definitions_h
         assert generations.live(deployment.settings) == 1
         assert rows(served, ACTIVATED) == before
 
-        code, output = deployment.run("replay", "--from-start", "--yes")
+        code, output = deployment.run("rebuild", "--yes")
         assert code == 0, output
         assert "It was begun before and goes on where it was." in output
         assert generations.live(deployment.settings) == 2
@@ -170,7 +170,7 @@ def test_killed_and_begun_again_it_shows_the_numbers_as_if_the_new_definitions_h
         assert rows(served, "SELECT alert_id FROM alerts") == [("a1",)]
         assert rows(served, "SELECT count() FROM dead_letters") == [(5,)]
 
-    code, output = deployment.run("replay", "--from-start", "--yes", generation=2)
+    code, output = deployment.run("rebuild", "--yes", generation=2)
     assert code == 2
     assert "The definitions have not changed" in output
 
@@ -190,7 +190,7 @@ def test_it_says_what_it_would_do_and_refuses_what_cannot_be_meant(deployment, r
     deployment.define(BEFORE)
     web = deployment.settings.topic("web-events")
 
-    code, said = refused(deployment, monkeypatch, "replay", "--from-start")
+    code, said = refused(deployment, monkeypatch, "rebuild")
     assert (code, "The definitions have not changed" in said) == (2, True), said
 
     deployment.define(AFTER)
@@ -198,7 +198,7 @@ def test_it_says_what_it_would_do_and_refuses_what_cannot_be_meant(deployment, r
     assert (code, "made under other definitions" in said) == (1, True)
     assert f"({BEFORE.fingerprint()}) than the configured ones ({AFTER.fingerprint()})" in said
 
-    code, said = refused(deployment, monkeypatch, "replay", "--from-start", "--dry-run")
+    code, said = refused(deployment, monkeypatch, "rebuild", "--dry-run")
     assert code == 0, said
     assert (
         f"Definitions: {AFTER.fingerprint()}; the numbers that are served were made under {BEFORE.fingerprint()}."
@@ -214,13 +214,12 @@ def test_it_says_what_it_would_do_and_refuses_what_cannot_be_meant(deployment, r
         ranges = topics.ranges_of(admin, [web])
         lost = next(at for at, (_, end) in ranges.items() if end > 1)
         admin.delete_records({lost: 2})
-    code, said = refused(deployment, monkeypatch, "replay", "--from-start", "--dry-run")
+    code, said = refused(deployment, monkeypatch, "rebuild", "--dry-run")
     assert (code, "2 before them are not there any more" in said) == (2, True)
     assert "The input topics have lost their beginning" in said
-    assert refused(deployment, monkeypatch, "replay", "--from-start", "--dry-run", "--allow-truncated")[0] == 0
+    assert refused(deployment, monkeypatch, "rebuild", "--dry-run", "--allow-truncated")[0] == 0
 
-    code, said = refused(deployment, monkeypatch, "replay", "--from-start", "--elsewhere")
+    code, said = refused(deployment, monkeypatch, "rebuild", "--elsewhere")
     assert (code, "Run worker and sink with FIRSTCALL_GENERATION=2" in said) == (1, True)
-    assert refused(deployment, monkeypatch, "replay", "--from-start", "x.ndjson")[0] == 2
-    assert refused(deployment, monkeypatch, "replay")[0] == 2
+    assert refused(deployment, monkeypatch, "rebuild", "x.ndjson")[0] == 2
     assert generations.own_record(generations.address_of(deployment.settings, 2)) is None

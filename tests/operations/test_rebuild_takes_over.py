@@ -1,4 +1,4 @@
-"""After a replay from the start the new generation runs: by itself under `up`, or as others have started it elsewhere."""
+"""After a rebuild the new generation runs: by itself under `up`, or as others have started it elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from schemas.config.settings import Settings
 from sinks.clickhouse import Address, connect
 from sinks.definition_rows import recorded
 from tests.conftest import JARS_HOME, ROOT, free_port
-from tests.operations.test_replay_from_start import (
+from tests.operations.test_rebuild import (
     ACTIVATED,
     AFTER,
     BEFORE,
@@ -121,7 +121,7 @@ def test_what_is_up_changes_over_by_itself_and_goes_on(machine):
     machine.config.write_text(
         "usage: successful_call\nactivations:\n  first_call: {levels: [developer, company], anchor: signup, all: [{count: successful_call, at_least: 4}]}\n  messages: {levels: [company], anchor: signup, all: [{count: message, at_least: 2}]}\n  three_days: {levels: [developer], anchor: signup, all: [{distinct_days: production_call, at_least: 2}]}\n"
     )
-    said = machine.run("replay", "--from-start", "--yes")
+    said = machine.run("rebuild", "--yes")
     assert "changes over by itself" in said
     assert machine.rows(ACTIVATED) != before
     assert generations.live(machine.settings) == 2
@@ -135,7 +135,7 @@ def test_what_is_up_changes_over_by_itself_and_goes_on(machine):
     another = "firstcall-staging-fold_aliases-changelog"
     with topics.administration(machine.settings) as client:
         client.create_topics({another: {"num_partitions": 1, "replication_factor": 1}})
-        machine.run("replay", "--drop-old", "--yes")
+        machine.run("rebuild", "--drop-old", "--yes")
         left = [name for name in client.list_topics() if re.match(r"firstcall-(?!g2-|alerts)", name)]
     assert left == [another], "the state of a deployment whose name begins alike"
     assert machine.rows("SELECT count() FROM event_rows") == [(0,)]
@@ -150,7 +150,7 @@ def test_worker_and_sink_that_others_run_are_waited_for(deployment: Deployment, 
     assert code == 0, said
     running = [deployment.start(name, generation=2, log_format="json") for name in ("worker", "sink")]
     try:
-        code, said = deployment.run("replay", "--from-start", "--elsewhere", "--yes", generation=2)
+        code, said = deployment.run("rebuild", "--elsewhere", "--yes", generation=2)
         assert code == 0, said
         assert "Run worker, sink and alerts with FIRSTCALL_GENERATION=2 from now on" in said
         with deployment.of(1) as served, deployment.of(2) as own:
@@ -167,13 +167,13 @@ def test_begun_under_other_definitions_it_starts_over_in_a_generation_of_its_own
     write_before(deployment, records)
     deployment.pipeline.feed(records)
     deployment.define(AFTER)
-    first = deployment.start("replay", "--from-start", "--yes")
+    first = deployment.start("rebuild", "--yes")
     wait(lambda: arrived(deployment, 2))
     first.kill()
     first.communicate()
     again = build({"usage": "successful_call"})
     deployment.define(again)
-    code, said = deployment.run("replay", "--from-start", "--yes")
+    code, said = deployment.run("rebuild", "--yes")
     assert code == 0, said
     assert "Generation 2, begun under other definitions and never live, is removed." in said
     assert generations.live(deployment.settings) == 3

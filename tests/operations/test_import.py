@@ -1,4 +1,4 @@
-"""Replaying an export: what is sent where under which key, and what is said about the rest."""
+"""Importing an export: what is sent where under which key, and what is reported of the rest."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def segment(**fields: Any) -> dict[str, Any]:
     }
 
 
-def replay(*arguments: str, lines: list[Any] | None = None) -> Result:
+def run_import(*arguments: str, lines: list[Any] | None = None) -> Result:
     stdin = (
         None if lines is None else "".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines)
     )
-    return CliRunner().invoke(app, ["replay", *arguments], input=stdin)
+    return CliRunner().invoke(app, ["import", *arguments], input=stdin)
 
 
 def received(settings: Settings, topic: str) -> list[Message]:
@@ -73,7 +73,7 @@ def received(settings: Settings, topic: str) -> list[Message]:
 
 
 def test_events_go_to_the_topic_of_their_source_as_they_are(settings):
-    result = replay("-", lines=[page(), call(), segment(), ""])
+    result = run_import("-", lines=[page(), call(), segment(), ""])
     assert result.exit_code == 0, result.output
     assert "Sent 3 messages: 1 to api-events, 2 to web-events." in result.output
     (api,) = received(settings, API_EVENTS)
@@ -84,13 +84,13 @@ def test_events_go_to_the_topic_of_their_source_as_they_are(settings):
 
 
 def test_events_that_do_not_say_their_source_go_where_the_option_says(settings):
-    assert replay("-", "--source", "api", lines=[segment(), page()]).exit_code == 0
+    assert run_import("-", "--source", "api", lines=[segment(), page()]).exit_code == 0
     assert len(received(settings, API_EVENTS)) == 1
     assert len(received(settings, WEB_EVENTS)) == 1
 
 
 def test_messages_are_keyed_by_alias_and_never_by_an_api_key(settings):
-    replay(
+    run_import(
         "-", lines=[page(), call(), segment(), {"type": "batch", "batch": [segment(userId="u1"), segment(userId="u2")]}]
     )
     keys = [record.key() for topic in (WEB_EVENTS, API_EVENTS) for record in received(settings, topic)]
@@ -101,7 +101,7 @@ def test_messages_are_keyed_by_alias_and_never_by_an_api_key(settings):
 
 
 def test_lines_that_are_no_events_are_named_by_their_numbers(settings):
-    result = replay("-", lines=[page(), "{broken", "[1, 2]", {"name": "Nobody"}, call()])
+    result = run_import("-", lines=[page(), "{broken", "[1, 2]", {"name": "Nobody"}, call()])
     assert result.exit_code == 1
     assert "Sent 3 messages" in result.output
     assert "2 lines are no JSON objects and were not sent:\n  line 2: " in result.output
@@ -113,7 +113,7 @@ def test_lines_that_are_no_events_are_named_by_their_numbers(settings):
 def test_a_line_that_no_topic_takes_does_not_hold_up_the_others(settings):
     """What is too large for an event alone is sent: it becomes a dead letter, which says so."""
     large, hopeless = (page(anonymous_id=f"{size}", properties={"x": "y" * size}) for size in (1_200_000, 17_000_000))
-    result = replay("-", lines=[page(anonymous_id="a"), large, hopeless, page(anonymous_id="c")])
+    result = run_import("-", lines=[page(anonymous_id="a"), large, hopeless, page(anonymous_id="c")])
     assert result.exit_code == 1
     assert "1 messages did not arrive" in result.output
     sent = {json.loads(record.value() or b"")["anonymous_id"] for record in received(settings, WEB_EVENTS)}
@@ -125,15 +125,34 @@ def test_a_file_may_be_gzipped(packed, settings, tmp_path):
     path = tmp_path / ("export.ndjson" + (".gz" if packed else ""))
     data = "".join(json.dumps(page(message_id=str(number))) + "\n" for number in range(2_500)).encode()
     path.write_bytes(gzip.compress(data) if packed else data)
-    result = replay(str(path))
+    result = run_import(str(path))
     assert result.exit_code == 0, result.output
     assert "Sent 2,500 messages: 2,500 to web-events." in result.output
     assert len(received(settings, WEB_EVENTS)) == 2_500
 
 
+def test_lines_of_several_files_are_named_with_their_file(settings, tmp_path):
+    files = [tmp_path / name for name in ("a.ndjson", "b.ndjson")]
+    for file in files:
+        file.write_text(json.dumps(page(anonymous_id=file.name)) + "\n{broken\n")
+    result = run_import(*map(str, files))
+    assert result.exit_code == 1
+    assert "Sent 2 messages: 2 to web-events." in result.output
+    assert [f"  {file} line 2: " in result.output for file in files] == [True, True]
+
+
+def test_a_file_that_breaks_off_is_named_and_the_lines_before_are_sent(settings, tmp_path):
+    path = tmp_path / "export.ndjson.gz"
+    path.write_bytes(gzip.compress((json.dumps(page()) + "\n").encode() * 10_000)[:-20])
+    result = run_import(str(path))
+    assert result.exit_code == 1
+    assert f"{path} cannot be read after line " in result.output
+    assert len(received(settings, WEB_EVENTS)) > 0
+
+
 def test_a_missing_topic_is_told_before_anything_is_sent(settings, monkeypatch, unique):
     monkeypatch.setenv("FIRSTCALL_TOPIC_PREFIX", f"{unique}-elsewhere.")
-    result = replay("-", lines=[page()])
+    result = run_import("-", lines=[page()])
     assert result.exit_code == 1
     assert f"topic {unique}-elsewhere.web-events missing; create it with `firstcall migrate`" in result.output
 
@@ -141,7 +160,7 @@ def test_a_missing_topic_is_told_before_anything_is_sent(settings, monkeypatch, 
 def test_no_broker_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("FIRSTCALL_KAFKA", "127.0.0.1:1")
     monkeypatch.setenv("FIRSTCALL_DATA_DIR", str(tmp_path))
-    result = replay("-", lines=[page()])
+    result = run_import("-", lines=[page()])
     assert result.exit_code == 1
     assert "Kafka: " in result.output
-    assert "`firstcall doctor` says more" in result.output
+    assert "`firstcall doctor` shows what is wrong" in result.output
