@@ -15,5 +15,6 @@ def broker() -> None:
     settings = settings_or_exit()
     with reported_failures(), LocalBroker(settings.data_dir, settings.broker_port) as running:
         out.plain(f"Kafka serves at {running.bootstrap}. Ctrl-C ends it.")
-        code = running.wait()
-    fail(f"Kafka has ended with code {code}; see {running.log}")
+        kafka = running.process
+        kafka.wait()
+    fail(f"Kafka has ended with code {kafka.exit_code}; see {kafka.log}")

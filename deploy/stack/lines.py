@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 
 from rich.console import Console
 
+from deploy.local.process.child_process import ChildProcess
 from deploy.services.required import shown_path
 
 
@@ -14,6 +14,7 @@ def print_done(console: Console, what: str) -> None:
     console.print(f"[green]✓[/] {what}", highlight=False, soft_wrap=True)
 
 
-def ended(name: str, code: int, log: Path, last_lines: str) -> str:
+def ended(name: str, process: ChildProcess) -> str:
     """The failure of a process that should run."""
-    return f"{name} has ended with code {code}. The end of {shown_path(log)}:\n{last_lines}"
+    log = shown_path(process.log)
+    return f"{name} has ended with code {process.exit_code}. The end of {log}:\n{process.last_log_lines()}"

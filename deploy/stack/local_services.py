@@ -66,9 +66,8 @@ class LocalServices:
     def check(self) -> None:
         """Raise DeploymentError when a service has ended."""
         for name, service in self._started.items():
-            code = service.wait(0)
-            if code is not None:
-                raise DeploymentError(ended(name, code, service.log, service.last_log_lines()))
+            if service.process.exit_code is not None:
+                raise DeploymentError(ended(name, service.process))
 
     def stop(self) -> None:
         """End what was started, in reverse. Repeating it changes nothing."""

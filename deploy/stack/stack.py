@@ -111,7 +111,7 @@ class Stack:
         self.services.check()
         child = self.children.ended()
         if child is not None:
-            raise DeploymentError(ended(child.name, child.code, child.log, child.last_lines))
+            raise DeploymentError(ended(child.name, child.process))
 
     def serve(self) -> None:
         """Keep all running until interrupted. Raises DeploymentError when a service ends, or a process again and again."""
@@ -120,9 +120,9 @@ class Stack:
             self._done(f"/metrics, /healthz, /readyz: {', '.join(shown)}")
         while True:
             self.services.check()
-            child = self._supervision.look()
+            child = self._supervision.check()
             if child is not None:
-                raise DeploymentError(ended(child.name, child.code, child.log, child.last_lines))
+                raise DeploymentError(ended(child.name, child.process))
             self._follow_generation()
             time.sleep(1)
 

@@ -13,30 +13,31 @@ from typing import Protocol
 
 import pytest
 
+from deploy.local.process.child_process import ChildProcess
 
-class Tethered(Protocol):
-    """A service that runs at the end of a tether: `LocalBroker`, `LocalClickHouse`."""
 
-    _process: subprocess.Popen[bytes] | None
+class LocalService(Protocol):
+    """`LocalBroker`, `LocalClickHouse`."""
+
+    @property
+    def process(self) -> ChildProcess: ...
 
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
 
 
-def process_of(service: Tethered) -> int:
-    """The process that serves, which is the child of the tether."""
-    tether = service._process
-    assert tether is not None, "it is started"
-    children = Path(f"/proc/{tether.pid}/task/{tether.pid}/children").read_text().split()
+def process_of(service: LocalService) -> int:
+    """The process that serves."""
+    parent = service.process.parent_pid
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return int(children[0])
 
 
-def kill(service: Tethered) -> None:
+def kill(service: LocalService) -> None:
     """`kill -9`. What it had in hand is gone; `start` brings it back."""
     os.kill(process_of(service), signal.SIGKILL)
-    assert service._process is not None
-    service._process.wait(30)
+    service.process.wait(30)
     service.stop()
 
 

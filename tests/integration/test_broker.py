@@ -155,10 +155,10 @@ def test_it_ends_with_a_killed_parent_and_goes_on_with_its_data(tmp_path: Path, 
     assert processes_of(tmp_path) == []
     with LocalBroker(tmp_path, jars=JARS) as again:
         assert consume(again.bootstrap, "kept", 1) == [b"before"]
-        # The machine goes down with everything on it, the tether too.
+        # The machine goes down with everything on it, every process above it too.
         for pid in processes_of(tmp_path):
             os.kill(pid, signal.SIGKILL)
-        assert again.wait(30) not in {None, 0}
+        assert again.process.wait(30) not in {None, 0}
     with LocalBroker(tmp_path, jars=JARS) as once_more:
         assert consume(once_more.bootstrap, "kept", 1) == [b"before"]
 

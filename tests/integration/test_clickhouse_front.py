@@ -309,7 +309,7 @@ def test_a_page_of_another_site_cannot_run_statements(served: LocalClickHouse, h
 
 
 def test_a_second_process_is_told_who_holds_the_directory(served: LocalClickHouse) -> None:
-    data_dir = served.log.parent.parent
+    data_dir = served.process.log.parent.parent
     with pytest.raises(
         DeploymentError,
         match=f"another process holds .*process {os.getpid()} serves ClickHouse from it at {served.url}",

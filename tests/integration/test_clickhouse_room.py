@@ -49,7 +49,7 @@ def test_nothing_is_written_to_a_disk_that_is_almost_full(service: LocalClickHou
     client.command("CREATE TABLE kept (n UInt64) ENGINE = MergeTree ORDER BY n")
     client.command("INSERT INTO kept SELECT * FROM numbers(1000)")
     with full_disk(disk):
-        until(lambda: "nothing is written to it until there is room" in service.last_log_lines())
+        until(lambda: "nothing is written to it until there is room" in service.process.last_log_lines())
         for statement in (
             "INSERT INTO kept VALUES (1)",
             "CREATE TABLE copied ENGINE = MergeTree ORDER BY n AS SELECT * FROM kept",
@@ -72,6 +72,6 @@ def test_merges_wait_for_room_and_then_go_on(service: LocalClickHouse, disk: Pat
         client.command(f"INSERT INTO parted VALUES ({n})")
     parts = "SELECT count() FROM system.parts WHERE active AND table = 'parted'"
     with full_disk(disk, leaving=20 * 1024**2):
-        until(lambda: "nothing is written to it until there is room" in service.last_log_lines())
+        until(lambda: "nothing is written to it until there is room" in service.process.last_log_lines())
         assert client.query(parts).result_rows == [(20,)]
     until(lambda: bool(client.query(parts).result_rows[0][0] < 20))

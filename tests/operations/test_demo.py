@@ -181,9 +181,9 @@ def test_nothing_outlives_a_killed_parent(variables, tmp_path):
 
 
 def process_of(data_dir: Path, command_end: str) -> int | None:
-    """The process that runs a command, not its tether."""
+    """The process that runs a command, not the one that ends it with its parent."""
     for process, command in processes_of(data_dir).items():
-        if command.rstrip().endswith(command_end) and "tether.py" not in command:
+        if command.rstrip().endswith(command_end) and "end_with_parent.py" not in command:
             return process
     return None
 

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from deploy.local.process.child_process import CODE
+
 #: The same numbers on every architecture.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _GET_VERSION: Final = 1
@@ -39,7 +41,6 @@ _OWN: Final = (
     *(_REMOVE_DIRECTORY, _REMOVE_FILE, _MAKE_DIRECTORY, _MAKE_FILE, _MAKE_LINK),
 )
 
-_ROOT: Final = Path(__file__).resolve().parents[3]
 #: Libraries, time zones, and what the machine says of its memory. Not all of `/proc/self`: the environment is in it.
 _OF_THE_SYSTEM: Final = (
     *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/localtime"),
@@ -100,7 +101,7 @@ def _readable() -> Iterator[Path]:
     yield from {Path(prefix) / "lib" for prefix in (sys.prefix, sys.base_prefix)}
     yield from {Path(place) for place in sys.path if Path(place).name in {"site-packages", "dist-packages"}}
     # Not the checkout itself, in which `.firstcall` with its secrets is.
-    yield from (_ROOT / package for package in ("schemas", "streams", "sinks", "deploy"))
+    yield from (CODE / package for package in ("schemas", "streams", "sinks", "deploy"))
 
 
 def _allow(libc: ctypes.CDLL, rules: int, paths: Iterable[Path], access: int) -> None:

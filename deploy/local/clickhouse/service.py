@@ -8,7 +8,6 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from deploy.local.clickhouse.sandbox import confine
-from deploy.local.process.child_process import end_tethered, start_tethered
+from deploy.local.process.child_process import ChildProcess, python_module, with_code
 from deploy.local.process.directory_lock import Holder, lock_or_explain, read_holder
 from schemas.config.sources import PREFIX
 from schemas.errors import DeploymentError
@@ -36,8 +35,6 @@ FINISHES_WITHIN_SECONDS: Final = 5.0
 #: Parameters of a query are part of the URL; the limit is ClickHouse's own.
 LONGEST_URL_BYTES: Final = 1024 * 1024
 
-_ROOT: Final = Path(__file__).resolve().parents[3]
-_LOG_LINES_SHOWN: Final = 15
 _NOT_CONFINED: Final = (
     "This system cannot lock ClickHouse into its directory (Linux 5.19 or newer with Landlock can): statements are refused by "
     "what they look like only. Let no one use it whom you would not let read your files"
@@ -61,7 +58,7 @@ def serve(
     os.environ["TZ"] = "UTC"
     time.tzset()
     home = _home(data_dir)
-    with lock_or_explain(home, "ClickHouse") as claim, closing(_listening_socket(port)) as listening:
+    with lock_or_explain(home, "ClickHouse") as lock, closing(_listening_socket(port)) as listening:
         url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
         os.environ["TMPDIR"] = str(_empty(home / "scratch"))
         # Some of what it loads is the system's; the engine is loaded once it is confined, as it starts threads then.
@@ -75,7 +72,7 @@ def serve(
         front = HttpServer(engine := Engine(home))
 
         def ready() -> None:
-            claim.announce(Holder(for_pid or os.getpid(), url, run))
+            lock.write_holder(Holder(for_pid or os.getpid(), url, run))
             on_ready(url)
 
         asyncio.run(_serve_until_told(front, engine.cancel_statements, listening, ready))
@@ -92,8 +89,7 @@ class LocalClickHouse:
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
         self._data_dir = data_dir.absolute()
         self._port = port or 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log_begins = 0
+        self._process: ChildProcess | None = None
         self._run = ""
         self._url = ""
 
@@ -109,31 +105,21 @@ class LocalClickHouse:
         return int(self.url.rpartition(":")[2])
 
     @property
-    def log(self) -> Path:
-        """The file of what it prints."""
-        return _home(self._data_dir) / "clickhouse.log"
+    def process(self) -> ChildProcess:
+        """Its process, once it is started."""
+        assert self._process is not None, "it is started"
+        return self._process
 
     def start(self) -> None:
         """Start it and return when it serves. Raises DeploymentError."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        home = _home(self._data_dir)
+        home.mkdir(parents=True, exist_ok=True)
         self._run = secrets.token_hex(8)
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "deploy.local.clickhouse",
-            "--for-pid",
-            str(os.getpid()),
-            "--run",
-            self._run,
-        ]
-        command += ["--data", str(self._data_dir), "--port", str(self._port)]
-        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        # It has all that it needs as arguments: no secret of Firstcall's is in its environment for a statement to find.
+        options = ("--data", str(self._data_dir), "--port", str(self._port), "--for-pid", str(os.getpid()))
+        command = python_module("deploy.local.clickhouse", *options, "--run", self._run)
+        # All settings are arguments: its environment holds no secret of Firstcall that a statement could read.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        with self.log.open("ab") as log:
-            self._log_begins = log.tell()
-            self._process = start_tethered(command, log, {**environment, "PYTHONPATH": os.pathsep.join(paths)})
+        self._process = ChildProcess(command, home / "clickhouse.log", with_code(environment))
         try:
             self._await_service()
         except BaseException:
@@ -144,22 +130,7 @@ class LocalClickHouse:
         """End it. Repeating it changes nothing."""
         process, self._process, self._url = self._process, None, ""
         if process is not None:
-            end_tethered(process)
-
-    def wait(self, seconds: float | None = None) -> int | None:
-        """Wait until it ends by itself, and return its exit code; None when it runs on for so long."""
-        assert self._process is not None, "it is started"
-        try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
-
-    def last_log_lines(self) -> str:
-        """The end of what it printed since it was started."""
-        with suppress(FileNotFoundError):
-            said = self.log.read_bytes()[self._log_begins :].decode("utf-8", "replace")
-            return "\n".join(said.strip().splitlines()[-_LOG_LINES_SHOWN:])
-        return ""
+            process.end()
 
     def __enter__(self) -> Self:
         self.start()
@@ -169,17 +140,21 @@ class LocalClickHouse:
         self.stop()
 
     def _await_service(self) -> None:
-        assert self._process is not None, "it is started"
+        process = self.process
         gives_up_at = time.monotonic() + SERVES_WITHIN_SECONDS
         while True:
-            if self._process.poll() is not None:
-                raise DeploymentError(self.last_log_lines() or f"ClickHouse ended while it started; see {self.log}")
+            if process.exit_code is not None:
+                raise DeploymentError(
+                    process.last_log_lines() or f"ClickHouse ended while it started; see {process.log}"
+                )
             holder = read_holder(_home(self._data_dir))
             if holder is not None and holder.run == self._run and answers(holder.address):
                 self._url = holder.address
                 return
             if time.monotonic() > gives_up_at:
-                raise DeploymentError(f"ClickHouse does not answer after {SERVES_WITHIN_SECONDS:.0f} s; see {self.log}")
+                raise DeploymentError(
+                    f"ClickHouse does not answer after {SERVES_WITHIN_SECONDS:.0f} s; see {process.log}"
+                )
             time.sleep(0.05)
 
 

@@ -9,7 +9,7 @@ import subprocess
 import time
 import zlib
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Final, Self
 
@@ -26,7 +26,7 @@ from deploy.local.kafka.runtime import (
     kafka_version,
     resolve_jars,
 )
-from deploy.local.process.child_process import end_tethered, start_tethered
+from deploy.local.process.child_process import ChildProcess
 from deploy.local.process.directory_lock import DirectoryLock, Holder, lock_or_explain
 from schemas.errors import DeploymentError
 
@@ -43,14 +43,13 @@ _DATA_IN_CONTAINER: Final = "/var/lib/kafka/data"
 _HEAP: Final = ("-Xms128m", "-Xmx768m")
 #: The small compiler halves the processor time of a start, and of the first million records too.
 _JVM: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
-_LOG_LINES_SHOWN: Final = 15
 
 
 class LocalBroker:
-    """Apache Kafka as a process that ends with this one; used as a context, or by `start` and `stop`.
+    """Apache Kafka as a child process; a context, or `start` and `stop`.
 
-    Its data stays in `data_dir/kafka`, so the next broker of that directory goes on where this one stopped, be it by
-    `kill -9`. Without a port a free one is taken. `jars` is where its jars are kept, by default in the data directory.
+    Its data stays in `data_dir/kafka` and is kept by the next broker of that directory, even after `kill -9`.
+    Without a port a free one is taken. `jars` is where its jars are kept, by default in the data directory.
     """
 
     def __init__(self, data_dir: Path, port: int | None = None, *, jars: Path | None = None) -> None:
@@ -58,8 +57,8 @@ class LocalBroker:
         self._jars = jars or jars_directory(data_dir)
         self._given_port = port
         self._port = 0
-        self._claim: DirectoryLock | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: DirectoryLock | None = None
+        self._process: ChildProcess | None = None
         self._data_dir = data_dir
 
     @property
@@ -69,22 +68,23 @@ class LocalBroker:
         return f"{LOOPBACK}:{self._port}"
 
     @property
-    def log(self) -> Path:
-        """The file of its warnings and errors."""
-        return self._home / "broker.log"
+    def process(self) -> ChildProcess:
+        """Its process, once it is started. The log holds warnings and errors."""
+        assert self._process is not None, "the broker is started"
+        return self._process
 
     def start(self) -> None:
-        """Start it, its jars fetched if need be, and return when it serves. Raises DeploymentError."""
+        """Fetch its jars if they are missing, start it, and return when it serves. Raises DeploymentError."""
         found = availability(self._data_dir, jars=self._jars)
         if isinstance(found, Missing):
             raise DeploymentError(f"{found.reason}; {found.what_to_do}")
-        self._claim = lock_or_explain(self._home, "Kafka")
+        self._lock = lock_or_explain(self._home, "Kafka")
         try:
             self._port, controller_port = _ports(self._given_port)
-            self._claim.announce(Holder(os.getpid(), self.bootstrap))
+            self._lock.write_holder(Holder(os.getpid(), self.bootstrap))
             run = self._java_command(controller_port) if found.kind == "java" else self._docker_command()
-            with self.log.open("wb") as log:
-                self._process = start_tethered(run, log, os.environ, [self._claim.descriptor])
+            log = self._home / "broker.log"
+            self._process = ChildProcess(run, log, os.environ, new_log=True, keep_open=[self._lock.descriptor])
             self._await_service()
         except BaseException:
             self.stop()
@@ -93,25 +93,11 @@ class LocalBroker:
     def stop(self) -> None:
         """End it. Repeating it changes nothing."""
         if self._process is not None:
-            end_tethered(self._process)
+            self._process.end()
             self._process = None
-        if self._claim is not None:
-            self._claim.release()
-            self._claim = None
-
-    def wait(self, seconds: float | None = None) -> int | None:
-        """Wait until it ends by itself, and return its exit code; None when it runs on for so long."""
-        assert self._process is not None, "the broker is started"
-        try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
-
-    def last_log_lines(self) -> str:
-        """The end of its log."""
-        with suppress(FileNotFoundError):
-            return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-_LOG_LINES_SHOWN:])
-        return ""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -146,18 +132,20 @@ class LocalBroker:
         run += ["--volume", f"{name}:{_DATA_IN_CONTAINER}"]
         for key, value in variables.items():
             run += ["--env", f"{key}={value}"]
-        # What a killed run may have left behind under this name.
+        # A killed run may have left a container of this name.
         subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
         return [*run, f"apache/kafka:{kafka_version()}"]
 
     def _await_service(self) -> None:
-        assert self._process is not None, "the broker is started"
+        process = self.process
         gives_up_at = time.monotonic() + SERVES_WITHIN_SECONDS
         while not serves(self.bootstrap):
-            if self._process.poll() is not None:
-                raise DeploymentError(f"Kafka ended while it started. The end of {self.log}:\n{self.last_log_lines()}")
+            if process.exit_code is not None:
+                raise DeploymentError(
+                    f"Kafka ended while it started. The end of {process.log}:\n{process.last_log_lines()}"
+                )
             if time.monotonic() > gives_up_at:
-                raise DeploymentError(f"Kafka does not answer after {SERVES_WITHIN_SECONDS:.0f} s; see {self.log}")
+                raise DeploymentError(f"Kafka does not answer after {SERVES_WITHIN_SECONDS:.0f} s; see {process.log}")
             time.sleep(0.05)
 
 
@@ -181,7 +169,7 @@ def serves(bootstrap: str) -> bool:
 
 
 def broker_properties(address: str, port: int, controller_port: int, data: str) -> Mapping[str, str]:
-    """The configuration of the one node, by Kafka's names. `address` is where it listens; loopback is what it tells clients."""
+    """The configuration of the one node, by Kafka's names. It listens on `address`; clients always connect to loopback."""
     return {
         "node.id": "1",
         "process.roles": "broker,controller",

@@ -1,89 +1,92 @@
-"""Runs a command and ends it when whoever started it is no more, however that one ended.
-
-    python tether.py COMMAND ARGUMENT...
-
-Whoever starts it holds the other end of its standard input and need not do anything: that end closes with its holder, be it
-by `kill -9`. Run by path, on a bare interpreter: it must cost nothing and import only the standard library.
-"""
+"""A command that runs as a child process: it never outlives this process, and its output goes to a log file."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import select
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Final
 
-#: How long the command may take to end when asked, before it is killed.
-ENDS_WITHIN_SECONDS = 20.0
+from deploy.local.process import end_with_parent
 
-_ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_PR_SET_PDEATHSIG = 1
+#: The folder of the packages schemas, streams, sinks and deploy: the checkout, or `firstcall` in site-packages.
+CODE: Final = Path(__file__).resolve().parents[3]
+LOG_LINES_SHOWN: Final = 15
 
 
-def start_tethered(
-    command: Sequence[str], output: BinaryIO, environment: Mapping[str, str], keep_open: Sequence[int] = ()
-) -> subprocess.Popen[bytes]:
-    """Start a command that ends with this process, or when `end_tethered` is called.
+class ChildProcess:
+    """A running command. Its log is appended to, or begins empty with `new_log`.
 
-    It gets a session of its own, so that Ctrl-C reaches only this process. `keep_open` are file descriptors that stay
-    open, and locked if they hold a lock, until the command has ended.
+    The command gets a session of its own, so that Ctrl-C reaches only this process. `keep_open` are file descriptors that
+    stay open, and locked if they hold a lock, until the command has ended.
     """
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(Path(__file__).resolve()), *command],
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        env=dict(environment),
-        pass_fds=tuple(keep_open),
-        start_new_session=True,
-    )
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        *,
+        new_log: bool = False,
+        keep_open: Sequence[int] = (),
+    ) -> None:
+        self.log = log
+        with log.open("wb" if new_log else "ab") as output:
+            self._log_start = log.stat().st_size
+            self._parent = subprocess.Popen(
+                [sys.executable, "-I", "-S", end_with_parent.__file__, *command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                pass_fds=tuple(keep_open),
+                start_new_session=True,
+            )
+
+    @property
+    def parent_pid(self) -> int:
+        """The process that runs `end_with_parent`; the command is its only child."""
+        return self._parent.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """128 + the number for a signal; None while the command runs."""
+        return self._parent.poll()
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Wait until the command ends by itself. Return its exit code, or None when it still runs."""
+        try:
+            return self._parent.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def request_end(self) -> None:
+        """Have the command end, without waiting for it."""
+        assert self._parent.stdin is not None, "standard input is a pipe"
+        self._parent.stdin.close()
+
+    def end(self) -> None:
+        """End the command by SIGTERM, then by SIGKILL. It may have ended before."""
+        self.request_end()
+        if self.wait(end_with_parent.ENDS_WITHIN_SECONDS + 5) is None:
+            self._parent.kill()
+            self._parent.wait()
+
+    def last_log_lines(self) -> str:
+        """The last lines that the command has printed."""
+        printed = self.log.read_bytes()[self._log_start :].decode("utf-8", "replace")
+        return "\n".join(printed.strip().splitlines()[-LOG_LINES_SHOWN:])
 
 
-def end_tethered(tether: subprocess.Popen[bytes]) -> int:
-    """End a tethered command and return its exit code, 128 + the number for a signal. It may have ended before."""
-    if tether.stdin is not None:
-        tether.stdin.close()
-    try:
-        return tether.wait(ENDS_WITHIN_SECONDS + 5)
-    except subprocess.TimeoutExpired:
-        tether.kill()
-        return tether.wait()
+def python_module(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of Firstcall. It needs the environment of `with_code`."""
+    # -P: the current folder may have a `deploy` of its own.
+    return [sys.executable, "-P", "-m", module, *arguments]
 
 
-def main(command: Sequence[str]) -> int:
-    """Run the command until it ends, this process is asked to end, or standard input closes; return the exit code."""
-    woken, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake)
-    for number in (*_ASKED_TO_END, signal.SIGCHLD):
-        signal.signal(number, lambda *_: None)
-    # The hook is safe in a process that has only one thread.
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_this_process)  # noqa: PLW1509
-    while child.poll() is None:
-        ready, _, _ = select.select([0, woken], [], [])
-        if woken in ready and any(number in _ASKED_TO_END for number in os.read(woken, 64)):
-            break
-        if 0 in ready and not os.read(0, 4096):
-            break
-    child.terminate()
-    try:
-        code = child.wait(ENDS_WITHIN_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        code = child.wait()
-    return code if code >= 0 else 128 - code
-
-
-def _die_with_this_process() -> None:
-    """Ask the kernel to kill the command should this process itself be killed. Only Linux has it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def with_code(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which Python imports the same code of Firstcall as this process does."""
+    paths = (str(CODE), environment.get("PYTHONPATH"))
+    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

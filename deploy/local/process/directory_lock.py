@@ -1,7 +1,4 @@
-"""One process at a time uses a directory of data; a second one learns who has it.
-
-DeploymentError    a local service cannot be started; the message says why and what to do
-"""
+"""A lock on a data directory: one process at a time uses it, and a second one can read which process holds it."""
 
 from __future__ import annotations
 
@@ -16,14 +13,14 @@ from typing import Self
 from schemas.errors import DeploymentError
 
 #: How long a service may take to end once the process it ran for is gone.
-WINDS_DOWN_WITHIN_SECONDS = 30.0
+ENDS_WITHIN_SECONDS = 30.0
 _POLL_SECONDS = 0.1
 _FILE_NAME = "in-use.json"
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who uses a directory: the process the service runs for, the address it serves, and a name of this very run."""
+    """The process that a service runs for, the address that it serves, and the name of this run."""
 
     pid: int
     address: str
@@ -31,7 +28,7 @@ class Holder:
 
     @property
     def is_alive(self) -> bool:
-        """Whether that process still runs. Not the same as its hold: what it started may take a moment longer to end."""
+        """Whether that process still runs. Its children may hold the lock a moment longer."""
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -42,21 +39,21 @@ class Holder:
 
 
 class DirectoryLock:
-    """The exclusive use of a directory, until it is released or every process that holds `descriptor` has ended."""
+    """An exclusive lock, held until it is released or every process that holds `descriptor` has ended."""
 
     def __init__(self, directory: Path, descriptor: int) -> None:
         self.directory = directory
         self.descriptor = descriptor
 
     @classmethod
-    def take(cls, directory: Path) -> DirectoryLock | Holder:
-        """Lock a directory, which is created. If another process has it, say which.
+    def acquire(cls, directory: Path) -> DirectoryLock | Holder:
+        """Create and lock a directory, or return the process that holds it.
 
-        Where that process is gone and only what it started still winds down, wait for that.
+        If that process is gone and only its children still run, wait until they have ended.
         """
         directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(directory / _FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        patience_ends = time.monotonic() + WINDS_DOWN_WITHIN_SECONDS
+        patience_ends = time.monotonic() + ENDS_WITHIN_SECONDS
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,14 +67,14 @@ class DirectoryLock:
                 os.ftruncate(descriptor, 0)
                 return cls(directory, descriptor)
 
-    def announce(self, holder: Holder) -> None:
-        """Tell whoever comes later who has the directory."""
+    def write_holder(self, holder: Holder) -> None:
+        """Record who holds the lock, for processes that want it later."""
         text = json.dumps({"pid": holder.pid, "address": holder.address, "run": holder.run}).encode()
         os.pwrite(self.descriptor, text, 0)
         os.ftruncate(self.descriptor, len(text))
 
     def release(self) -> None:
-        """Give the directory up. Repeating it changes nothing."""
+        """Release the lock. Repeating it changes nothing."""
         if self.descriptor >= 0:
             os.ftruncate(self.descriptor, 0)
             os.close(self.descriptor)
@@ -91,7 +88,7 @@ class DirectoryLock:
 
 
 def read_holder(directory: Path) -> Holder | None:
-    """Who announced to use a directory; None when nobody has, or is just about to. It may be out of date."""
+    """The recorded holder of a directory; None when there is none, or it is not recorded yet. It may be out of date."""
     try:
         found = json.loads((directory / _FILE_NAME).read_text())
         return Holder(int(found["pid"]), str(found["address"]), str(found["run"]))
@@ -101,11 +98,11 @@ def read_holder(directory: Path) -> Holder | None:
 
 def lock_or_explain(directory: Path, service: str) -> DirectoryLock:
     """Lock a directory for a service. Raises DeploymentError when another process holds it."""
-    match DirectoryLock.take(directory):
+    match DirectoryLock.acquire(directory):
         case Holder(pid=pid, address=address):
             raise DeploymentError(
                 f"another process holds {directory}: process {pid} serves {service} from it at {address}. "
                 "Use that one, end it, or choose another data directory (FIRSTCALL_DATA_DIR)"
             )
-        case claim:
-            return claim
+        case lock:
+            return lock

@@ -1,4 +1,7 @@
-"""Starts a process again that has ended or hangs, with growing pauses, and gives up when that does not help."""
+"""Restarts child processes that have ended or hang, with growing pauses, and gives up after too many restarts.
+
+No library does it: supervisord and circus are daemons with configuration files, not a part of the command that ends with it.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +12,27 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from deploy.local.process.children import Child, Children, Ended
+from deploy.local.process.children import Child, Children
 
-#: The pauses before it is started again; after as many starts within `COUNTED_SECONDS` it is given up.
+#: The pause before each restart. After as many restarts within `COUNTED_SECONDS` the process is given up.
 PAUSES_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 COUNTED_SECONDS: Final = 600.0
-#: A process that ends with this code was given something wrong, which another start does not change.
+#: The exit code for wrong settings or arguments, which a restart does not change.
 EXIT_WRONG_SETTINGS: Final = 2
 PROBE_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 2.0
-#: A process that has answered before and is not healthy for so long hangs.
+#: A process that was healthy once and has not been for so long hangs.
 UNHEALTHY_SECONDS: Final = 25.0
 
 
 class Restarts:
-    """When one process may be started again. Times are seconds of one clock."""
+    """When one process may be restarted. Times are seconds of one clock."""
 
     def __init__(self) -> None:
         self._at: deque[float] = deque()
 
     def pause(self, now: float) -> float | None:
-        """How long to wait before it is started again; None if that has not helped often enough."""
+        """Count a restart and return the pause before it; None after too many restarts."""
         while self._at and now - self._at[0] > COUNTED_SECONDS:
             self._at.popleft()
         if len(self._at) == len(PAUSES_SECONDS):
@@ -53,33 +56,33 @@ class _Watched:
 
 
 class Supervision:
-    """Looks after children. `tell` gets one line for a person whenever one is ended or started again."""
+    """Restarts children. `report` receives one line for the operator for each end and each restart."""
 
-    def __init__(self, children: Children, tell: Callable[[str], None]) -> None:
+    def __init__(self, children: Children, report: Callable[[str], None]) -> None:
         self._children = children
-        self._tell = tell
+        self._report = report
         self._watched: dict[str, _Watched] = {}
 
-    def look(self) -> Ended | None:
-        """Start again what has ended, once its pause is over, and end what hangs. What is given up is returned."""
+    def check(self) -> Child | None:
+        """Restart children that have ended, after their pause, and end those that hang. Return one that is given up."""
         now = time.monotonic()
         for child in self._children.running:
             watched = self._watched.setdefault(child.name, _Watched(child, now))
-            code = child.process.poll()
+            code = child.process.exit_code
             if code is None:
                 self._probe(watched, now)
             elif watched.start_at is None:
                 pause = None if code == EXIT_WRONG_SETTINGS else watched.restarts.pause(now)
                 if pause is None:
-                    return child.ended(code)
+                    return child
                 watched.start_at = now + pause
-                self._tell(
+                self._report(
                     f"{child.name} has ended with code {code}; starting it again in {pause:.0f} s "
                     f"({len(watched.restarts)} of {len(PAUSES_SECONDS)} times in {COUNTED_SECONDS / 60:.0f} minutes); log: {child.log}"
                 )
             elif now >= watched.start_at:
                 watched.start_at = watched.healthy_at = None
-                self._children.start_again(child)
+                child.start_again()
         return None
 
     def _probe(self, watched: _Watched, now: float) -> None:
@@ -91,12 +94,12 @@ class Supervision:
         if problem is None:
             watched.healthy_at = watched.probed_at
         elif watched.healthy_at is not None and watched.probed_at - watched.healthy_at > UNHEALTHY_SECONDS:
-            self._tell(f"{child.name} hangs ({problem}); ending it")
-            self._children.end(child)
+            self._report(f"{child.name} hangs ({problem}); ending it")
+            child.process.end()
 
 
 def unhealthy(url: str) -> str | None:
-    """What is wrong by a process' /healthz; None if nothing is."""
+    """Why a process is not healthy, by its /healthz; None if it is."""
     try:
         with urllib.request.urlopen(f"{url}/healthz", timeout=ANSWER_SECONDS):  # noqa: S310 - the URL is our own
             return None
