@@ -325,18 +325,51 @@ def test_the_lock_has_all_that_the_project_asks_for(name, wanted):
             assert all(version in requirement.specifier for version in versions), str(requirement)
 
 
-def test_the_wheel_holds_all_files_of_the_packages(tmp_path):
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     subprocess.run(build, cwd=ROOT, capture_output=True, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    (built,) = Path(folder).glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_all_files_of_the_four_folders_in_one_package(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
-    packages = ("schemas", "streams", "sinks", "deploy")
-    files = {
-        str(path.relative_to(ROOT)) for package in packages for path in (ROOT / package).rglob("*") if path.is_file()
+    folders = ("schemas", "streams", "sinks", "deploy")
+    paths = [path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    ignored = {
+        path for path in paths if {"__pycache__", "secrets", "launcher"} & set(path.parts) or path.name == ".env"
     }
-    ignored = {name for name in files if "__pycache__" in name or name.endswith("/.env") or "/secrets/" in name}
-    assert files - ignored - held == set()
-    assert not any(name.startswith("tests/") for name in held)
+    assert {f"firstcall/{path}" for path in paths if path not in ignored} - held == set()
+    assert {name.split("/")[0] for name in held} == {"firstcall", "firstcall-0.1.0.dist-info"}
+    assert {"firstcall/__init__.py", "firstcall/__main__.py"} <= held
+
+
+@pytest.mark.slow
+def test_the_installed_wheel_runs_without_the_checkout(wheel, tmp_path):
+    """In a folder whose own `deploy` would be imported first, by processes that are started too."""
+    installed, elsewhere = tmp_path / "installed", tmp_path / "elsewhere"
+    (elsewhere / "deploy").mkdir(parents=True)
+    (elsewhere / "deploy" / "__init__.py").write_text("raise RuntimeError('another deploy')")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(installed)]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTCALL_")}
+
+    def firstcall(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "firstcall", *arguments],
+            cwd=elsewhere,
+            env={**variables, "PYTHONPATH": str(installed)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert "firstcall 0.1.0" in firstcall("version")
+    assert "activated" in firstcall("demo", "--in-process", "--developers", "20", "--days", "30")
 
 
 def test_no_secret_of_a_deployment_gets_into_a_wheel_or_an_image(tmp_path):
@@ -362,7 +395,7 @@ def test_no_secret_of_a_deployment_gets_into_a_wheel_or_an_image(tmp_path):
     (wheel,), (sdist,) = tmp_path.glob("*.whl"), tmp_path.glob("*.tar.gz")
     with tarfile.open(sdist) as packed:
         held = [*zipfile.ZipFile(wheel).namelist(), *packed.getnames()]
-    assert [name for name in held if name.endswith("/compose.yaml")]
+    assert [name for name in held if name.endswith("/deploy/compose.yaml")]
     assert [name for name in held if any(name.endswith(each) for each in own)] == []
     ignored = (ROOT / "deploy" / "Dockerfile.dockerignore").read_text().splitlines()
     assert {"deploy/secrets", "**/.env", "**/.firstcall"} <= set(ignored[ignored.index("!deploy") :])

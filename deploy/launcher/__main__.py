@@ -1,0 +1,5 @@
+"""Runs the command `firstcall`: `python -m firstcall`."""
+
+from firstcall import main
+
+main()
