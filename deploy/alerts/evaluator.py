@@ -45,7 +45,7 @@ class Carried(msgspec.Struct, kw_only=True):
 
     state: MonitorState = msgspec.field(default_factory=MonitorState)
     holds: Alert | None = None
-    untold: list[Alert] = msgspec.field(default_factory=list)
+    pending: list[Alert] = msgspec.field(default_factory=list)
 
 
 class Evaluation(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ class Evaluator:
         self._usual: dict[str, tuple[int, Expectation | None, float, int]] = {}
 
     def look(self, name: str, client: Client, known_until: int) -> Evaluation:
-        """Evaluate one monitor by all that was received until a moment, in milliseconds. Alerts are then in its `untold`."""
+        """Evaluate one monitor by all that was received until a moment, in milliseconds. Alerts are then in its `pending`."""
         monitor = self._monitors.watch[name]
         if isinstance(monitor, SilenceMonitor):
             return self._listen(name, monitor, client, known_until)
@@ -113,10 +113,10 @@ class Evaluator:
                 where = self._concentration(name, done.change.incident, before, at_hour)
                 alert = dropped(name, monitor, done.change.incident, where, len(self._monitors.watch))
                 carried.holds = alert
-                carried.untold.append(alert)
+                carried.pending.append(alert)
             elif isinstance(done.change, Closed):
                 if carried.holds is not None:
-                    carried.untold.append(closed(carried.holds, done.change, hour))
+                    carried.pending.append(closed(carried.holds, done.change, hour))
                 carried.holds = None
         return Evaluation(name, monitor.kind, standing, changed=True)
 
@@ -125,7 +125,7 @@ class Evaluator:
         return {
             alert.alert_id
             for carried in self.carried.values()
-            for alert in (*carried.untold, *([carried.holds] if carried.holds else []))
+            for alert in (*carried.pending, *([carried.holds] if carried.holds else []))
         }
 
     def forget(self, alert_ids: set[str]) -> list[Evaluation]:
@@ -135,9 +135,9 @@ class Evaluator:
             if carried.holds is not None and carried.holds.alert_id in alert_ids:
                 carried.holds = None
                 carried.state = replace(carried.state, incident=None)
-            elif not any(alert.alert_id in alert_ids for alert in carried.untold):
+            elif not any(alert.alert_id in alert_ids for alert in carried.pending):
                 continue
-            carried.untold = [alert for alert in carried.untold if alert.alert_id not in alert_ids]
+            carried.pending = [alert for alert in carried.pending if alert.alert_id not in alert_ids]
             self._memory[name] = Memory()
             found.append(Evaluation(name, self._monitors.watch[name].kind, MonitorStatus("quiet", 0.0), changed=True))
         return found
@@ -186,7 +186,7 @@ class Evaluator:
             lately = known_until - heard.newest < monitor.after_minutes * 60_000
             if heard.count < HEARD_AGAIN or not lately:
                 return Evaluation(name, monitor.kind, MonitorStatus("dropped", weeks), changed)
-            carried.untold.append(resolved(carried.holds, "recovered", heard.newest, known_until))
+            carried.pending.append(resolved(carried.holds, "recovered", heard.newest, known_until))
             carried.holds = None
             return Evaluation(name, monitor.kind, MonitorStatus("quiet", weeks), changed=True)
         silence = listen(
@@ -201,7 +201,7 @@ class Evaluator:
         if silence is None:
             return Evaluation(name, monitor.kind, MonitorStatus("quiet", weeks), changed)
         carried.holds = fell_silent(name, monitor, silence, len(self._monitors.watch))
-        carried.untold.append(carried.holds)
+        carried.pending.append(carried.holds)
         return Evaluation(name, monitor.kind, MonitorStatus("dropped", weeks), changed=True)
 
     def _usual_events(

@@ -132,7 +132,7 @@ class Watch:
     def _take_up(self) -> Evaluator:
         judge = Evaluator(self.monitors, self._records.carried())
         for carried in judge.carried.values():
-            for alert in carried.untold:
+            for alert in carried.pending:
                 self._records.write_alert(alert)
         now = self._now_ms()
         for alert, _ in self._records.told(now):
@@ -162,22 +162,22 @@ class Watch:
     def _tell(self, judge: Evaluator, name: str, judged: Evaluation) -> None:
         """Rows first, which a restart reads; then people; then the topic."""
         carried = judge.carried[name]
-        if not carried.untold:
+        if not carried.pending:
             return
-        for alert in carried.untold:
+        for alert in carried.pending:
             self._records.write_alert(alert)
             if (alert.alert_id, alert.state) not in self._posted:
                 self._posted.add((alert.alert_id, alert.state))
                 log.warning("alert", state=alert.state, monitor=name, alert=alert.alert_id, summary=alert.summary)
                 self.dispatch.post(alert)
         try:
-            for alert in carried.untold:
+            for alert in carried.pending:
                 if self._publish is not None:
                     self._publish(alert)
         except KafkaException as error:
             log.warning("alert not published; trying again", monitor=name, error=str(error))
             return
-        carried.untold.clear()
+        carried.pending.clear()
         self._records.write_monitor(self._row(judge, judged))
 
     def _row(self, judge: Evaluator, judged: Evaluation) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
             for name in monitors.watch:
                 judged = judge.look(name, client, until)
                 table.add_row(*_cells(judge.row(judged), judged))
-                summaries += [alert.summary for alert in judge.carried[name].untold]
+                summaries += [alert.summary for alert in judge.carried[name].pending]
     out.print(table)
     for summary in summaries:
         out.print(f"\n[red]✗[/] {escape(summary)}", highlight=False, soft_wrap=True)

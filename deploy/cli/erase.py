@@ -1,10 +1,11 @@
-"""The command `firstcall erase`. Nothing that it prints names anyone, so that its output may be kept."""
+"""The command `firstcall erase`. Its output names nobody, so that it may be kept."""
 
 from __future__ import annotations
 
 import time
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from itertools import count
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,16 +16,16 @@ from schemas.config.loading import hmac_secrets
 from schemas.errors import DeploymentError
 
 if TYPE_CHECKING:
-    from deploy.erasure.flow import Flow
-    from deploy.erasure.record import Extent
-    from deploy.erasure.run import Erasing
+    from deploy.erasure.erasure_rows import Extent
+    from deploy.erasure.run import ErasureRun
+    from deploy.services.pipeline_progress import PipelineProgress
     from streams.erasure.plan import Erasure
 
 
 def erase(
     user: Annotated[str | None, typer.Option(help="A user id: this person, with all ids that were merged.")] = None,
     company: Annotated[str | None, typer.Option(help="A company id. Its people stay, without it.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be deleted.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     despite_unfinished: Annotated[
         bool, typer.Option("--despite-unfinished", help="Even if another erasure was begun and is not finished.")
@@ -32,14 +33,14 @@ def erase(
 ) -> None:
     """Erase a person or a company from all that Firstcall holds. Worker and sink must run; events may flow on.
 
-    Interrupted, it goes on when it is given again. Later events of the same id start anew.
+    Interrupted, it goes on when it is given again. Later events of the same id count as a new one.
 
     Example: `firstcall erase --user u-1842 --dry-run`
     """
-    from deploy.erasure.flow import Flow
-    from deploy.erasure.run import Erasing
+    from deploy.erasure.run import ErasureRun
     from deploy.erasure.statements import Statements
     from deploy.services import topics
+    from deploy.services.pipeline_progress import PipelineProgress
     from deploy.services.required import require_clickhouse
     from sinks.clickhouse import Address
     from streams.erasure.plan import Request
@@ -57,26 +58,26 @@ def erase(
             fail("\n".join(wrong))
         statements = opened.enter_context(closing(Statements(Address.parse(settings.clickhouse_address))))
         request = Request(level, identifier, int(time.time() * 1000))
-        erasing = opened.enter_context(closing(Erasing(request, settings, definitions, secrets, statements)))
-        flow = Flow(opened.enter_context(topics.administration(settings)), settings)
+        run = opened.enter_context(closing(ErasureRun(request, settings, definitions, secrets, statements)))
+        pipeline = PipelineProgress(opened.enter_context(topics.administration(settings)), settings)
         try:
-            _erase(erasing, flow, dry_run=dry_run, yes=yes, despite_unfinished=despite_unfinished)
+            _erase(run, pipeline, dry_run=dry_run, yes=yes, despite_unfinished=despite_unfinished)
         except DeploymentError as error:
             fail(str(error))
 
 
-def _erase(erasing: Erasing, flow: Flow, *, dry_run: bool, yes: bool, despite_unfinished: bool) -> None:
-    flow.check()
+def _erase(run: ErasureRun, pipeline: PipelineProgress, *, dry_run: bool, yes: bool, despite_unfinished: bool) -> None:
+    pipeline.require_running()
     with err.status("Waiting until all events that have come are in ClickHouse …"):
-        flow.sink_arrived()
+        pipeline.await_sink()
     with err.status("Looking for what is to be erased …"):
-        erasure = erasing.compiled()
-        extent = erasing.extent(erasure)
-    interrupted = _is_known(erasing, extent)
-    _tell(erasing, erasure, extent)
+        erasure = run.plan()
+        extent = run.extent(erasure)
+    interrupted = _is_interrupted(run, extent)
+    _show(run, erasure, extent)
     if dry_run:
         return
-    others = erasing.unfinished()
+    others = run.unfinished()
     if others and not despite_unfinished:
         fail(
             f"another erasure is at work, or was interrupted; it was asked for on {_day(others[0].asked_at)}. Let it end, or give"
@@ -86,54 +87,44 @@ def _erase(erasing: Erasing, flow: Flow, *, dry_run: bool, yes: bool, despite_un
         out.print("It was begun before and interrupted; it goes on.")
     if not yes and not typer.confirm("Erase all this for ever?"):
         raise typer.Exit(1)
-    _run(erasing, erasure, flow)
-
-
-def _run(erasing: Erasing, erasure: Erasure, flow: Flow) -> None:
-    step = 0
-
-    def tell(what: str) -> None:
-        nonlocal step
-        step += 1
-        out.print(f"[dim]{step}[/] {what} …", highlight=False)
-
+    steps = count(1)
     try:
-        record = erasing.erase(erasure, flow, tell)
+        row = run.erase(erasure, pipeline, lambda step: out.print(f"[dim]{next(steps)}[/] {step} …", highlight=False))
     except BaseException:
-        # Of whatever kind: who reads this must not believe that it is done.
+        # Of whatever kind: the operator must not believe that it is done.
         err.print("Not finished. Give the same command again: it goes on from any place.", style="yellow")
         raise
     out.print(
-        f"[green]✓[/] Erased, and nothing is left in state, row topics and ClickHouse. Recorded as {record.subject} in `erasures`.",
+        f"[green]✓[/] Erased, and nothing is left in state, row topics and ClickHouse. Recorded as {row.subject} in `erasures`.",
         highlight=False,
         soft_wrap=True,
     )
 
 
-def _is_known(erasing: Erasing, extent: Extent) -> bool:
+def _is_interrupted(run: ErasureRun, extent: Extent) -> bool:
     """Whether it was begun before and not finished. Ends the command if there is nobody to erase."""
-    earlier = erasing.earlier()
-    if any(not record.completed_at for record in earlier):
+    earlier = run.earlier()
+    if any(not row.completed_at for row in earlier):
         return True
     if extent.events:
         return False
     if earlier:
         out.print(f"Nothing to do: erased on {_day(earlier[-1].completed_at)}, and nothing has come since.")
         raise typer.Exit
-    return fail("nothing is known of this id: no event in ClickHouse names it. Look how it is spelled", 2)
+    return fail("no event in ClickHouse names this id. Check its spelling", 2)
 
 
-def _tell(erasing: Erasing, erasure: Erasure, extent: Extent) -> None:
-    """What will go, in numbers."""
-    what = "This person" if erasing.request.level == "developer" else "This company"
+def _show(run: ErasureRun, erasure: Erasure, extent: Extent) -> None:
+    """What will be deleted, in numbers."""
+    what = "This person" if run.request.level == "developer" else "This company"
     parts = [_counted(extent.events, "event row"), _counted(extent.keys, "API key")]
-    if erasing.request.level == "developer":
+    if run.request.level == "developer":
         merged = f", {_counted(extent.users - 1, 'merged user id')}" if extent.users > 1 else ""
         parts.append(f"{_counted(extent.aliases, 'session token or anonymous id')}{merged}")
     out.print(f"{what}: {', '.join(parts)}.", highlight=False, soft_wrap=True)
     shared = len(erasure.users) + len(erasure.aliases)
     out.print(
-        f"{_counted(shared, 'id')} are looked through, with those of others that shared something; what is theirs stays.",
+        f"{_counted(shared, 'id')} are searched, with those of others that shared something; what is theirs stays.",
         highlight=False,
         soft_wrap=True,
     )

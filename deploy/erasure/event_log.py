@@ -17,8 +17,8 @@ _OTHERS: tuple[AliasKind, ...] = ("api_key", "session_token", "anonymous_id")
 class ArrivedEvents:
     """`streams.erasure.plan.EventLog` over event_rows.
 
-    Void events are among them until they are deleted, which is the last thing that an erasure does: so it can be planned
-    again after it was interrupted. Copies of an event may be among them too; they say the same. Raises ClickHouseError.
+    Suppressed events are among them until they are deleted, which is the last step of an erasure: so it can be planned
+    again after an interruption. Copies of an event may be among them too. Raises ClickHouseError.
     """
 
     def __init__(self, statements: Statements) -> None:
@@ -49,7 +49,7 @@ class ArrivedEvents:
             yield from self._statements.stream("companies_of_keys", {"keys": some})
 
     def named_with_company(self, company: str, keys: set[str]) -> Iterable[tuple[str, list[Alias]]]:
-        # The events that name the company are asked for by themselves: once, however many keys there are.
+        # The events that name the company are read once, however many keys there are.
         for named, some in [(company, []), *(("", some) for some in parcels(sorted(keys)))]:
             for user, *others in self._statements.stream("named_with_company", {"company": named, "keys": some}):
                 yield user, [(kind, alias) for kind, alias in zip(_OTHERS, others, strict=True) if alias]

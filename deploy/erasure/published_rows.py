@@ -1,4 +1,4 @@
-"""What the streams and the sink have published of whoever is erased: rows in ClickHouse, keys on compacted topics."""
+"""What the streams and the sink have published of erased subjects: rows in ClickHouse, keys on compacted topics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from streams.topology import ACTIVITY, IDENTITIES, PROFILES
 Subject = tuple[str, str]
 
 TOPIC_OF: Final = {"identity": IDENTITIES, "profile": PROFILES, "activity": ACTIVITY}
-#: All whose rows an erasure deletes.
+#: Where the tables have scope and id.
+_COLUMNS: Final = {
+    "identity": {"table": "identity_rows", "scope": "alias_kind", "id": "alias"},
+    "profile": {"table": "profile_rows", "scope": "level", "id": "id"},
+    "activity": {"table": "activity_rows", "scope": "level", "id": "id"},
+    "usage": {"table": "usage_rows", "scope": "alias_kind", "id": "alias"},
+}
+#: All tables from which an erasure deletes rows.
 TABLES: Final = (
     *("event_rows", "identity_rows", "profile_rows", "activity_rows", "usage_rows", "dead_letter_rows"),
     "touch_rows",
@@ -27,8 +34,8 @@ TABLES: Final = (
 class Published:
     """What there is of subjects in one table.
 
-    `gone`: keys of the topic whose latest row says that nothing is there. `bounds`: the version up to which the rows of a
-    subject are outdated, as its owner has published everything that holds in later ones.
+    `gone`: keys of the topic whose latest row is a deletion. `bounds`: the version up to which the rows of a subject are
+    outdated, as later ones hold everything that its owner has published.
     """
 
     gone: list[str]
@@ -40,8 +47,9 @@ def published(statements: Statements, table: str, subjects: Iterable[Subject]) -
     gone: list[str] = []
     latest: dict[Subject, int] = {}
     living: dict[Subject, int] = {}
+    query = "states_of_activity" if table == "activity" else "states"
     for some in parcels(subjects):
-        for scope, identifier, key, version, is_gone in statements.stream(f"states_of_{table}", {"subjects": some}):
+        for scope, identifier, key, version, is_gone in statements.stream(query, {**_COLUMNS[table], "subjects": some}):
             subject = (scope, identifier)
             if is_gone:
                 gone.append(key)
@@ -51,18 +59,18 @@ def published(statements: Statements, table: str, subjects: Iterable[Subject]) -
     return Published(gone, _bounds(latest, living))
 
 
-def delete_published(statements: Statements, table: str, found: Published) -> None:
-    """Delete the rows that are outdated or say that nothing is there."""
-    for some in parcels(found.bounds):
+def delete_published(statements: Statements, table: str, bounds: Iterable[tuple[str, str, int]]) -> None:
+    """Delete the rows of subjects up to their bounds: those that are outdated or deletions."""
+    for some in parcels(bounds):
         ids = sorted({identifier for _, identifier, _ in some})
-        statements.run(f"delete_{table}", {"ids": ids, "bounds": some})
+        statements.delete("versions", {**_COLUMNS[table], "ids": ids, "bounds": some})
 
 
 def recount_usage(statements: Statements, aliases: Iterable[Subject]) -> None:
-    """Count the events of aliases anew, and delete all other counts of them."""
+    """Count the events of aliases again, and delete all other counts of them."""
     aliases = list(aliases)
     for some in parcels(aliases):
-        statements.run("count_anew", {"subjects": some})
+        statements.run("rewrite_counts", {"subjects": some})
     with named_errors(statements.address):
         settle(statements.client)
     gone: dict[Subject, int] = {}
@@ -76,17 +84,17 @@ def recount_usage(statements: Statements, aliases: Iterable[Subject]) -> None:
             if not is_gone:
                 living.add(subject)
     bounds = _bounds({subject: version for subject, version in gone.items() if subject not in living}, {})
-    delete_published(statements, "usage", Published([], bounds))
+    delete_published(statements, "usage", bounds)
     counts = [(subject[1], *state) for subject in sorted(living) for state in outdated[subject]]
     for together in parcels(counts):
         states = [(key_hash, version) for _, key_hash, version in together]
-        statements.run("delete_counts", {"ids": sorted({alias for alias, _, _ in together}), "bounds": states})
+        statements.delete("usage_versions", {"ids": sorted({alias for alias, _, _ in together}), "bounds": states})
 
 
 def purge(statements: Statements) -> None:
-    """Take what was deleted off the disk."""
+    """Remove what was deleted from the disk."""
     for table in TABLES:
-        statements.run(f"purge_{table}")
+        statements.run("purge", {"table": table})
 
 
 def _bounds(gone: dict[Subject, int], living: dict[Subject, int]) -> list[tuple[str, str, int]]:

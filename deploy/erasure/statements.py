@@ -1,4 +1,7 @@
-"""Runs the statements of `sql/` with bound values, in parcels that fit into one request."""
+"""Runs the statements of `sql/` with bound values, in parcels that fit into one request.
+
+A file that begins with FROM holds the condition of rows that are counted and deleted.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ T = TypeVar("T")
 
 
 class Statements:
-    """ClickHouse, asked by the names of the files in `sql/`. All methods raise ClickHouseError."""
+    """One connection to ClickHouse. Statements are named by their files in `sql/`. All methods raise ClickHouseError."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -40,9 +43,20 @@ class Statements:
                 yield tuple(row)
 
     def run(self, name: str, values: Mapping[str, Any] | None = None) -> None:
-        """A statement that gives no rows."""
+        """Run a statement that returns no rows."""
         with named_errors(self.address):
             self._client.command(_text(name), dict(values or {}), settings=_SETTINGS)
+
+    def count(self, name: str, values: Mapping[str, Any]) -> int:
+        """How many rows meet the condition of a file."""
+        with named_errors(self.address):
+            return int(self._client.query(f"SELECT count() {_text(name)}", dict(values)).result_rows[0][0])
+
+    def delete(self, name: str, values: Mapping[str, Any]) -> None:
+        """Delete the rows that meet the condition of a file. Counts first, as a deletion of nothing rewrites parts too."""
+        if self.count(name, values):
+            with named_errors(self.address):
+                self._client.command(f"DELETE {_text(name)}", dict(values), settings=_SETTINGS)
 
     @property
     def client(self) -> Client:

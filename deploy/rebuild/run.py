@@ -16,10 +16,10 @@ from typing import Final
 
 from kafka.admin import KafkaAdminClient
 
-from deploy.erasure.flow import STALLED_SECONDS, Flow
 from deploy.rebuild import generations, history, views
 from deploy.rebuild.plan import Plan
 from deploy.services import topics
+from deploy.services.pipeline_progress import STALLED_SECONDS, PipelineProgress
 from schemas.config.settings import Settings
 from schemas.config.sources import is_given
 from schemas.errors import DeploymentError
@@ -27,7 +27,7 @@ from sinks.clickhouse import connected
 from sinks.definition_rows import write_definitions
 from sinks.reconcile import settle
 
-#: While events keep coming, the lag never is 0: below this many records, `Flow` waits for exact offsets.
+#: While events keep coming, the lag never is 0: below this many records, `PipelineProgress` waits for exact offsets.
 NEARLY: Final = 1_000
 _POLL_SECONDS: Final = 0.5
 
@@ -65,9 +65,9 @@ def catch_up(
                 f"generation {plan.after} has made no progress for {STALLED_SECONDS:.0f} s; see the logs of its worker and sink"
             )
         time.sleep(_POLL_SECONDS)
-    flow = Flow(client, after)
-    flow.check()
-    flow.settle()
+    pipeline = PipelineProgress(client, after)
+    pipeline.require_running()
+    pipeline.await_all()
     with connected(generations.address_of(settings, plan.after)) as tables:
         write_definitions(tables, plan.definitions)
         settle(tables)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from deploy.audit import audit
-from deploy.erasure.erased_events import NamedPeriod, count_void_touches, delete_void_touches
 from deploy.erasure.statements import Statements
+from deploy.erasure.suppressed_events import NamedPeriod, count_touches, delete_touches
 from schemas.config.definitions import build
 from sinks.insert import RowWriter
 from sinks.message_rows import Sink
@@ -227,9 +227,9 @@ def test_nothing_of_void_events_stays_and_everything_of_others_does(client, addr
         ("company_id", "acme", 0, MONDAY + HOUR),
         ("company_key", key, 0, MONDAY + HOUR),
     ]
-    assert count_void_touches(statements, periods) == 3
-    delete_void_touches(statements, periods)
+    assert count_touches(statements, periods) == 3
+    delete_touches(statements, periods)
     statements.run("purge_touch_rows")
-    assert count_void_touches(statements, periods) == 0
+    assert count_touches(statements, periods) == 0
     assert [message_id for _, message_id, _ in kept(client)] == ["t5", "t2", "t6"]
     statements.close()

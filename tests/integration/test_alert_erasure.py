@@ -9,14 +9,14 @@ from confluent_kafka import KafkaException
 
 from deploy.alerts.alert import Alert
 from deploy.alerts.watch import Watch
-from deploy.erasure.remains import Marked, delete_alerts, naming_alerts, what_is_left
 from deploy.erasure.statements import Statements
+from deploy.erasure.traces import ErasedId, count_traces, delete_alerts, naming_alerts
 from schemas.config.monitors import Monitors
 from sinks.clickhouse import Address, connect
 from streams.alerting.series import HOUR_MS
 from tests.integration.test_alerts import NOW_HOUR, Receiver, activated, delivered, fill, monitors, rows
 
-ERASED: set[Marked] = {("company_id", "acme zq9")}
+ERASED: set[ErasedId] = {("company_id", "acme zq9")}
 TABLES = ("alert_rows", "alert_delivery_rows", "monitor_rows")
 
 
@@ -53,9 +53,9 @@ def _erase(address: Address) -> list[str]:
         client.command("DELETE FROM profile_rows WHERE company_id = 'acme zq9'")
     statements = Statements(address)
     alert_ids = naming_alerts(statements, ERASED)
-    assert what_is_left(statements, ERASED) != {}
+    assert count_traces(statements, ERASED) != {}
     delete_alerts(statements, ERASED, alert_ids)
-    assert what_is_left(statements, ERASED) == {}
+    assert count_traces(statements, ERASED) == {}
     statements.close()
     return alert_ids
 

@@ -356,7 +356,7 @@ def test_a_drop_of_all_that_is_deeper_in_a_segment_names_it(address):
     client = connect(address)
     judge.look("activation", client, NOW_HOUR * HOUR_MS)
     client.close()
-    (alert,) = judge.carried["activation"].untold
+    (alert,) = judge.carried["activation"].pending
     assert (alert.segment, alert.value) == ("source", "ads")
     assert "source = ads" in alert.summary
 

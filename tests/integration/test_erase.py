@@ -123,13 +123,13 @@ def test_a_person_and_a_company_are_erased_while_events_flow(
         alerted(deployment, company="acme")
 
         code, printed = deployment.erase("--user", "nobody-zq7", "--yes")
-        assert (code, "nothing is known of this id" in printed) == (2, True), printed
+        assert (code, "no event in ClickHouse names this id" in printed) == (2, True), printed
         code, printed = deployment.erase("--user", "zq7-ann", "--dry-run")
         assert code == 0, printed
         assert "This person: 12 event rows, 2 API keys" in printed
         assert differing() == []
 
-        deployment.interrupted_erase("Hearing again", "--user", "zq7-ann", "--yes")
+        deployment.interrupted_erase("Feeding the remaining", "--user", "zq7-ann", "--yes")
         code, printed = deployment.erase("--user", "dave", "--yes")
         assert (code, "another erasure is at work, or was interrupted" in printed) == (1, True), printed
         deployment.interrupted_erase("Deleting events", "--user", "zq7-ann", "--yes")

@@ -1,4 +1,4 @@
--- Events of these aliases with displaced copies (`settle/copies.sql`): the weeks of the copies that are there, and time and week
+-- Events of these aliases with displaced copies (`reconcile/copies.sql`): the weeks of the copies that are there, and time and week
 -- of the rows that displace.
 SELECT
     alias_kind, alias, content_hash,

@@ -1,4 +1,4 @@
--- Whose rows name any of the identifiers, outdated states of rows among them, by table, as (table, scope, id).
+-- Subjects whose rows name any of the identifiers, outdated states of rows among them, as (table, scope, id).
 SELECT DISTINCT 'identity' AS name, toString(alias_kind) AS scope, alias AS id
 FROM identity_rows
 WHERE hasAny(developer_ids, {users:Array(String)}) OR company_id IN {companies:Array(String)} OR first_hash IN {keys:Array(String)}

@@ -1,4 +1,4 @@
--- All hashes of these API keys, each with the key's first one. States of rows that are outdated, or deleted, by now tell it too.
+-- All hashes of these API keys, each with the key's first one. Outdated and deleted rows count too.
 WITH
     (
         SELECT groupUniqArray(if(first_hash = '', alias, first_hash)) FROM identity_rows

@@ -1,4 +1,4 @@
--- The keys of these subjects as their topic has them, their latest version, and whether that says that nothing is there.
+-- Keys of these subjects on their topic, with the latest version and whether it has no hours.
 SELECT
     level AS scope, id, concat(level, ':', environment, ':', toString(day), ':', id) AS topic_key,
     max(version) AS latest, argMax(hours, version) = 0 AS is_gone

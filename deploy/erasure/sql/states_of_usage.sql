@@ -1,4 +1,4 @@
--- The counts of these aliases by a hash of their key, their latest version, and whether that says that there are none.
+-- Counts of these aliases by a hash of their key, with the latest version and whether it is a deletion.
 SELECT
     alias_kind AS scope, alias AS id,
     sipHash64(day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot) AS key_hash,

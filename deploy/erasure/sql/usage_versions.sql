@@ -1,5 +1,5 @@
--- Deletes states of counts: of each key, by its hash, those up to a version.
-DELETE FROM usage_rows
+-- States of counts up to a version, as (hash of the count's key, version).
+FROM usage_rows
 WHERE alias IN {ids:Array(String)}
     AND arrayExists(
         row -> row.1 = sipHash64(day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot)

@@ -1,5 +1,4 @@
--- How many rows of touches are void: those that a period covers, as (kind of mark, id, from, before) in milliseconds.
-SELECT count()
+-- Touches that a period covers, as (kind, id, from, before) in milliseconds.
 FROM touch_rows
 WHERE (alias IN {ids:Array(String)} OR company_id IN {ids:Array(String)} OR api_key IN {ids:Array(String)})
     AND arrayExists(period -> time >= period.3 AND time < period.4 AND has(

@@ -1,4 +1,4 @@
-"""How far worker and sink have come, and waiting for them."""
+"""How far worker and sink are, and waiting for them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from streams.topology import INPUTS, ROWS, UPDATES, Topic
 #: A message of the streams causes others, and these again others; no chain of causes is longer.
 HOPS: Final = 8
 POLL_SECONDS: Final = 0.2
-#: Without any progress for so long, or any member of a group, there is no point in waiting.
+#: A group without members or without progress for so long is not waited for any longer.
 STALLED_SECONDS: Final = 120.0
 
 Ends = dict[TopicPartition, int]
 
 
-class Flow:
-    """The worker's and the sink's consumer groups. All methods raise DeploymentError when these do not go on, and KafkaError."""
+class PipelineProgress:
+    """The consumer groups of worker and sink. Methods raise DeploymentError when these are stuck, and KafkaError."""
 
     def __init__(self, client: KafkaAdminClient, settings: Settings) -> None:
         self._client = client
         self._settings = settings
         self._worker, self._sink = settings.streams_id, f"{settings.streams_id}-sink"
 
-    def check(self) -> None:
-        """Whether both are there."""
+    def require_running(self) -> None:
+        """Raise DeploymentError unless both run."""
         end = time.monotonic() + topics.JOINED_WITHIN_SECONDS
         while missing := [name for group, name in self._names() if not topics.members_of(self._client, group)]:
             if time.monotonic() > end:
@@ -42,32 +42,32 @@ class Flow:
                 )
             time.sleep(POLL_SECONDS)
 
-    def sink_arrived(self) -> None:
+    def await_sink(self) -> None:
         """Wait until all events that are in the topics by now are in ClickHouse."""
         self._await(self._sink, self._ends(INPUTS))
 
-    def settle(self) -> None:
-        """Wait until all that is in the topics by now, and all that follows from it, is folded and in ClickHouse."""
+    def await_all(self) -> None:
+        """Wait until all that is in the topics by now, and all that follows from it, is processed and in ClickHouse."""
         inputs = self._ends(INPUTS)
         self._await(self._worker, inputs)
         for _ in range(HOPS):
-            done = self._committed(self._worker)
+            committed = self._committed(self._worker)
             ends = self._ends(UPDATES)
-            # What was done is read first, so work that moves on in between is seen as not done.
-            if not _left(ends, done):
+            # Commits are read before ends, so work that moves on in between counts as not done.
+            if not _lag(ends, committed):
                 break
             self._await(self._worker, ends)
         self._await(self._sink, inputs | self._ends(ROWS))
 
     def _await(self, group: str, ends: Ends) -> None:
         before, since = -1, time.monotonic()
-        while left := _left(ends, self._committed(group)):
-            if left != before:
-                before, since = left, time.monotonic()
+        while lag := _lag(ends, self._committed(group)):
+            if lag != before:
+                before, since = lag, time.monotonic()
             elif time.monotonic() - since > STALLED_SECONDS:
                 name = dict(self._names())[group]
                 raise DeploymentError(
-                    f"the {name} has not gone on for {STALLED_SECONDS:.0f} s, {left:,} messages before the end. See its log, and"
+                    f"the {name} has not gone on for {STALLED_SECONDS:.0f} s, {lag:,} messages before the end. See its log, and"
                     " give the same command again when it works"
                 )
             time.sleep(POLL_SECONDS)
@@ -82,6 +82,6 @@ class Flow:
         return ((self._worker, "worker"), (self._sink, "sink"))
 
 
-def _left(ends: Ends, committed: Ends) -> int:
-    """How many messages before the ends are not acknowledged."""
+def _lag(ends: Ends, committed: Ends) -> int:
+    """How many messages before the ends are not committed."""
     return sum(max(end - committed.get(partition, 0), 0) for partition, end in ends.items())

@@ -1,2 +1,0 @@
--- Deletes refused messages that name any of the ids, as a word of their own.
-DELETE FROM dead_letter_rows WHERE match(payload, {pattern:String}) OR match(detail, {pattern:String})

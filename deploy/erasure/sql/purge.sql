@@ -1,0 +1,2 @@
+-- Removes deleted rows from the disk: until then they are only hidden.
+ALTER TABLE {table:Identifier} APPLY DELETED MASK

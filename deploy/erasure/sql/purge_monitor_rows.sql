@@ -1,2 +1,0 @@
--- Takes deleted rows off the disk: until then they are only hidden.
-ALTER TABLE monitor_rows APPLY DELETED MASK
