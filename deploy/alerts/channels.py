@@ -1,4 +1,4 @@
-"""How each kind of channel is told: what is posted where. Delivery and retrying are `deploy.alerts.dispatch`."""
+"""The requests that deliver alerts, by kind of channel. `deploy.alerts.dispatch` sends and retries them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import orjson
 from deploy.alerts.alert import Alert
 from schemas.config.monitors import AlertmanagerChannel, Channel, SlackChannel, WebhookChannel
 
-#: Alertmanager takes an alert as over when nobody has repeated it for so long.
-FORGOTTEN_AFTER_SECONDS: Final = 1800
+#: Alertmanager resolves an alert that has not been repeated for so long.
+EXPIRES_AFTER_SECONDS: Final = 1800
 REPEATED_AFTER_SECONDS: Final = 300
 
 
@@ -32,7 +32,7 @@ def repeats(channel: Channel) -> bool:
 
 
 def request(channel: Channel, alerts: Sequence[Alert], now: float) -> Request:
-    """What tells alerts through a channel: all of them to Alertmanager, to others just the first. `now`: seconds since 1970."""
+    """The request that delivers alerts: all of them to Alertmanager, only the first to others. `now`: seconds since 1970."""
     if isinstance(channel, AlertmanagerChannel):
         url = f"{str(channel.url).rstrip('/')}/api/v2/alerts"
         body = [alertmanager_alert(alert, channel.labels, now) for alert in alerts]
@@ -44,8 +44,8 @@ def request(channel: Channel, alerts: Sequence[Alert], now: float) -> Request:
 
 
 def alertmanager_alert(alert: Alert, labels: Mapping[str, str], now: float) -> dict[str, Any]:
-    """An alert as Alertmanager's v2 API takes it. Labels say which it is and never change; annotations say the rest."""
-    ends = alert.ended_at / 1000 if alert.state == "resolved" and alert.ended_at else now + FORGOTTEN_AFTER_SECONDS
+    """An alert for Alertmanager's v2 API. Labels identify it and never change; annotations hold the rest."""
+    ends = alert.ended_at / 1000 if alert.state == "resolved" and alert.ended_at else now + EXPIRES_AFTER_SECONDS
     if alert.state == "resolved":
         # An end in the past of its start is refused.
         ends = max(min(ends, now), alert.started_at / 1000 + 1)

@@ -1,7 +1,6 @@
-"""Delivers alerts, each channel on a thread of its own: at least once, again and again until the receiver takes it.
+"""Delivers alerts, each channel on a thread of its own: at least once, retried until the receiver accepts.
 
-A receiver that is away or slow holds up nobody else. What a restart interrupts is delivered after it: `alert_delivery_rows` says what is
-still to be told.
+A receiver that is away or slow delays no other. What a restart interrupts is delivered after it, by `alert_delivery_rows`.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ LAST_RETRY_SECONDS: Final = 300.0
 
 log = structlog.get_logger("firstcall.alerts")
 
-#: Told that a channel took an alert, after so many attempts.
+#: Called when a channel took an alert, with the number of attempts.
 Delivered = Callable[[Alert, str, int], None]
 
 
 @dataclass
-class _Waiting:
+class _Pending:
     alert: Alert
     attempts: int = 0
     not_before: float = 0.0
@@ -46,49 +45,51 @@ class Dispatch:
     def __init__(
         self, channels: Mapping[str, Channel], delivered: Delivered, *, first_retry_seconds: float = FIRST_RETRY_SECONDS
     ) -> None:
-        self._lines = {name: _Line(name, channel, delivered, first_retry_seconds) for name, channel in channels.items()}
+        self._channels = {
+            name: _ChannelThread(name, channel, delivered, first_retry_seconds) for name, channel in channels.items()
+        }
 
     def post(self, alert: Alert, only: str | None = None) -> None:
-        """Tell an alert through all channels, or one. A state of it that is still waiting gives way to the new one."""
-        for name, line in self._lines.items():
+        """Queue an alert for all channels, or one. A state of it that is still pending is replaced by the new one."""
+        for name, channel in self._channels.items():
             if only is None or only == name:
-                line.post(alert)
+                channel.post(alert)
 
     def keep(self, firing: Alert) -> None:
-        """Go on repeating an alert that was delivered before a restart, where that is needed."""
-        for line in self._lines.values():
-            line.keep(firing)
+        """Repeat an alert that was delivered before a restart, where the channel needs it."""
+        for channel in self._channels.values():
+            channel.keep(firing)
 
     def alerts(self) -> set[str]:
-        """The ids of alerts that wait to be told or are repeated."""
-        return {alert_id for line in self._lines.values() for alert_id in line.alerts()}
+        """The ids of alerts that are pending or repeated."""
+        return {alert_id for channel in self._channels.values() for alert_id in channel.alerts()}
 
-    def forget(self, alert_ids: set[str]) -> None:
-        """Say nothing of these any more. Who was told that they fire hears no end."""
-        for line in self._lines.values():
-            line.forget(alert_ids)
+    def drop(self, alert_ids: set[str]) -> None:
+        """Send nothing about these alerts any more, not even that they are resolved."""
+        for channel in self._channels.values():
+            channel.drop(alert_ids)
 
     def threads(self) -> list[threading.Thread]:
         """The channels' threads, which live until `stop`."""
-        return [line.thread for line in self._lines.values()]
+        return [channel.thread for channel in self._channels.values()]
 
     def idle(self) -> bool:
         """Whether everything is delivered."""
-        return all(line.idle() for line in self._lines.values())
+        return all(channel.idle() for channel in self._channels.values())
 
     def stop(self) -> None:
-        """End all threads, after what they are at. What is not delivered stays so."""
-        for line in self._lines.values():
-            line.stop()
+        """End all threads after their current request. What is not delivered stays pending."""
+        for channel in self._channels.values():
+            channel.stop()
 
 
-class _Line:
-    """One channel's thread and what waits for it, by alert."""
+class _ChannelThread:
+    """One channel's thread and its pending and repeated alerts, by id."""
 
     def __init__(self, name: str, channel: Channel, delivered: Delivered, first_retry_seconds: float) -> None:
         self._name, self._channel, self._delivered = name, channel, delivered
         self._first_retry_seconds = first_retry_seconds
-        self._waiting: dict[str, _Waiting] = {}
+        self._pending: dict[str, _Pending] = {}
         self._firing: dict[str, Alert] = {}
         self._repeated_at = time.monotonic()
         self._stopped = False
@@ -96,13 +97,13 @@ class _Line:
         self._http = urllib3.PoolManager(
             timeout=urllib3.Timeout(total=ANSWER_SECONDS), retries=False, headers={"User-Agent": "firstcall"}
         )
-        metrics.WAITING.labels(name).set_function(lambda: len(self._waiting))
+        metrics.WAITING.labels(name).set_function(lambda: len(self._pending))
         self.thread = threading.Thread(target=self._run, name=f"alerts-{name}", daemon=True)
         self.thread.start()
 
     def post(self, alert: Alert) -> None:
         with self._changed:
-            self._waiting[alert.alert_id] = _Waiting(alert, retry_seconds=self._first_retry_seconds)
+            self._pending[alert.alert_id] = _Pending(alert, retry_seconds=self._first_retry_seconds)
             self._changed.notify()
 
     def keep(self, firing: Alert) -> None:
@@ -112,17 +113,17 @@ class _Line:
 
     def alerts(self) -> set[str]:
         with self._changed:
-            return {*self._waiting, *self._firing}
+            return {*self._pending, *self._firing}
 
-    def forget(self, alert_ids: set[str]) -> None:
+    def drop(self, alert_ids: set[str]) -> None:
         with self._changed:
             for alert_id in alert_ids:
-                self._waiting.pop(alert_id, None)
+                self._pending.pop(alert_id, None)
                 self._firing.pop(alert_id, None)
 
     def idle(self) -> bool:
         with self._changed:
-            return not self._waiting
+            return not self._pending
 
     def stop(self) -> None:
         with self._changed:
@@ -143,15 +144,15 @@ class _Line:
             if due is None:
                 self._repeat()
             else:
-                self._tell(due)
+                self._deliver(due)
 
-    def _due(self) -> _Waiting | None:
+    def _due(self) -> _Pending | None:
         now = time.monotonic()
-        ready = [waiting for waiting in self._waiting.values() if waiting.not_before <= now]
-        return min(ready, key=lambda waiting: waiting.not_before) if ready else None
+        ready = [pending for pending in self._pending.values() if pending.not_before <= now]
+        return min(ready, key=lambda pending: pending.not_before) if ready else None
 
     def _pause(self) -> float | None:
-        moments = [waiting.not_before for waiting in self._waiting.values()]
+        moments = [pending.not_before for pending in self._pending.values()]
         if self._firing:
             moments.append(self._repeated_at + REPEATED_AFTER_SECONDS)
         return max(0.01, min(moments) - time.monotonic()) if moments else None
@@ -166,24 +167,24 @@ class _Line:
         if problem:
             log.warning("alerts not repeated", channel=self._name, problem=problem)
 
-    def _tell(self, waiting: _Waiting) -> None:
-        alert = waiting.alert
-        waiting.attempts += 1
+    def _deliver(self, pending: _Pending) -> None:
+        alert = pending.alert
+        pending.attempts += 1
         problem = self._send([alert])
         metrics.DELIVERIES.labels(self._name, "failed" if problem else "delivered").inc()
         if problem:
-            waiting.not_before = time.monotonic() + waiting.retry_seconds
-            waiting.retry_seconds = min(2 * waiting.retry_seconds, LAST_RETRY_SECONDS)
+            pending.not_before = time.monotonic() + pending.retry_seconds
+            pending.retry_seconds = min(2 * pending.retry_seconds, LAST_RETRY_SECONDS)
             log.warning("alert not delivered; trying again", channel=self._name, alert=alert.alert_id, problem=problem)
             return
         log.info("alert delivered", channel=self._name, alert=alert.alert_id, state=alert.state)
-        # Before it is no longer waiting, so that `idle` means that it is noted too.
-        self._delivered(alert, self._name, waiting.attempts)
+        # Before it leaves `_pending`, so that `idle` means that it is written too.
+        self._delivered(alert, self._name, pending.attempts)
         with self._changed:
-            if self._waiting.get(alert.alert_id) is waiting:
-                del self._waiting[alert.alert_id]
-            elif alert.alert_id not in self._waiting:
-                # Forgotten meanwhile.
+            if self._pending.get(alert.alert_id) is pending:
+                del self._pending[alert.alert_id]
+            elif alert.alert_id not in self._pending:
+                # Dropped meanwhile.
                 return
             if alert.state == "firing":
                 if repeats(self._channel):
@@ -192,7 +193,7 @@ class _Line:
                 self._firing.pop(alert.alert_id, None)
 
     def _send(self, alerts: list[Alert]) -> str:
-        """What went wrong, or nothing. It never holds the URL, which may be a secret."""
+        """The error, or nothing. It never holds the URL, which may be a secret."""
         try:
             return self._answer(request(self._channel, alerts, time.time()))
         except (OSError, ValueError) as error:
@@ -200,7 +201,7 @@ class _Line:
 
     def _answer(self, asked: Request) -> str:
         try:
-            # A redirection would carry what is signed to where nobody wanted it.
+            # A redirection would send the signed body to another receiver.
             answer = self._http.request(
                 "POST", asked.url, body=asked.body, headers=dict(asked.headers), redirect=False, preload_content=False
             )

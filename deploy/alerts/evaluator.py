@@ -1,7 +1,7 @@
-"""Judges each monitor at each hour that has closed, and each source at each look; remembers across restarts.
+"""Evaluates each monitor at each closed hour, and each source at each check; carries its state over restarts.
 
-What a monitor carries is written before its alerts are, together with them: after a crash in between they are written again, with
-the same ids.
+The carried state is written before its alerts, and holds them: after a crash in between they are written again, with the same
+ids.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from streams.alerting.monitor import (
 from streams.alerting.series import ALL, HOUR_MS, Scope, Series, largest, up_to
 from streams.alerting.silence import MONTH_HOURS, listen
 
-#: After a pause, hours further back than this are not judged one by one any more.
+#: After a pause, hours further back than this are not evaluated one by one.
 CAUGHT_UP_HOURS: Final = 48
 #: A silence is over when so many events have come, the newest of them lately.
-HEARD_AGAIN: Final = 3
+RECOVERED_EVENTS: Final = 3
 
 
 class Carried(msgspec.Struct, kw_only=True):
-    """What a monitor must know to go on: its state, the alert that holds, and alerts that may not be written yet."""
+    """What a monitor carries over a restart: its state, the firing alert, and alerts that may not be published yet."""
 
     state: MonitorState = msgspec.field(default_factory=MonitorState)
     holds: Alert | None = None
@@ -49,16 +49,16 @@ class Carried(msgspec.Struct, kw_only=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """Where a monitor stands after a look. `changed`: there is something to remember."""
+    """The status of a monitor after a check. `changed`: its row is to be written."""
 
     monitor: str
     kind: str
-    standing: MonitorStatus
+    status: MonitorStatus
     changed: bool
 
 
 def rules(monitors: Monitors) -> Rules:
-    """How each monitor judges: the budget of false alarms is shared evenly."""
+    """The rules of each monitor: the budget of false alarms is shared evenly."""
     return Rules(
         level_hours=MONTH_HOURS * len(monitors.watch) / monitors.false_alarms_per_month,
         weeks=monitors.weeks,
@@ -70,7 +70,7 @@ def rules(monitors: Monitors) -> Rules:
 
 
 class Evaluator:
-    """All monitors of a deployment. `carried` holds what each one knew before."""
+    """All monitors of a deployment. `carried`: the state of each one before a restart, as JSON."""
 
     def __init__(self, monitors: Monitors, carried: Mapping[str, str]) -> None:
         self._monitors = monitors
@@ -79,20 +79,20 @@ class Evaluator:
         self._memory = {name: Memory() for name in monitors.watch}
         self._usual: dict[str, tuple[int, Expectation | None, float, int]] = {}
 
-    def look(self, name: str, client: Client, known_until: int) -> Evaluation:
-        """Evaluate one monitor by all that was received until a moment, in milliseconds. Alerts are then in its `pending`."""
+    def check(self, name: str, client: Client, known_until: int) -> Evaluation:
+        """Evaluate one monitor by all that was received until a moment, in milliseconds. Its new alerts are then in `pending`."""
         monitor = self._monitors.watch[name]
         if isinstance(monitor, SilenceMonitor):
-            return self._listen(name, monitor, client, known_until)
+            return self._check_source(name, monitor, client, known_until)
         closed_hour = (known_until - self._monitors.late_minutes * 60_000) // HOUR_MS
         carried = self.carried[name]
         if closed_hour <= carried.state.evaluated:
             return Evaluation(name, monitor.kind, MonitorStatus("quiet", 0.0), changed=False)
         series = read_series(client, monitor, closed_hour, self._monitors.weeks)
-        return self.judge(name, monitor, series, closed_hour)
+        return self.evaluate(name, monitor, series, closed_hour)
 
-    def judge(self, name: str, monitor: Monitor, series: Mapping[Scope, Series], closed_hour: int) -> Evaluation:
-        """Evaluate the hours of a monitor that have closed since the last one it has judged."""
+    def evaluate(self, name: str, monitor: Monitor, series: Mapping[Scope, Series], closed_hour: int) -> Evaluation:
+        """Evaluate the hours of a monitor that have closed since the last evaluated one."""
         carried = self.carried[name]
         kept = set(largest(series, self._monitors.largest_values))
         incident = carried.state.incident
@@ -102,12 +102,12 @@ class Evaluator:
         self._memory[name].keep_only(series)
         evaluated = carried.state.evaluated
         first = max(evaluated + 1, closed_hour - CAUGHT_UP_HOURS) if evaluated else closed_hour
-        standing = MonitorStatus("learning", 0.0)
+        status = MonitorStatus("learning", 0.0)
         for hour in range(first, closed_hour + 1):
             at_hour = up_to(series, hour)
             before = carried.state
             done = step(before, self.rules, at_hour, self._memory[name])
-            standing = done.standing
+            status = done.standing
             carried.state = replace(done.state, evaluated=hour)
             if isinstance(done.change, Opened):
                 where = self._concentration(name, done.change.incident, before, at_hour)
@@ -118,18 +118,18 @@ class Evaluator:
                 if carried.holds is not None:
                     carried.pending.append(closed(carried.holds, done.change, hour))
                 carried.holds = None
-        return Evaluation(name, monitor.kind, standing, changed=True)
+        return Evaluation(name, monitor.kind, status, changed=True)
 
     def alerts(self) -> set[str]:
-        """The ids of alerts that hold or may not be written yet."""
+        """The ids of alerts that fire or may not be published yet."""
         return {
             alert.alert_id
             for carried in self.carried.values()
             for alert in (*carried.pending, *([carried.holds] if carried.holds else []))
         }
 
-    def forget(self, alert_ids: set[str]) -> list[Evaluation]:
-        """Forget alerts that were erased: their monitors look at what is there as if they had found nothing."""
+    def drop(self, alert_ids: set[str]) -> list[Evaluation]:
+        """Drop erased alerts: their monitors go on as if they had found nothing."""
         found = []
         for name, carried in self.carried.items():
             if carried.holds is not None and carried.holds.alert_id in alert_ids:
@@ -142,16 +142,16 @@ class Evaluator:
             found.append(Evaluation(name, self._monitors.watch[name].kind, MonitorStatus("quiet", 0.0), changed=True))
         return found
 
-    def row(self, judged: Evaluation) -> dict[str, object]:
+    def row(self, evaluation: Evaluation) -> dict[str, object]:
         """The row of a monitor, its evaluated_at and version in milliseconds."""
-        carried, now = self.carried[judged.monitor], judged.standing.now
+        carried, now = self.carried[evaluation.monitor], evaluation.status.now
         strength = None if now is None else now.log_strength / float(np.log(self.rules.level_hours))
         return {
-            "monitor": judged.monitor,
-            "kind": judged.kind,
+            "monitor": evaluation.monitor,
+            "kind": evaluation.kind,
             "evaluated_at": carried.state.evaluated * HOUR_MS,
-            "condition": judged.standing.condition,
-            "weeks": judged.standing.weeks,
+            "condition": evaluation.status.condition,
+            "weeks": evaluation.status.weeks,
             "observed": None if now is None else now.observed,
             "expected": None if now is None else now.expected,
             "strength": None if strength is None or not np.isfinite(strength) else strength,
@@ -172,27 +172,27 @@ class Evaluator:
                 found[scope] = weighed
         return concentrate(found)
 
-    def _listen(self, name: str, monitor: SilenceMonitor, client: Client, known_until: int) -> Evaluation:
+    def _check_source(self, name: str, monitor: SilenceMonitor, client: Client, known_until: int) -> Evaluation:
         carried, budget = self.carried[name], self._monitors.false_alarms_per_month / len(self._monitors.watch)
         hour = known_until // HOUR_MS
         changed = hour > carried.state.evaluated
         expected, weeks, longest = self._usual_events(name, monitor, client, hour)
         carried.state = replace(carried.state, evaluated=max(hour, carried.state.evaluated))
         since = carried.holds.started_at if carried.holds else 0
-        heard = read_newest(client, monitor.source, since, known_until)
-        if heard is None or expected is None:
+        freshness = read_newest(client, monitor.source, since, known_until)
+        if freshness is None or expected is None:
             return Evaluation(name, monitor.kind, MonitorStatus("learning", weeks), changed)
         if carried.holds is not None:
-            lately = known_until - heard.newest < monitor.after_minutes * 60_000
-            if heard.count < HEARD_AGAIN or not lately:
+            lately = known_until - freshness.newest < monitor.after_minutes * 60_000
+            if freshness.count < RECOVERED_EVENTS or not lately:
                 return Evaluation(name, monitor.kind, MonitorStatus("dropped", weeks), changed)
-            carried.pending.append(resolved(carried.holds, "recovered", heard.newest, known_until))
+            carried.pending.append(resolved(carried.holds, "recovered", freshness.newest, known_until))
             carried.holds = None
             return Evaluation(name, monitor.kind, MonitorStatus("quiet", weeks), changed=True)
         silence = listen(
             expected,
             hour=hour,
-            newest=heard.newest,
+            newest=freshness.newest,
             now=known_until,
             longest_gap_ms=longest,
             least_gap_ms=monitor.after_minutes * 60_000,

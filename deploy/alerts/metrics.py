@@ -1,4 +1,4 @@
-"""What `firstcall alerts` counts for Prometheus, each metric with what an operator should conclude from it."""
+"""The metrics of `firstcall alerts`, each with what an operator should conclude from it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-#: All of these; the process that watches the numbers shows them.
+#: All of them; only the process of the alerts exposes them.
 ALERTS: Final = CollectorRegistry()
 
 DELIVERIES: Final = Counter(
     "firstcall_alert_deliveries",
-    "Attempts to tell an alert, by channel and outcome (delivered, failed). A failed one is tried again until it is delivered: failures "
-    "that go on mean that nobody hears of a drop through this channel; the log names the receiver's answer.",
+    "Attempts to deliver an alert, by channel and outcome (delivered, failed). A failed one is retried until it is delivered: failures "
+    "that go on mean that nobody receives alerts through this channel; the log names the receiver's answer.",
     ["channel", "outcome"],
     registry=ALERTS,
 )
@@ -22,14 +22,14 @@ WAITING: Final = Gauge(
     ["channel"],
     registry=ALERTS,
 )
-LOOKED: Final = Gauge(
-    "firstcall_alerts_looked_timestamp_seconds",
-    "When all monitors were last judged, or the process started, in seconds since 1970. It looks every minute: an old "
-    "time means that a drop now would not be told.",
+EVALUATED: Final = Gauge(
+    "firstcall_monitors_evaluated_timestamp_seconds",
+    "When all monitors were last evaluated, or the process started, in seconds since 1970. They are evaluated every minute: an old "
+    "time means that a drop now would raise no alert.",
     registry=ALERTS,
 )
-UNJUDGED: Final = Counter(
-    "firstcall_monitors_not_judged",
-    "Looks at a monitor that failed in ClickHouse; the log names the monitor and the error.",
+FAILED_EVALUATIONS: Final = Counter(
+    "firstcall_monitor_evaluations_failed",
+    "Evaluations of a monitor that failed in ClickHouse; the log names the monitor and the error.",
     registry=ALERTS,
 )

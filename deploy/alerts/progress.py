@@ -43,7 +43,7 @@ class Progress:
         self._ends: Mapping[PartitionPosition, int] | None = None
 
     def observe(self, now: int, positions: Mapping[PartitionPosition, Position]) -> None:
-        """Take positions, of which the acknowledged ones were read first, at `now` (milliseconds) or later."""
+        """Receive positions, of which the acknowledged ones were read first, at `now` (milliseconds) or later."""
         if all(position.acknowledged >= position.end for position in positions.values()):
             # Nothing is under way at all.
             self.known_until, self._ends = now, None

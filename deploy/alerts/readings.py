@@ -1,4 +1,4 @@
-"""Reads what monitors look at, with the same named queries that show it to a person."""
+"""Reads the series of monitors, with the same named queries that show them to a person."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from clickhouse_connect.driver import Client
 
-from deploy.alerts.alert import reading_of
+from deploy.alerts.wording import reading_of
 from deploy.queries.catalog import Query, bind, find_query
 from schemas.config.monitors import ConversionMonitor, FirstCallMonitor, Monitor, SilenceMonitor, TokensMonitor
 from streams.alerting.series import HOUR_MS, WEEK, HourCount, Scope, Series, gather
@@ -31,7 +31,7 @@ class Freshness:
 
 
 def read_series(client: Client, monitor: Monitor, until: int, weeks: int) -> dict[Scope, Series]:
-    """The hourly series of a monitor up to an hour, for so many weeks of past and what is judged."""
+    """The hourly series of a monitor up to an hour: so many weeks of past, and the evaluated week."""
     rows = _rows(client, monitor, until, weeks)
     shares, recurring = isinstance(monitor, ConversionMonitor | FirstCallMonitor), isinstance(monitor, TokensMonitor)
     return gather((_count(row) for row in rows), until, _hours(weeks), shares=shares, recurring=recurring)
@@ -49,7 +49,7 @@ def read_longest_gap(client: Client, monitor: SilenceMonitor, until: int, weeks:
 
 
 def read_newest(client: Client, source: str, since: int, until: int) -> Freshness | None:
-    """What was heard of a source until a moment; None if nothing ever was."""
+    """The newest event of a source until a moment; None if there is none."""
     rows = client.query(_NEWEST, {"source": source, "since": since, "until": until}).result_rows
     return Freshness(int(rows[0][1]), int(rows[0][2])) if rows else None
 
@@ -64,7 +64,7 @@ def _rows(client: Client, monitor: Monitor, until: int, weeks: int) -> list[dict
 
 
 def _hours(weeks: int) -> int:
-    # The weeks before the judged one, and one more so that the first of them is whole.
+    # The weeks before the evaluated one, and one more so that the first of them is whole.
     return (weeks + 2) * WEEK
 
 

@@ -1,4 +1,4 @@
-"""The process `firstcall alerts`: looks every minute, tells what has changed, and never ends because something else is away."""
+"""The process `firstcall alerts`: checks every minute, sends what has changed, and outlives outages of Kafka and ClickHouse."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from kafka.errors import KafkaError
 
 from deploy.alerts import metrics
 from deploy.alerts.alert import Alert, resolved
+from deploy.alerts.alert_rows import AlertRows
 from deploy.alerts.dispatch import Dispatch
 from deploy.alerts.evaluator import Evaluation, Evaluator
 from deploy.alerts.progress import Progress, read_positions
-from deploy.alerts.records import Publish, Records
+from deploy.alerts.publisher import Publish
 from deploy.services import topics
 from deploy.services.topics import consumed_topics
 from schemas.config.monitors import Monitors
@@ -28,10 +29,10 @@ from sinks.clickhouse import Address, connect, named_errors
 from streams.runtime.heartbeats import Heartbeats
 from streams.runtime.watchdog import Report
 
-LOOK_SECONDS: Final = 60.0
-#: How often the way of the events through Kafka is followed: a look may be so much behind, times the steps.
-FOLLOW_SECONDS: Final = 5.0
-#: One turn may judge all monitors, each with a query that ClickHouse takes its time for.
+CHECK_SECONDS: Final = 60.0
+#: How often positions in Kafka are read: a check may be so much late, times the steps of an event.
+POLL_SECONDS: Final = 5.0
+#: One turn may evaluate all monitors, each with a query that takes ClickHouse some time.
 LOOP_TURNS_WITHIN_SECONDS: Final = 900.0
 LOOP: Final = "the watching loop"
 
@@ -39,7 +40,7 @@ log = structlog.get_logger("firstcall.alerts")
 
 
 class Watch:
-    """All monitors, what they remember, and whom they tell. Used by one thread."""
+    """All monitors, their rows and their channels. Used by one thread."""
 
     def __init__(
         self,
@@ -52,38 +53,38 @@ class Watch:
     ) -> None:
         self.monitors = monitors
         self._address, self._publish, self._now_ms = address, publish, now_ms
-        self._records = Records(address)
+        self._rows = AlertRows(address)
         self._delivered: SimpleQueue[tuple[Alert, str, int]] = SimpleQueue()
         self._undelivered: list[tuple[Alert, str, int]] = []
         self._posted: set[tuple[str, str]] = set()
         self._client: Client | None = None
-        self.dispatch = Dispatch(monitors.channels, lambda *told: self._delivered.put(told), **dispatch)
-        self.judge: Evaluator | None = None
+        self.dispatch = Dispatch(monitors.channels, lambda *delivery: self._delivered.put(delivery), **dispatch)
+        self.evaluator: Evaluator | None = None
         self._waiting: tuple[str, float, str] | None = None
 
     def report(self) -> Report:
-        """For whom it waits, for its watchdog, which asks from another thread."""
+        """What it waits for. Called by the watchdog from another thread."""
         return Report("running", 0, {}, self._waiting)
 
-    def waits(self, whom: str, why: str) -> None:
-        """Note that it cannot go on without someone, until `goes_on`."""
-        since = self._waiting[1] if self._waiting is not None and self._waiting[0] == whom else time.monotonic()
-        self._waiting = (whom, since, why)
+    def waits(self, service: str, why: str) -> None:
+        """Note that it cannot go on without a service, until `goes_on`."""
+        since = self._waiting[1] if self._waiting is not None and self._waiting[0] == service else time.monotonic()
+        self._waiting = (service, since, why)
 
-    def goes_on(self, whom: str) -> None:
-        """Note that it does not wait for them any more."""
-        if self._waiting is not None and self._waiting[0] == whom:
+    def goes_on(self, service: str) -> None:
+        """Note that it does not wait for the service any more."""
+        if self._waiting is not None and self._waiting[0] == service:
             self._waiting = None
 
-    def look(self, known_until: int) -> list[Evaluation]:
-        """Evaluate everything by all that was received until a moment (milliseconds), and tell what has changed.
+    def check(self, known_until: int) -> list[Evaluation]:
+        """Evaluate all monitors by what was received until a moment (milliseconds), and send what has changed.
 
-        What is away is logged, and done with a later look. The first look takes up what the process before has left.
+        Outages are logged, and a later check makes up for them. The first check restores the state of the process before.
         """
         try:
-            judge = self.judge or self._take_up()
+            evaluator = self.evaluator or self._restore()
             client = self._connected()
-            self._forget_erased(judge)
+            self._drop_erased(evaluator)
         except ClickHouseError as error:
             log.warning("alerts wait for ClickHouse", error=str(error))
             self.waits("ClickHouse", str(error))
@@ -93,79 +94,79 @@ class Watch:
         for name in self.monitors.watch:
             try:
                 with named_errors(self._address):
-                    judged = judge.look(name, client, known_until)
-                found.append(judged)
-                if judged.changed:
-                    self._records.write_monitor(self._row(judge, judged))
-                self._tell(judge, name, judged)
+                    evaluation = evaluator.check(name, client, known_until)
+                found.append(evaluation)
+                if evaluation.changed:
+                    self._rows.write_monitor(self._monitor_row(evaluator, evaluation))
+                self._send(evaluator, name, evaluation)
             except ClickHouseError as error:
-                log.warning("monitor not judged", monitor=name, error=str(error))
+                log.warning("monitor not evaluated", monitor=name, error=str(error))
                 self.waits("ClickHouse", str(error))
-                metrics.UNJUDGED.inc()
-        metrics.LOOKED.set_to_current_time()
-        # Of all others nothing is said any more.
-        alive = judge.alerts() | self.dispatch.alerts()
-        self._posted = {told for told in self._posted if told[0] in alive}
-        self.note()
+                metrics.FAILED_EVALUATIONS.inc()
+        metrics.EVALUATED.set_to_current_time()
+        # Other alerts have ended and are delivered.
+        alive = evaluator.alerts() | self.dispatch.alerts()
+        self._posted = {posted for posted in self._posted if posted[0] in alive}
+        self.write_deliveries()
         return found
 
-    def note(self) -> None:
-        """Write down what the channels have delivered. What cannot be now is kept."""
+    def write_deliveries(self) -> None:
+        """Write what the channels have delivered. What ClickHouse does not take is kept."""
         while not self._delivered.empty():
             self._undelivered.append(self._delivered.get())
         while self._undelivered:
             try:
-                self._records.write_delivery(*self._undelivered[0])
+                self._rows.write_delivery(*self._undelivered[0])
             except ClickHouseError as error:
-                log.warning("deliveries not noted", error=str(error))
+                log.warning("deliveries not written", error=str(error))
                 return
             del self._undelivered[0]
 
     def stop(self) -> None:
-        """End the channels' threads and note what they did."""
+        """End the channels' threads and write their deliveries."""
         self.dispatch.stop()
-        self.note()
-        self._records.close()
+        self.write_deliveries()
+        self._rows.close()
         if self._client is not None:
             self._client.close()
 
-    def _take_up(self) -> Evaluator:
-        judge = Evaluator(self.monitors, self._records.carried())
-        for carried in judge.carried.values():
+    def _restore(self) -> Evaluator:
+        evaluator = Evaluator(self.monitors, self._rows.carried())
+        for carried in evaluator.carried.values():
             for alert in carried.pending:
-                self._records.write_alert(alert)
+                self._rows.write_alert(alert)
         now = self._now_ms()
-        for alert, _ in self._records.told(now):
+        for alert, _ in self._rows.current(now):
             if alert.state == "firing" and alert.monitor not in self.monitors.watch:
-                # Nobody will ever see it recover.
-                self._records.write_alert(resolved(alert, "withdrawn", now, now))
-        for alert, channels in self._records.told(now):
+                # Without its monitor it would never end.
+                self._rows.write_alert(resolved(alert, "withdrawn", now, now))
+        for alert, channels in self._rows.current(now):
             self._posted.add((alert.alert_id, alert.state))
             if alert.state == "firing":
                 self.dispatch.keep(alert)
             for channel in self.monitors.channels.keys() - channels:
                 self.dispatch.post(alert, channel)
-        self.judge = judge
-        return judge
+        self.evaluator = evaluator
+        return evaluator
 
-    def _forget_erased(self, judge: Evaluator) -> None:
-        """An alert that was written and has no row any more names someone who was erased: nothing repeats it."""
+    def _drop_erased(self, evaluator: Evaluator) -> None:
+        """Drop alerts whose rows are gone: an erasure has deleted them, as they name an erased id."""
         written = {alert_id for alert_id, _ in self._posted}
-        gone = self._records.without_rows(written & (judge.alerts() | self.dispatch.alerts()))
+        gone = self._rows.without_rows(written & (evaluator.alerts() | self.dispatch.alerts()))
         if not gone:
             return
-        self.dispatch.forget(gone)
-        self._posted = {told for told in self._posted if told[0] not in gone}
-        for judged in judge.forget(gone):
-            self._records.write_monitor(self._row(judge, judged))
+        self.dispatch.drop(gone)
+        self._posted = {posted for posted in self._posted if posted[0] not in gone}
+        for evaluation in evaluator.drop(gone):
+            self._rows.write_monitor(self._monitor_row(evaluator, evaluation))
 
-    def _tell(self, judge: Evaluator, name: str, judged: Evaluation) -> None:
-        """Rows first, which a restart reads; then people; then the topic."""
-        carried = judge.carried[name]
+    def _send(self, evaluator: Evaluator, name: str, evaluation: Evaluation) -> None:
+        """Write rows first, which a restart reads; then send to the channels; then publish on the topic."""
+        carried = evaluator.carried[name]
         if not carried.pending:
             return
         for alert in carried.pending:
-            self._records.write_alert(alert)
+            self._rows.write_alert(alert)
             if (alert.alert_id, alert.state) not in self._posted:
                 self._posted.add((alert.alert_id, alert.state))
                 log.warning("alert", state=alert.state, monitor=name, alert=alert.alert_id, summary=alert.summary)
@@ -178,10 +179,10 @@ class Watch:
             log.warning("alert not published; trying again", monitor=name, error=str(error))
             return
         carried.pending.clear()
-        self._records.write_monitor(self._row(judge, judged))
+        self._rows.write_monitor(self._monitor_row(evaluator, evaluation))
 
-    def _row(self, judge: Evaluator, judged: Evaluation) -> dict[str, Any]:
-        return {**judge.row(judged), "version": self._now_ms()}
+    def _monitor_row(self, evaluator: Evaluator, evaluation: Evaluation) -> dict[str, Any]:
+        return {**evaluator.row(evaluation), "version": self._now_ms()}
 
     def _connected(self) -> Client:
         if self._client is None:
@@ -190,13 +191,13 @@ class Watch:
 
 
 def run(settings: Settings, watch: Watch, stop: threading.Event, heartbeats: Heartbeats | None = None) -> None:
-    """Look every minute until `stop` is set. Kafka and ClickHouse may come and go."""
+    """Check every minute until `stop` is set. Kafka and ClickHouse may come and go."""
     heartbeats = heartbeats or Heartbeats()
     heartbeats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
-    metrics.LOOKED.set_to_current_time()
+    metrics.EVALUATED.set_to_current_time()
     log.info("watching", monitors=len(watch.monitors.watch), channels=sorted(watch.monitors.channels))
     progress = Progress()
-    looked_at = -LOOK_SECONDS
+    checked_at = -CHECK_SECONDS
     while not stop.is_set():
         try:
             with topics.administration(settings) as client:
@@ -204,12 +205,14 @@ def run(settings: Settings, watch: Watch, stop: threading.Event, heartbeats: Hea
                     heartbeats.beat(LOOP)
                     progress.observe(int(time.time() * 1000), read_positions(client, consumed_topics(settings)))
                     watch.goes_on("Kafka")
-                    if progress.known_until is not None and time.monotonic() - looked_at >= LOOK_SECONDS:
-                        looked_at = time.monotonic()
-                        watch.look(progress.known_until)
-                    stop.wait(FOLLOW_SECONDS)
+                    if progress.known_until is not None and time.monotonic() - checked_at >= CHECK_SECONDS:
+                        checked_at = time.monotonic()
+                        watch.check(progress.known_until)
+                    stop.wait(POLL_SECONDS)
         except (KafkaError, DeploymentError) as error:
-            log.warning("alerts wait for Kafka: without it nobody knows what is still to come", error=str(error))
+            log.warning(
+                "alerts wait for Kafka: without it, nothing shows which events are still to come", error=str(error)
+            )
             watch.waits("Kafka", str(error))
             heartbeats.beat(LOOP)
-            stop.wait(FOLLOW_SECONDS)
+            stop.wait(POLL_SECONDS)

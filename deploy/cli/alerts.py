@@ -24,11 +24,9 @@ TEST_WITHIN_SECONDS = 30.0
 
 def alerts(
     once: Annotated[
-        bool, typer.Option("--once", help="Evaluator the last closed hour, print where each monitor stands, end.")
+        bool, typer.Option("--once", help="Evaluate the last closed hour, print the status of each monitor, and end.")
     ] = False,
-    at: Annotated[
-        str, typer.Option(help="With --once: judge as of this time (UTC, ISO 8601) and tell nobody, to look back.")
-    ] = "",
+    at: Annotated[str, typer.Option(help="With --once: evaluate as of this time (UTC, ISO 8601), to look back.")] = "",
     test: Annotated[bool, typer.Option("--test", help="Send a test alert through every channel, and end.")] = False,
 ) -> None:
     """Watch activation, conversion, active tokens, time to first call and the sources, and alert. Run one of it.
@@ -63,7 +61,7 @@ def _serve(settings: Settings, monitors: Monitors) -> None:
     from prometheus_client import REGISTRY
 
     from deploy.alerts.metrics import ALERTS
-    from deploy.alerts.records import publisher
+    from deploy.alerts.publisher import publisher
     from deploy.alerts.watch import Watch, run
     from deploy.local.process import status_server
     from sinks.clickhouse import Address
@@ -103,7 +101,7 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
     table = Table(title=f"As of {datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%d %H:%M} UTC", title_justify="left")
     for name, justify in (
         ("monitor", "left"),
-        ("stands", "left"),
+        ("status", "left"),
         ("weeks", "right"),
         ("observed", "right"),
         ("expected", "right"),
@@ -113,24 +111,24 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
     summaries = []
     with reachable_clickhouse(settings, out) as reachable:
         address = Address.parse(reachable.clickhouse_address)
-        judge = Evaluator(monitors, {})
+        evaluator = Evaluator(monitors, {})
         with connected(address) as client:
             for name in monitors.watch:
-                judged = judge.look(name, client, until)
-                table.add_row(*_cells(judge.row(judged), judged))
-                summaries += [alert.summary for alert in judge.carried[name].pending]
+                evaluation = evaluator.check(name, client, until)
+                table.add_row(*_cells(evaluator.row(evaluation), evaluation))
+                summaries += [alert.summary for alert in evaluator.carried[name].pending]
     out.print(table)
     for summary in summaries:
         out.print(f"\n[red]✗[/] {escape(summary)}", highlight=False, soft_wrap=True)
 
 
-def _cells(row: dict[str, object], judged: Evaluation) -> list[str]:
+def _cells(row: dict[str, object], evaluation: Evaluation) -> list[str]:
     def shown(value: object, form: str) -> str:
         return "–" if value is None else format(value, form)
 
     return [
-        judged.monitor,
-        judged.standing.condition,
+        evaluation.monitor,
+        evaluation.status.condition,
         shown(row["weeks"], ".1f"),
         shown(row["observed"], ",.0f"),
         shown(row["expected"], ",.1f"),
@@ -154,8 +152,8 @@ def _test(monitors: Monitors) -> None:
         fail(
             "no channels are configured: name them in the section `monitors` of the file that FIRSTCALL_CONFIG names", 2
         )
-    told: list[str] = []
-    dispatch = Dispatch(monitors.channels, lambda _, channel, __: told.append(channel))
+    delivered: list[str] = []
+    dispatch = Dispatch(monitors.channels, lambda _, channel, __: delivered.append(channel))
     now = int(time.time() * 1000)
     dispatch.post(trial(now))
     end = time.monotonic() + TEST_WITHIN_SECONDS
@@ -163,6 +161,6 @@ def _test(monitors: Monitors) -> None:
         time.sleep(0.05)
     dispatch.stop()
     for channel in monitors.channels:
-        out.print(f"{'[green]✓[/]' if channel in told else '[red]✗[/]'} {channel}", highlight=False)
-    if len(told) < len(monitors.channels):
+        out.print(f"{'[green]✓[/]' if channel in delivered else '[red]✗[/]'} {channel}", highlight=False)
+    if len(delivered) < len(monitors.channels):
         raise typer.Exit(1)

@@ -66,21 +66,21 @@ def _kept(address: Address) -> bytes:
         return b"".join(client.raw_query(f"SELECT * FROM {table}", fmt="JSONEachRow") for table in TABLES)
 
 
-def test_a_running_process_forgets_an_alert_on_a_company_that_is_erased(address, receiver):
+def test_a_running_process_drops_an_alert_on_a_company_that_is_erased(address, receiver):
     published: list[Alert] = []
     watch = Watch(address, _config(receiver), published.append)
-    watch.look(NOW_HOUR * HOUR_MS)
+    watch.check(NOW_HOUR * HOUR_MS)
     delivered(watch)
-    (told,) = rows(address, "SELECT alert_id, segment, value FROM alerts")
-    assert (told["segment"], told["value"]) == ("company", "acme zq9")
+    (alert,) = rows(address, "SELECT alert_id, segment, value FROM alerts")
+    assert (alert["segment"], alert["value"]) == ("company", "acme zq9")
     assert b"acme zq9" in rows(address, "SELECT carried FROM monitor_rows")[0]["carried"].encode()
-    assert watch.dispatch.alerts() == {told["alert_id"]}
+    assert watch.dispatch.alerts() == {alert["alert_id"]}
 
-    assert _erase(address) == [told["alert_id"]]
+    assert _erase(address) == [alert["alert_id"]]
     assert _kept(address) == b""
     for hour in (0, 1):
-        watch.look((NOW_HOUR + hour) * HOUR_MS)
-        assert told["alert_id"] not in watch.dispatch.alerts()
+        watch.check((NOW_HOUR + hour) * HOUR_MS)
+        assert alert["alert_id"] not in watch.dispatch.alerts()
     watch.stop()
     assert [alert.value for alert in published if alert.value] == ["acme zq9"]
     assert b"acme zq9" not in _kept(address)
@@ -89,15 +89,15 @@ def test_a_running_process_forgets_an_alert_on_a_company_that_is_erased(address,
 
 def test_a_restart_after_an_erasure_knows_nothing_of_the_alert(address, receiver):
     before = Watch(address, _config(receiver), None)
-    before.look(NOW_HOUR * HOUR_MS)
+    before.check(NOW_HOUR * HOUR_MS)
     delivered(before)
     before.stop()
     _erase(address)
     after = Watch(address, _config(receiver), None)
-    (judged,) = after.look(NOW_HOUR * HOUR_MS)
+    (evaluation,) = after.check(NOW_HOUR * HOUR_MS)
     assert after.dispatch.alerts() == set()
     after.stop()
-    assert judged.standing.condition == "quiet"
+    assert evaluation.status.condition == "quiet"
     assert b"acme zq9" not in _kept(address)
 
 
@@ -106,17 +106,17 @@ def test_an_alert_that_was_not_published_is_not_written_again(address, receiver)
         raise KafkaException("away")
 
     watch = Watch(address, _config(receiver), unpublished)
-    watch.look(NOW_HOUR * HOUR_MS)
+    watch.check(NOW_HOUR * HOUR_MS)
     delivered(watch)
     _erase(address)
-    watch.look(NOW_HOUR * HOUR_MS + 60_000)
+    watch.check(NOW_HOUR * HOUR_MS + 60_000)
     watch.stop()
     assert b"acme zq9" not in _kept(address)
 
 
 def test_alerts_on_others_stay(address, receiver):
     watch = Watch(address, _config(receiver), None)
-    watch.look(NOW_HOUR * HOUR_MS)
+    watch.check(NOW_HOUR * HOUR_MS)
     delivered(watch)
     watch.stop()
     statements = Statements(address)

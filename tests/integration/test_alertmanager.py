@@ -1,4 +1,4 @@
-"""A real Prometheus Alertmanager takes our alerts, and forgets them when they are over."""
+"""A real Prometheus Alertmanager takes our alerts, and resolves them when they end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONFIGURATION = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
 
 @pytest.fixture(scope="module")
 def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an Alertmanager that tells nobody."""
+    """The URL of an Alertmanager without receivers."""
     program = os.environ.get(GIVEN) or shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
     if program is None:
         pytest.skip(f"no Alertmanager: install Debian's prometheus-alertmanager, or name the program in {GIVEN}")
@@ -64,15 +64,15 @@ def known(url: str) -> list[dict[str, Any]]:
         return found
 
 
-def tell(url: str, alert: Alert) -> None:
+def deliver(url: str, alert: Alert) -> None:
     channels = build(
         {"channels": {"pager": {"kind": "alertmanager", "url": url, "labels": {"team": "platform"}}}},
         build_definitions({}),
     ).channels
-    told: list[str] = []
-    dispatch = Dispatch(channels, lambda _, channel, __: told.append(channel))
+    delivered: list[str] = []
+    dispatch = Dispatch(channels, lambda _, channel, __: delivered.append(channel))
     dispatch.post(alert)
-    while not told:
+    while not delivered:
         time.sleep(0.01)
     dispatch.stop()
 
@@ -83,8 +83,8 @@ def test_it_takes_an_alert_and_its_end(alertmanager):
         trial(now), state="firing", monitor="activation", kind="activations", level="developer", stage="first_call",
         segment="source", value="ads", summary="down 40 %", drop=0.4, ended_at=None,
     )  # fmt: skip
-    tell(alertmanager, firing)
-    tell(alertmanager, firing)
+    deliver(alertmanager, firing)
+    deliver(alertmanager, firing)
     (got,) = known(alertmanager)
     assert got["labels"] == {
         "alertname": "FirstcallDrop",
@@ -99,5 +99,5 @@ def test_it_takes_an_alert_and_its_end(alertmanager):
     }
     assert got["annotations"]["summary"] == "down 40 %"
     assert got["status"]["state"] == "active"
-    tell(alertmanager, resolved(firing, "recovered", now - 1000, now))
+    deliver(alertmanager, resolved(firing, "recovered", now - 1000, now))
     assert known(alertmanager) == []

@@ -142,7 +142,7 @@ def delivered(watch: Watch) -> None:
     """Wait until all channels have delivered everything."""
     while not watch.dispatch.idle():
         time.sleep(0.01)
-    watch.note()
+    watch.write_deliveries()
 
 
 @pytest.fixture
@@ -159,12 +159,12 @@ def dropped(address: Address) -> Address:
 
 def test_an_empty_database_has_no_alerts_and_no_errors(address):
     watch = Watch(address, build({}, DEFINITIONS), None)
-    looked = watch.look(NOW_HOUR * HOUR_MS)
+    evaluations = watch.check(NOW_HOUR * HOUR_MS)
     watch.stop()
-    assert {judged.standing.condition for judged in looked} == {"learning"}
-    assert len(looked) == len(watch.monitors.watch)
+    assert {evaluation.status.condition for evaluation in evaluations} == {"learning"}
+    assert len(evaluations) == len(watch.monitors.watch)
     assert rows(address, "SELECT * FROM alerts") == []
-    assert len(rows(address, "SELECT * FROM monitors")) == len(looked)
+    assert len(rows(address, "SELECT * FROM monitors")) == len(evaluations)
 
 
 def test_one_developer_and_one_event_are_no_alert(address):
@@ -179,19 +179,19 @@ def test_one_developer_and_one_event_are_no_alert(address):
     fill(address, "event_rows", [orjson.dumps(event | {"received_at": event["time"], "anonymous_id": "a"})])
     watch = Watch(address, build({}, DEFINITIONS), None)
     for hour in range(3):
-        assert len(watch.look((NOW_HOUR + hour) * HOUR_MS)) == len(watch.monitors.watch)
+        assert len(watch.check((NOW_HOUR + hour) * HOUR_MS)) == len(watch.monitors.watch)
     watch.stop()
     assert rows(address, "SELECT * FROM alerts") == []
 
 
-def test_a_drop_is_a_row_and_a_message_and_is_told_where_since_when_and_how_improbable(dropped, receiver):
+def test_a_drop_is_a_row_and_a_message_and_is_sent_with_where_since_when_and_how_improbable(dropped, receiver):
     published: list[Alert] = []
     channels = {
         "own": {"kind": "webhook", "url": receiver.url, "secret": SECRET},
         "growth": {"kind": "slack", "url": receiver.url},
     }
     watch = Watch(dropped, monitors(ACTIVATIONS, **channels), published.append)
-    watch.look(NOW_HOUR * HOUR_MS)
+    watch.check(NOW_HOUR * HOUR_MS)
     delivered(watch)
     watch.stop()
     (row,) = rows(dropped, "SELECT * FROM alerts")
@@ -212,16 +212,16 @@ def test_a_drop_is_a_row_and_a_message_and_is_told_where_since_when_and_how_impr
     headers, body = signed
     assert headers["X-Firstcall-Signature"] == signature(SECRET.encode(), headers["X-Firstcall-Timestamp"], body)
     assert headers["Idempotency-Key"] == f"{row['alert_id']}:firing"
-    told = json.loads(body)
-    assert set(told) == set(row) - {"delivered_to"}
-    assert told["summary"] == row["summary"]
+    sent = json.loads(body)
+    assert set(sent) == set(row) - {"delivered_to"}
+    assert sent["summary"] == row["summary"]
     slack = json.loads(next(body for headers, body in receiver.got if "X-Firstcall-Signature" not in headers))
     assert "Activations 'first_call' of developers" in slack["text"]
 
 
 def test_the_query_of_an_alert_shows_the_hours_it_is_about(dropped):
     watch = Watch(dropped, monitors(ACTIVATIONS), None)
-    watch.look(NOW_HOUR * HOUR_MS)
+    watch.check(NOW_HOUR * HOUR_MS)
     watch.stop()
     import shlex
 
@@ -240,12 +240,12 @@ def test_the_query_of_an_alert_shows_the_hours_it_is_about(dropped):
     client.close()
 
 
-def test_a_restart_tells_nothing_again(dropped, receiver):
+def test_a_restart_sends_nothing_again(dropped, receiver):
     config = monitors(ACTIVATIONS, own={"kind": "webhook", "url": receiver.url})
     for minute in range(3):
         watch = Watch(dropped, config, None, now_ms=lambda: NOW_HOUR * HOUR_MS)
-        watch.look(NOW_HOUR * HOUR_MS + minute * 60_000)
-        watch.look(NOW_HOUR * HOUR_MS + minute * 60_000)
+        watch.check(NOW_HOUR * HOUR_MS + minute * 60_000)
+        watch.check(NOW_HOUR * HOUR_MS + minute * 60_000)
         delivered(watch)
         watch.stop()
     assert len(receiver.got) == 1
@@ -253,11 +253,11 @@ def test_a_restart_tells_nothing_again(dropped, receiver):
 
 
 def test_a_state_that_was_lost_gives_the_same_alert_and_no_second_message(dropped, receiver):
-    """A crash after the rows and before the state: the hour is judged again."""
+    """A crash after the rows and before the state: the hour is evaluated again."""
     config = monitors(ACTIVATIONS, own={"kind": "webhook", "url": receiver.url})
     for _ in range(2):
         watch = Watch(dropped, config, None, now_ms=lambda: NOW_HOUR * HOUR_MS)
-        watch.look(NOW_HOUR * HOUR_MS)
+        watch.check(NOW_HOUR * HOUR_MS)
         delivered(watch)
         watch.stop()
         client = connect(dropped)
@@ -270,14 +270,14 @@ def test_what_was_not_delivered_before_a_restart_is_after_it(dropped, receiver):
     config = monitors(ACTIVATIONS, own={"kind": "webhook", "url": receiver.url})
     receiver.answers = [503] * 100
     watch = Watch(dropped, config, None, now_ms=lambda: NOW_HOUR * HOUR_MS, first_retry_seconds=0.01)
-    watch.look(NOW_HOUR * HOUR_MS)
+    watch.check(NOW_HOUR * HOUR_MS)
     while not receiver.refused:
         time.sleep(0.01)
     watch.stop()
     assert rows(dropped, "SELECT delivered_to FROM alerts") == [{"delivered_to": []}]
     receiver.answers = []
     watch = Watch(dropped, config, None, now_ms=lambda: NOW_HOUR * HOUR_MS)
-    watch.look(NOW_HOUR * HOUR_MS)
+    watch.check(NOW_HOUR * HOUR_MS)
     delivered(watch)
     watch.stop()
     assert len(receiver.got) == 1
@@ -295,7 +295,7 @@ def test_neither_logs_nor_an_empty_file_give_a_secret_of_a_channel_away(dropped,
     )
     with capture_logs() as logs:
         watch = Watch(dropped, config, None, first_retry_seconds=0.01)
-        watch.look(NOW_HOUR * HOUR_MS)
+        watch.check(NOW_HOUR * HOUR_MS)
         while not receiver.got or "fewer than 16" not in str(logs):
             time.sleep(0.01)
         watch.stop()
@@ -314,7 +314,7 @@ def test_a_receiver_that_fails_is_tried_again_and_holds_up_nobody(dropped, recei
         well={"kind": "webhook", "url": other.url},
     )
     watch = Watch(dropped, config, None, first_retry_seconds=0.01)
-    watch.look(NOW_HOUR * HOUR_MS)
+    watch.check(NOW_HOUR * HOUR_MS)
     while not (other.got and receiver.got):
         time.sleep(0.01)
     watch.stop()
@@ -327,20 +327,20 @@ def test_a_receiver_that_fails_is_tried_again_and_holds_up_nobody(dropped, recei
 def test_a_recovery_resolves_the_alert_under_the_same_id(dropped, receiver):
     config = monitors(ACTIVATIONS, own={"kind": "webhook", "url": receiver.url})
     watch = Watch(dropped, config, None)
-    watch.look(NOW_HOUR * HOUR_MS)
+    watch.check(NOW_HOUR * HOUR_MS)
     again = activated(NOW_HOUR + DAY, 8.0, weeks=1)
     wanted = [row for row in again if json.loads(row)["stages"]["first_call"] > time_text(NOW_HOUR * HOUR_MS)]
     fill(dropped, "profile_rows", [orjson.dumps(json.loads(row) | {"id": f"again{n}"}) for n, row in enumerate(wanted)])
-    watch.look((NOW_HOUR + DAY) * HOUR_MS)
+    watch.check((NOW_HOUR + DAY) * HOUR_MS)
     delivered(watch)
     watch.stop()
     (row,) = rows(dropped, "SELECT * FROM alerts")
     assert (row["state"], row["reason"]) == ("resolved", "recovered")
     assert row["ended_at"] >= datetime.fromtimestamp((NOW_HOUR - 1) * 3600, UTC).replace(tzinfo=None)
-    told = [json.loads(body) for _, body in receiver.got]
+    posted = [json.loads(body) for _, body in receiver.got]
     # The recovery may overtake the drop only while that is not delivered.
-    assert told[-1]["state"] == "resolved"
-    assert {each["alert_id"] for each in told} == {row["alert_id"]}
+    assert posted[-1]["state"] == "resolved"
+    assert {each["alert_id"] for each in posted} == {row["alert_id"]}
 
 
 def test_a_drop_of_all_that_is_deeper_in_a_segment_names_it(address):
@@ -352,20 +352,20 @@ def test_a_drop_of_all_that_is_deeper_in_a_segment_names_it(address):
         if row["stages"]["first_call"] < start or (row["first_touch"]["source"] == "docs" and int(row["id"][1:]) % 2)
     ]
     fill(address, "profile_rows", [orjson.dumps(row) for row in kept])
-    judge = Evaluator(monitors(ACTIVATIONS), {})
+    evaluator = Evaluator(monitors(ACTIVATIONS), {})
     client = connect(address)
-    judge.look("activation", client, NOW_HOUR * HOUR_MS)
+    evaluator.check("activation", client, NOW_HOUR * HOUR_MS)
     client.close()
-    (alert,) = judge.carried["activation"].pending
+    (alert,) = evaluator.carried["activation"].pending
     assert (alert.segment, alert.value) == ("source", "ads")
     assert "source = ads" in alert.summary
 
 
-def test_what_is_still_to_come_is_not_judged(address):
+def test_what_is_still_to_come_is_not_evaluated(address):
     """The hour is over, but not everything sent until then has arrived."""
     fill(address, "profile_rows", activated(NOW_HOUR - 10, 8.0))
     watch = Watch(address, monitors(ACTIVATIONS), None)
-    watch.look((NOW_HOUR - 10) * HOUR_MS + HOUR_MS - 1)
+    watch.check((NOW_HOUR - 10) * HOUR_MS + HOUR_MS - 1)
     watch.stop()
     assert rows(address, "SELECT * FROM alerts") == []
 
@@ -457,7 +457,7 @@ def test_an_event_at_the_full_hour_is_of_the_hour_that_ends_with_it_whatever_com
     assert found == [(end / 1000, 2, 0), (end / 1000 + 3600, 2, 0.001)]
 
 
-def test_a_source_that_falls_silent_is_told_within_minutes_and_until_it_is_heard_again(address, receiver):
+def test_a_source_that_falls_silent_is_alerted_within_minutes_and_until_events_come_again(address, receiver):
     minute = 60_000
     stop = NOW_HOUR * HOUR_MS - 20 * minute
 
@@ -469,19 +469,19 @@ def test_a_source_that_falls_silent_is_told_within_minutes_and_until_it_is_heard
         own={"kind": "webhook", "url": receiver.url},
     )
     watch = Watch(address, config, None)
-    watch.look(stop + 9 * minute)
+    watch.check(stop + 9 * minute)
     assert rows(address, "SELECT * FROM alerts") == []
-    watch.look(NOW_HOUR * HOUR_MS)
+    watch.check(NOW_HOUR * HOUR_MS)
     (row,) = rows(address, "SELECT * FROM alerts")
     assert (row["monitor"], row["state"]) == ("api", "firing")
     assert row["probability"] < 1e-6
     # One event is not yet a source that is back.
     fill(address, "event_rows", [event(10**9, NOW_HOUR * HOUR_MS + minute, "api")])
     fill(address, "event_rows", [event(10**9 + n, NOW_HOUR * HOUR_MS + n * minute, "web") for n in range(9)])
-    watch.look(NOW_HOUR * HOUR_MS + 2 * minute)
+    watch.check(NOW_HOUR * HOUR_MS + 2 * minute)
     assert rows(address, "SELECT state FROM alerts") == [{"state": "firing"}]
     fill(address, "event_rows", [event(10**9 + n, NOW_HOUR * HOUR_MS + n * minute, "api") for n in (2, 3, 4)])
-    watch.look(NOW_HOUR * HOUR_MS + 5 * minute)
+    watch.check(NOW_HOUR * HOUR_MS + 5 * minute)
     delivered(watch)
     watch.stop()
     assert rows(address, "SELECT state FROM alerts") == [{"state": "resolved"}]
@@ -506,14 +506,14 @@ def test_an_alert_whose_monitor_is_gone_is_withdrawn(dropped, receiver):
     channel = {"kind": "webhook", "url": receiver.url}
     for watched in (ACTIVATIONS, {"tokens": {"kind": "active_tokens"}}):
         watch = Watch(dropped, monitors(watched, own=channel), None, now_ms=lambda: NOW_HOUR * HOUR_MS)
-        watch.look(NOW_HOUR * HOUR_MS)
+        watch.check(NOW_HOUR * HOUR_MS)
         delivered(watch)
         watch.stop()
     assert rows(dropped, "SELECT state, reason FROM alerts") == [{"state": "resolved", "reason": "withdrawn"}]
     assert [json.loads(body)["state"] for _, body in receiver.got] == ["firing", "resolved"]
 
 
-def test_the_command_says_where_each_monitor_stands_and_tries_the_channels(dropped, database, receiver, tmp_path):
+def test_the_command_prints_the_status_of_each_monitor_and_tries_the_channels(dropped, database, receiver, tmp_path):
     file = tmp_path / "firstcall.yaml"
     file.write_text(
         yaml.safe_dump(
@@ -522,10 +522,10 @@ def test_the_command_says_where_each_monitor_stands_and_tries_the_channels(dropp
     )
     environment = {"FIRSTCALL_CLICKHOUSE": database, "FIRSTCALL_CONFIG": str(file), "COLUMNS": "200"}
     at = f"{datetime.fromtimestamp(NOW_HOUR * 3600 + 900, UTC):%Y-%m-%dT%H:%M}"
-    told = CliRunner().invoke(app, ["alerts", "--once", "--at", at], env=environment)
-    assert told.exit_code == 0, told.output
-    assert "dropped" in told.output
-    assert "Activations 'first_call' of developers are down" in told.output
+    printed = CliRunner().invoke(app, ["alerts", "--once", "--at", at], env=environment)
+    assert printed.exit_code == 0, printed.output
+    assert "dropped" in printed.output
+    assert "Activations 'first_call' of developers are down" in printed.output
     assert rows(dropped, "SELECT * FROM alerts") == []
     tried = CliRunner().invoke(app, ["alerts", "--test"], env=environment)
     assert tried.exit_code == 0, tried.output

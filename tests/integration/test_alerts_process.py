@@ -20,7 +20,7 @@ from streams.alerting.series import HOUR_MS
 from tests.integration.test_alerts import ACTIVATIONS, activated, fill, rows
 
 
-def test_the_process_tells_a_drop_once_through_a_kill_and_a_restart(
+def test_the_process_sends_a_drop_once_through_a_kill_and_a_restart(
     broker, database, unique, tmp_path: Path, monkeypatch
 ):
     file = tmp_path / "firstcall.yaml"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.alerts.records import Records
+from deploy.alerts.alert_rows import AlertRows
 from deploy.audit import audit
 from deploy.erasure.statements import Statements
 from deploy.queries import catalog
@@ -142,9 +142,9 @@ def work_of_the_sink_and_alerts(url: str) -> None:
         write_definitions(client, DEFINITIONS)
         settle(client)
         assert client.query("SELECT count() > 0 FROM profile_rows").result_rows == [(True,)]
-    alerts = Records(address)
+    alerts = AlertRows(address)
     alerts.carried()
-    alerts.told(0)
+    alerts.current(0)
     alerts.close()
 
 

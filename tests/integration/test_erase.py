@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from deploy.alerts.alert import trial
+from deploy.alerts.alert_rows import AlertRows
 from deploy.alerts.evaluator import Carried
-from deploy.alerts.records import Records, publisher
+from deploy.alerts.publisher import publisher
 from schemas.config.definitions import load
 from sinks.clickhouse import connect
 from streams.topology import ALERTS
@@ -189,10 +190,10 @@ def alerted(deployment: Deployment, **scope: str) -> None:
         "carried": msgspec.json.encode(Carried(holds=alert)).decode(),
         "version": NOW,
     }
-    records = Records(deployment.address)
-    records.write_alert(alert)
-    records.write_monitor(monitor)
-    records.close()
+    rows = AlertRows(deployment.address)
+    rows.write_alert(alert)
+    rows.write_monitor(monitor)
+    rows.close()
     publisher(deployment.settings)(alert)
 
 

@@ -144,7 +144,7 @@ def test_a_deployment_shows_what_it_does(broker: str, unique: str, tmp_path: Pat
         shown = {role: metrics_of(url) for role, url in (("worker", worker), ("sink", sink), ("alerts", alerts))}
     check_worker(shown["worker"], fed, [letter["reason"] for letter in letters])
     check_sink(shown["sink"], written, f"{unique}.web-events")
-    assert shown["alerts"].sum("firstcall_alerts_looked_timestamp_seconds") > 0
+    assert shown["alerts"].sum("firstcall_monitors_evaluated_timestamp_seconds") > 0
     for role, scrape in shown.items():
         assert scrape.sum("firstcall_build_info", role=role) == 1
         assert scrape.sum("firstcall_ready") == 1

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from deploy.alerts.alert import trial
 from deploy.alerts.progress import PartitionPosition, Position, Progress, read_positions
-from deploy.alerts.records import publisher
+from deploy.alerts.publisher import publisher
 from deploy.services import topics
 from schemas.config.loading import load_settings
 from streams.topology import NOTIFICATIONS, Topic
