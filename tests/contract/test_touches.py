@@ -229,7 +229,7 @@ def test_nothing_of_void_events_stays_and_everything_of_others_does(client, addr
     ]
     assert count_touches(statements, periods) == 3
     delete_touches(statements, periods)
-    statements.run("purge_touch_rows")
+    statements.run("purge", {"table": "touch_rows"})
     assert count_touches(statements, periods) == 0
     assert [message_id for _, message_id, _ in kept(client)] == ["t5", "t2", "t6"]
     statements.close()
