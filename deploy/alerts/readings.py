@@ -10,8 +10,9 @@ import numpy as np
 from clickhouse_connect.driver import Client
 
 from deploy.alerts.wording import reading_of
-from deploy.queries.catalog import Query, bind, find_query
+from deploy.queries.catalog import bind, find_query
 from schemas.config.monitors import ConversionMonitor, FirstCallMonitor, Monitor, SilenceMonitor, TokensMonitor
+from schemas.sql.named_queries import Query
 from streams.alerting.series import HOUR_MS, WEEK, HourCount, Scope, Series, gather
 
 _NEWEST = (

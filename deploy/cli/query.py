@@ -1,4 +1,4 @@
-"""The command `query`: what there is to ask, and the answers, for people and for programs."""
+"""The command `query`: named queries and own SQL, with answers for people and for programs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from deploy.cli.terminal import definitions_or_exit, err, fail, out, reported_fa
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-    from deploy.queries.catalog import Query
+    from schemas.sql.named_queries import Query
 
 Form = Literal["table", "csv", "json", "chart"]
 
 #: Longer defaults of parameters are left out.
 SHOWN_DEFAULT = 20
-#: Parameters that are moments, whichever query has them.
-MOMENTS = ("from", "to", "at")
+#: Parameters that are times in own SQL.
+TIMES = ("from", "to", "at")
+#: Parameters that the command has an option for.
+OPTIONS = ("company", *TIMES)
 
 WHEN = "2026-01-31, 2026-01-31T10:00:00Z, or 7d (24h, 4w) before the latest event."
 
@@ -39,7 +41,7 @@ def query(
         typer.Option("--format", "-f", help="table, or in a terminal a chart over time; json is an object a line."),
     ] = None,
     about: Annotated[
-        bool, typer.Option("--about", help="Say what the query tells and takes, and run nothing.")
+        bool, typer.Option("--about", help="Describe the query and its parameters, and run nothing.")
     ] = False,
     show_sql: Annotated[bool, typer.Option("--show", help="Print the SQL instead of running it.")] = False,
 ) -> None:
@@ -71,7 +73,7 @@ def query(
         _describe(found) if about else sys.stdout.write(found.sql)
         return
     _refuse_options(found, given)
-    # The views go by what the tables were made under; a configuration that is wrong is told wherever it is met.
+    # The views use the definitions that the tables were made under; a wrong configuration is reported all the same.
     definitions_or_exit(settings)
     values = catalog.bind(found, given | dict(_parameter(each) for each in param or ()))
     wrong = values if isinstance(values, catalog.Unknown) else catalog.missing(found, values)
@@ -87,17 +89,17 @@ def query(
 
 def _refuse_options(found: Query, given: Mapping[str, str]) -> None:
     """End the command if the query does not take an option that was given."""
-    known = [parameter.name for parameter in found.parameters]
+    known = found.parameters
     for option in given:
         if option not in known:
-            takes = ", ".join(f"--{each}" if each in (*MOMENTS, "company") else f"-p {each}=" for each in known)
+            takes = ", ".join(f"--{each}" if each in OPTIONS else f"-p {each}=" for each in known)
             fail(f"query {found.name} takes no --{option}; it takes {takes or 'nothing'}", 2)
 
 
 def _run(sql: str, values: Mapping[str, str], form: Form, query: Query | None = None) -> None:
-    """Run the SQL, of a named query or not, and show the answer. Whatever is said beside it goes to standard error."""
+    """Run the SQL, of a named query or not, and show the answer. Remarks go to standard error."""
     from deploy.queries import answers, catalog
-    from deploy.queries.charts import Chart
+    from deploy.queries.charts import default_chart
     from deploy.queries.known_names import unknown_name
     from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address, connected
@@ -108,7 +110,7 @@ def _run(sql: str, values: Mapping[str, str], form: Form, query: Query | None = 
             unknown = unknown_name(client, query, values) if query is not None else None
             if unknown is not None:
                 fail(unknown.message, 2)
-            values = _with_moments(client, values)
+            values = _with_times(client, values, query)
             if form == "csv" or form == "json":  # noqa: PLR1714 - narrows the type
                 text = catalog.ask_text(client, sql, values, form)
                 sys.stdout.buffer.write(text)
@@ -118,21 +120,22 @@ def _run(sql: str, values: Mapping[str, str], form: Form, query: Query | None = 
             answer = catalog.ask(client, sql, values)
     chart = None
     if form == "chart":
-        chart = (query.chart if query is not None else None) or Chart.of_any(answer.columns, answer.rows)
+        chart = (query.chart if query is not None else None) or default_chart(answer.columns, answer.rows)
         if chart is None and answer.rows:
             fail("there is no number to draw beside the first column", 2)
     answers.show(out, answer, chart=chart)
 
 
-def _with_moments(client: Client, values: Mapping[str, str]) -> dict[str, str]:
-    """The values, those that are moments as the queries take them, or the end of the command."""
+def _with_times(client: Client, values: Mapping[str, str], query: Query | None) -> dict[str, str]:
+    """The values with times in the form that ClickHouse parses. Ends the command for a text that is no time."""
     from deploy.queries.moments import NoMoment, is_relative, moment
 
-    written = {name: values[name] for name in MOMENTS if values.get(name)}
+    times = TIMES if query is None else [name for name, each in query.parameters.items() if each.type == "Time"]
+    written = {name: values[name] for name in times if values.get(name)}
     latest = datetime.now(UTC)
     if any(is_relative(text) for text in written.values()):
-        ((told,),) = client.query("SELECT max(last_active) FROM developers").result_rows
-        latest = told.replace(tzinfo=UTC) if told is not None else latest
+        ((last_active,),) = client.query("SELECT max(last_active) FROM developers").result_rows
+        latest = last_active.replace(tzinfo=UTC) if last_active is not None else latest
     found = {}
     for name, text in written.items():
         when = moment(text, latest)
@@ -150,42 +153,38 @@ def _parameter(text: str) -> tuple[str, str]:
 
 
 def _describe(found: Query) -> None:
-    """What a query tells and takes."""
-    out.print(found.title, markup=False, highlight=False, soft_wrap=True)
-    for parameter in found.parameters:
+    """Print the title of a query, its parameters, and the columns of its answer."""
+    _print(found.text)
+    for name, parameter in found.parameters.items():
         default = parameter.default if len(parameter.default) <= SHOWN_DEFAULT else "…"
-        shown = f"--{parameter.name} {default}" if parameter.name in (*MOMENTS, "company") else ""
-        line = f"  {shown.strip() or f'-p {parameter.name}={default}'}  {parameter.meaning}"
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+        shown = f"--{name} {default}".strip() if name in OPTIONS else f"-p {name}={default}"
+        _print(f"  {shown}  {parameter.description}")
     if found.needs:
-        out.print(f"  Give {'either ' if found.needs_one else ''}{' or '.join(found.needs)}.", highlight=False)
-    out.print("  Each row tells:", highlight=False)
+        _print(f"  Give {'either ' if found.one_of else ''}{' or '.join(found.needs)}.")
+    _print("  Each row has:")
     width = max(map(len, found.columns))
     for column, meaning in found.columns.items():
-        out.print(f"    {column:{width}}  {meaning}", markup=False, highlight=False, soft_wrap=True)
+        _print(f"    {column:{width}}  {meaning}")
     if found.chart is not None:
-        out.print(f"  --format chart draws {', '.join(found.chart.numbers)} by {found.chart.label}.", highlight=False)
+        _print(f"  --format chart draws {', '.join(found.chart.numbers)} by {found.chart.label}.")
 
 
 def _list_queries() -> None:
-    from deploy.queries.catalog import OTHER_TOPIC, named_queries
+    from schemas.sql.named_queries import query_names, read_query
 
-    queries = named_queries()
-    width = max(len(name) for name in queries)
-    topics = sorted({each.topic for each in queries.values()}, key=lambda topic: (topic == OTHER_TOPIC, topic))
-    for topic in topics:
+    queries = [read_query(name) for name in query_names()]
+    width = max(len(each.name) for each in queries)
+    for topic in sorted({each.topic for each in queries}):
         out.print(f"[bold]{topic}[/]", highlight=False)
-        for each in queries.values():
+        for each in queries:
             if each.topic == topic:
-                line = f"  {each.name:{width}}  {_first_sentence(each.title)}"
-                out.print(line, markup=False, highlight=False, soft_wrap=True)
-    out.print(
-        "\nRun one: firstcall query funnel -p level=company. What it takes: firstcall query funnel --about. Its SQL: --show",
-        highlight=False,
-        soft_wrap=True,
+                _print(f"  {each.name:{width}}  {each.title}")
+    _print(
+        "\nRun one: firstcall query funnel -p level=company. Its parameters and columns: firstcall query funnel --about."
+        " Its SQL: --show"
     )
 
 
-def _first_sentence(title: str) -> str:
-    ends = [end for end in (title.find(": "), title.find(". ")) if end > 0]
-    return title[: min(ends)] if ends else title.rstrip(".")
+def _print(line: str) -> None:
+    """Print a line as it is, however long."""
+    out.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -39,7 +39,7 @@ def show_summary(settings: Settings, console: Console) -> None:
         settle(client)
         for name, given, title in SUMMARY:
             query = catalog.find_query(name)
-            assert isinstance(query, catalog.Query), f"the summary names {name}"
+            assert not isinstance(query, catalog.Unknown), f"the summary names {name}"
             values = catalog.bind(query, given)
             assert not isinstance(values, catalog.Unknown), f"the summary's parameters of {name}"
             console.print()

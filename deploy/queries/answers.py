@@ -11,22 +11,23 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.queries.catalog import Answer
-from deploy.queries.cells import told
-from deploy.queries.charts import Chart
+from deploy.queries.cells import texts
+from deploy.queries.charts import draw
+from schemas.sql.named_queries import Chart
 
 #: A single row of more columns is shown as a record: side by side they would be a few letters wide.
 RECORD_COLUMNS: Final = 10
 #: Longer words may be broken, as ids without a blank.
 LONGEST_WORD: Final = 16
-#: Of a frame, what stands beside each column, and once more.
+#: Characters of a frame: for each column, and once for the table.
 _FRAME_EACH, _FRAME_ONCE = 3, 1
 
 
 class _Column(NamedTuple):
-    """A column in words. `least`: how wide it must be."""
+    """A column as texts. `least` and `most`: the widths that it needs and that it can use."""
 
     title: str
-    words: list[str]
+    texts: list[str]
     is_number: bool
     least: int
     most: int
@@ -38,7 +39,7 @@ def show(console: Console, answer: Answer, title: str = "", chart: Chart | None 
         console.print(f"{title}: nothing yet" if title else "No rows")
         return
     if chart is not None:
-        console.print(chart.drawn(answer.columns, answer.rows))
+        console.print(draw(chart, answer.columns, answer.rows))
         return
     columns = _columns(answer)
     room = console.width - _FRAME_ONCE - _FRAME_EACH * len(columns)
@@ -56,7 +57,7 @@ def _table(columns: Sequence[_Column], title: str, room: int) -> Table:
         shown.add_column(
             Text(column.title), justify="right" if column.is_number else "left", overflow="fold", width=width
         )
-    for row in zip(*(column.words for column in columns), strict=True):
+    for row in zip(*(column.texts for column in columns), strict=True):
         shown.add_row(*map(Text, row))
     return shown
 
@@ -66,9 +67,9 @@ def _records(columns: Sequence[_Column], title: str) -> Table:
     shown = _framed(title, show_header=False)
     shown.add_column(style="bold", no_wrap=True)
     shown.add_column(overflow="fold")
-    for row in zip(*(column.words for column in columns), strict=True):
-        for column, words in zip(columns, row, strict=True):
-            shown.add_row(Text(column.title), Text(words))
+    for row in zip(*(column.texts for column in columns), strict=True):
+        for column, text in zip(columns, row, strict=True):
+            shown.add_row(Text(column.title), Text(text))
         shown.add_section()
     return shown
 
@@ -90,17 +91,17 @@ def _columns(answer: Answer) -> list[_Column]:
 
 
 def _column(title: str, values: Sequence[Any]) -> _Column:
-    words = told(values)
+    shown = texts(values)
     is_number = any(isinstance(value, int | float) for value in values)
-    longest = max(map(len, words))
+    longest = max(map(len, shown))
     # Neither numbers nor times are broken.
     unbroken = is_number or any(isinstance(value, date) for value in values)
-    least = longest if unbroken else min(LONGEST_WORD, max(map(_longest_word, words)))
-    return _Column(title, words, is_number, max(least, _longest_word(title)), max(longest, len(title)))
+    least = longest if unbroken else min(LONGEST_WORD, max(map(_longest_word, shown)))
+    return _Column(title, shown, is_number, max(least, _longest_word(title)), max(longest, len(title)))
 
 
 def _widths(columns: Sequence[_Column], room: int) -> list[int]:
-    """How wide each column is: as wide as it wants, less what is too much, from where most can be spared."""
+    """The width of each column: as much as it can use, less what is too much, taken where most can be spared."""
     widths = [column.most for column in columns]
     while sum(widths) > room:
         spare = [width - column.least for width, column in zip(widths, columns, strict=True)]

@@ -1,4 +1,4 @@
-"""Values of an answer as a person reads them."""
+"""Values of an answer as texts for a person."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-#: Below it the decimals that numbers are told with show nothing of them, as of a probability.
+#: A smaller number, as a probability, is shown by its leading digits: four decimals would round it to 0.
 LEAST: Final = 0.001
 
 
-def told(values: Sequence[Any]) -> list[str]:
-    """The values of a column. Times that are all midnights are told as days, and whole minutes without seconds."""
+def texts(values: Sequence[Any]) -> list[str]:
+    """The values of a column. Times are as exact as the column: days if all are midnights, minutes without seconds."""
     times = [value for value in values if isinstance(value, datetime)]
     precision = "seconds"
     if times and not any(time.second for time in times):
         precision = "minutes" if any(time.hour or time.minute for time in times) else "days"
-    return [_told(value, precision) for value in values]
+    return [_text(value, precision) for value in values]
 
 
-def _told(value: Any, precision: str = "seconds") -> str:
+def _text(value: Any, precision: str = "seconds") -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -34,5 +34,5 @@ def _told(value: Any, precision: str = "seconds") -> str:
         plain = value.replace(tzinfo=None)
         return f"{plain:%Y-%m-%d}" if precision == "days" else plain.isoformat(sep=" ", timespec=precision)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_told(part) for part in value)
+        return ", ".join(_text(part) for part in value)
     return str(value)

@@ -1,4 +1,4 @@
-"""Names that a query is given, held against those that the tables know: a mistyped one would be answered with nothing, or with all."""
+"""Checks names given to a query against those in the tables. With a mistyped one, the answer would be empty, or of all."""
 
 from __future__ import annotations
 
@@ -9,24 +9,10 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from deploy.queries.catalog import Query, Unknown
+from deploy.queries.catalog import Unknown
 from schemas.config.definitions import SEGMENTS_GIVEN
 from schemas.config.problems import meant
-
-#: What the parameters name, unless the query's file says otherwise by `-- names: definition of churn_risks`.
-KINDS: Final[Mapping[str, str]] = {
-    "stage": "stages",
-    "starting": "stages",
-    "from_stage": "stages",
-    "to_stage": "stages",
-    "definition": "activations",
-    "conversion": "conversions",
-    "metric": "metrics",
-    "segment": "segments",
-    "segments": "segments",
-    "company": "companies",
-    "developer": "developers",
-}
+from schemas.sql.named_queries import Query
 
 #: Sections of the configuration, as the rows were made under it.
 _ENTRIES: Final = "SELECT section, name, definition FROM definitions WHERE name != '' ORDER BY section, position"
@@ -39,7 +25,7 @@ _MOST_LIKE: Final = {
     "companies": "SELECT id, editDistance(lower(id), lower({id:String})) AS far, startsWith(lower(id), lower({id:String})) AS begins FROM companies WHERE begins OR far <= length(id) / 3 ORDER BY begins DESC, far, id LIMIT 1",
     "developers": "SELECT id, editDistance(lower(id), lower({id:String})) AS far, startsWith(lower(id), lower({id:String})) AS begins FROM developers WHERE begins OR far <= length(id) / 3 ORDER BY begins DESC, far, id LIMIT 1",
 }
-#: What one of each kind is called.
+#: The singular of each kind.
 _ONE: Final[Mapping[str, str]] = {
     "stages": "stage",
     "activations": "activation definition",
@@ -58,11 +44,12 @@ _ONE: Final[Mapping[str, str]] = {
 def unknown_name(client: Client, query: Query, values: Mapping[str, str]) -> Unknown | None:
     """The first name among the values that does not exist, and what was probably meant; None if all do.
 
-    Before any event was written nothing is known, and everything is let through. Raises the driver's errors.
+    Before the first event, no name is known and every name passes. Raises the driver's errors.
     """
     given = [
-        (name, kind, each)
-        for name, kind in kinds_of(query).items()
+        (name, parameter.names, each)
+        for name, parameter in query.parameters.items()
+        if parameter.names
         for each in (values[name].split(",") if name == "segments" else [values[name]])
         if each
     ]
@@ -76,12 +63,6 @@ def unknown_name(client: Client, query: Query, values: Mapping[str, str]) -> Unk
         if near is not None:
             return Unknown(f"{name} of query {query.name}: there is no {_ONE[kind]} {value!r}{near}")
     return None
-
-
-def kinds_of(query: Query) -> dict[str, str]:
-    """What each parameter of a query names; those that name nothing are left out."""
-    kinds = {**KINDS, **query.names}
-    return {each.name: kinds[each.name] for each in query.parameters if each.name in kinds}
 
 
 def _no_subject(client: Client, kind: str, value: str) -> str | None:

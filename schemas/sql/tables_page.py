@@ -1,4 +1,4 @@
-"""The page TABLES.md: every table, view and named query with its grain, key and columns, from the SQL itself: `python -m schemas.sql.tables_page`."""
+"""Writes TABLES.md from the SQL: `python -m schemas.sql.tables_page`. Every table, view and query with grain, key and columns."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from schemas.sql.named_queries import Query, query_names, read_query
+
 PAGE: Final = Path(__file__).parents[1] / "TABLES.md"
 
 _FILE: Final = re.compile(r"(\d{3})_(\w+)\.sql")
 _CREATE: Final = re.compile(r"^CREATE (?:OR REPLACE VIEW|TABLE IF NOT EXISTS) (\w+)", re.MULTILINE)
 _COLUMN: Final = re.compile(r"^    (\w+) (\S.*?)\s+COMMENT '((?:[^']|'')*)',?$", re.DOTALL)
-#: What stands between the type of a column and its comment, and tells nothing of its meaning.
+#: Between the type of a column and its comment, and without meaning for a reader.
 _BESIDE_TYPE: Final = re.compile(r"\s+(?:CODEC|DEFAULT|MATERIALIZED)\b.*", re.DOTALL)
 _OF_OBJECT: Final = re.compile(r"^COMMENT '((?:[^']|'')*)'", re.MULTILINE)
-_PARAMETER: Final = re.compile(r"^-- (\w+) = (.*?): (.+)$")
-_REMARK: Final = re.compile(r"^-- (topic|chart|needs|names): (.+)$")
-_TOLD: Final = re.compile(r"^--   (\w+): (.+)$")
-
 _HEAD: Final = """# Tables, views and queries
 
 Generated from the SQL beside it by `make docs`: do not edit. Read the views; the tables (`*_rows`) under them hold outdated states too.
@@ -28,7 +26,7 @@ An hour and a day are UTC; an identifier that is not known is an empty text; a s
 
 
 class Documented(NamedTuple):
-    """A table or view: its header, each of its columns as (name, type, meaning), and what it is, in a word."""
+    """A table or view. `columns`: each as (name, type, meaning)."""
 
     name: str
     is_view: bool
@@ -47,7 +45,6 @@ def page() -> str:
     ]
     views = [each for each in objects if each.is_view]
     tables = [each for each in objects if not each.is_view]
-    queries = sorted(sql.joinpath("queries").iterdir(), key=lambda file: file.name)
     parts = [
         _HEAD,
         "## Views\n",
@@ -56,11 +53,7 @@ def page() -> str:
         *(_section(each) for each in views),
         "## Named queries\n",
         "`firstcall query NAME`; `--company`, `--from`, `--to`, `--at` and `-p name=value` give the parameters.\n",
-        *(
-            _query(file.name.removesuffix(".sql"), file.read_text("utf-8"))
-            for file in queries
-            if file.name.endswith(".sql")
-        ),
+        *(_query(read_query(name)) for name in query_names()),
         "## Tables\n",
         *(_section(each) for each in tables),
     ]
@@ -68,7 +61,7 @@ def page() -> str:
 
 
 def documented(sql: str) -> Documented:
-    """What the SQL of a table or view says of it. A view with parameters names no columns: they are told in its header."""
+    """The table or view of a migration. A view with parameters declares no columns; its header describes them."""
     created = _CREATE.search(sql)
     assert created is not None, sql[:200]
     header = [line.removeprefix("--")[1:] for line in sql[: created.start()].splitlines() if line.startswith("--")]
@@ -133,25 +126,17 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _query(name: str, sql: str) -> str:
-    title: list[str] = []
-    parameters: list[str] = []
-    columns: list[str] = []
-    for line in sql.splitlines():
-        if not line.startswith("-- "):
-            break
-        if parameter := _PARAMETER.match(line):
-            default = f"`{parameter[2]}`" if parameter[2] else ""
-            parameters.append(f"| `{parameter[1]}` | {_cell(default)} | {_cell(parameter[3])} |")
-        elif column := _TOLD.match(line):
-            columns.append(f"| `{column[1]}` | {_cell(column[2])} |")
-        elif not _REMARK.match(line):
-            title.append(line.removeprefix("-- ").strip())
-    lines = [f"### firstcall query {name}\n", " ".join(title) + "\n"]
-    if parameters:
-        lines += ["| parameter | default | meaning |", "|---|---|---|", *parameters, ""]
-    lines += ["| column | meaning |", "|---|---|", *columns, ""]
-    return "\n".join(lines)
+def _query(query: Query) -> str:
+    lines = [f"### firstcall query {query.name}\n", f"{query.text}\n"]
+    if query.parameters:
+        lines += ["| parameter | default | meaning |", "|---|---|---|"]
+        for name, parameter in query.parameters.items():
+            default = f"`{_cell(parameter.default)}`" if parameter.default else ""
+            lines.append(f"| `{name}` | {default} | {_cell(parameter.description)} |")
+        lines.append("")
+    lines += ["| column | meaning |", "|---|---|"]
+    lines += [f"| `{column}` | {_cell(meaning)} |" for column, meaning in query.columns.items()]
+    return "\n".join([*lines, ""])
 
 
 def main() -> None:

@@ -19,8 +19,9 @@ from clickhouse_connect.driver import Client
 
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.process.children import unwinding_signals
-from deploy.queries.catalog import Query, bind, named_queries
+from deploy.queries.catalog import bind
 from schemas.config.definitions import build
+from schemas.sql.named_queries import Query, query_names, read_query
 from sinks.clickhouse import Address, connect
 from sinks.definition_rows import write_definitions
 from sinks.migrations import migrate
@@ -105,7 +106,7 @@ def _ask(client: Client, only: str) -> None:
     for title, sql in QUESTIONS.items():
         if only in title:
             _time(client, title, sql, {name: value for name, value in GIVEN.items() if f"{{{name}:" in sql})
-    for query in named_queries().values():
+    for query in map(read_query, query_names()):
         for given in variants(query):
             title = " ".join([f"firstcall query {query.name}", *(f"{key}={value}" for key, value in given.items())])
             values = bind(query, given)
@@ -116,7 +117,7 @@ def _ask(client: Client, only: str) -> None:
 
 def variants(query: Query) -> Iterator[dict[str, str]]:
     """By its defaults, unless one parameter must be given; then as dashboards vary it."""
-    known = {parameter.name for parameter in query.parameters}
+    known = query.parameters.keys()
     if not query.needs:
         yield {}
     for given in VARIANTS:

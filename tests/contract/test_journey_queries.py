@@ -8,6 +8,7 @@ import pytest
 
 from deploy.queries import catalog
 from schemas.config.definitions import build
+from schemas.sql.named_queries import Query
 from sinks.definition_rows import write_definitions
 from tests.support.audited import load
 from tests.support.journey_numbers import moment, rows_of
@@ -36,7 +37,7 @@ WEEK = 7 * DAY
 def ask(client, name: str, **given: str) -> list[dict[str, Any]]:
     """The rows of a named query, times in ms."""
     query = catalog.find_query(name)
-    assert isinstance(query, catalog.Query)
+    assert isinstance(query, Query)
     values = catalog.bind(query, given)
     assert isinstance(values, dict), values
     return rows_of(client, query.sql, values)
@@ -102,7 +103,7 @@ def test_stuck_is_the_furthest_stage_and_not_the_last_one_entered(client, told):
     assert (row["subject_id"], row["stage"], row["next_stage"]) == ("u", "key", "first_call")
     assert (row["since"], row["waiting_hours"]) == (MONDAY, 5)
     assert ask(client, "stuck", hours="5.1") == []
-    (earlier,) = (row for row in ask(client, "stuck-stages", at=moment(MONDAY + 2 * HOUR)) if row["standing"])
+    (earlier,) = (row for row in ask(client, "stuck-stages", at=moment(MONDAY + 2 * HOUR)) if row["at_stage"])
     assert (earlier["stage"], earlier["median_waiting_hours"], earlier["percent_of_entered"]) == ("key", 2, 100)
 
 

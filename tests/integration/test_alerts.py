@@ -23,9 +23,10 @@ from deploy.alerts.evaluator import Evaluator
 from deploy.alerts.readings import read_longest_gap, read_newest, read_series
 from deploy.alerts.watch import Watch
 from deploy.cli.main import app
-from deploy.queries.catalog import Query, find_query
+from deploy.queries.catalog import find_query
 from schemas.config.definitions import build as build_definitions
 from schemas.config.monitors import Monitors, SilenceMonitor, build
+from schemas.sql.named_queries import Query
 from sinks.clickhouse import Address, connect
 from sinks.insert import RowWriter
 from streams.alerting.series import ALL, DAY, HOUR_MS, WEEK, Scope
@@ -225,7 +226,7 @@ def test_the_query_of_an_alert_shows_the_hours_it_is_about(dropped):
     watch.stop()
     import shlex
 
-    from deploy.queries.catalog import Query, ask, bind, find_query
+    from deploy.queries.catalog import ask, bind, find_query
 
     (row,) = rows(dropped, "SELECT query FROM alerts")
     program, command, name, *options = shlex.split(row["query"])

@@ -23,6 +23,7 @@ from deploy.erasure.statements import Statements
 from deploy.queries import catalog
 from deploy.rebuild import generations, history, removal, views
 from schemas.config.settings import Settings
+from schemas.sql.named_queries import query_names, read_query
 from sinks.clickhouse import Address, StatementError, connect, connected
 from sinks.definition_rows import recorded, write_definitions
 from sinks.migrations import migrate, pending_migrations
@@ -152,7 +153,7 @@ def work_of_dashboards(url: str) -> None:
     with connect(Address.parse(url)) as client:
         recorded(client)
         assert pending_migrations(Address.parse(url)) == []
-        for query in catalog.named_queries().values():
+        for query in map(read_query, query_names()):
             values = catalog.bind(query, {})
             assert not isinstance(values, catalog.Unknown)
             catalog.ask(client, query.sql, values)

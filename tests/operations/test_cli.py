@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deploy.cli.main import app
-from deploy.queries.catalog import named_queries
+from schemas.sql.named_queries import query_names, read_query
 
 COMMANDS = sorted(
     [
@@ -121,10 +121,10 @@ def test_a_worker_does_not_start_on_topics_of_the_wrong_shape(broker, unique, mo
 def test_queries_are_listed_by_topic_a_line_each():
     lines = firstcall("query").output.splitlines()
     listed = {line.split()[0]: line for line in lines if line.startswith("  ")}
-    assert set(listed) == set(named_queries())
-    for query in named_queries().values():
+    assert set(listed) == set(query_names())
+    for query in map(read_query, query_names()):
         assert query.topic in lines
-        assert query.title[:10] in listed[query.name]
+        assert query.title in listed[query.name]
 
 
 def test_a_query_says_what_it_takes():
@@ -134,19 +134,20 @@ def test_a_query_says_what_it_takes():
     assert "--format chart draws calls by day" in plain(firstcall("query", "usage", "--about").output)
 
 
-@pytest.mark.parametrize("name", named_queries())
+@pytest.mark.parametrize("name", query_names())
 def test_a_chart_is_of_columns_that_the_query_gives(name):
-    query = named_queries()[name]
+    query = read_query(name)
     if query.chart is not None:
         for column in (query.chart.label, *query.chart.numbers):
             assert re.search(rf"\b{column}\b", query.sql.rpartition("\nSELECT")[2])
 
 
-@pytest.mark.parametrize("name", named_queries())
+@pytest.mark.parametrize("name", query_names())
 def test_every_parameter_of_a_query_is_described_and_used(name):
-    query = named_queries()[name]
-    assert query.title.endswith(".")
-    assert {parameter.name for parameter in query.parameters} == set(re.findall(r"\{(\w+):", query.sql))
+    query = read_query(name)
+    sent_as = {name: "String" if each.type == "Time" else each.type for name, each in query.parameters.items()}
+    assert sent_as == dict(re.findall(r"\{(\w+):(\w+)\}", query.sql))
+    assert all(parameter.description for parameter in query.parameters.values())
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ def test_a_wrong_query_is_told_what_was_meant(arguments, message):
 
 
 def test_the_sql_of_a_query_can_be_taken_along():
-    assert firstcall("query", "ttfc", "--show").output == named_queries()["ttfc"].sql
+    assert firstcall("query", "ttfc", "--show").output == read_query("ttfc").sql
 
 
 # Data

@@ -10,6 +10,7 @@ from clickhouse_connect.driver import Client
 
 from deploy.queries import catalog
 from schemas.config.definitions import Definitions, Level
+from schemas.sql.named_queries import Query
 from tests.support.reference import Published, journeys, signups, weeks
 from tests.support.reference.subjects import LEVELS, Asked, Row, Subject, latest, subjects
 
@@ -81,8 +82,8 @@ def _ways(found: list[Subject], at: int) -> Iterator[tuple[Asked, _Given]]:
 
 def _answer_differences(client: Client, name: str, asked: Asked, given: _Given, expected: _Expected) -> list[str]:
     query = catalog.find_query(name)
-    assert isinstance(query, catalog.Query)
-    known = {parameter.name for parameter in query.parameters}
+    assert isinstance(query, Query)
+    known = query.parameters.keys()
     if not given.keys() <= known:
         return []
     lines = []

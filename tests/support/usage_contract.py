@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from clickhouse_connect.driver import Client
 
-from deploy.queries.catalog import Query, ask, bind, find_query
+from deploy.queries.catalog import ask, bind, find_query
 from schemas.config.definitions import Definitions
+from schemas.sql.named_queries import Query
 from tests.support.contract_reader import EPOCH, ms, optional_ms, rows
 from tests.support.reference import Published, usage
 from tests.support.reference.usage import DAY, HOUR

@@ -9,7 +9,7 @@ from typing import Any
 from deploy.cli.terminal import Terminal
 from deploy.queries.answers import show
 from deploy.queries.catalog import Answer
-from deploy.queries.charts import Chart
+from schemas.sql.named_queries import Chart
 
 MIDNIGHT = datetime(2026, 5, 4, tzinfo=UTC)
 
@@ -76,7 +76,7 @@ def test_times_are_as_exact_as_their_column() -> None:
 
 
 def test_a_chart_says_which_rows_are_whose() -> None:
-    chart = Chart("bar", "week", ("calls",))
+    chart = Chart(kind="bar", label="week", numbers=("calls",))
     rows = [("developer", "", MIDNIGHT, 3), ("company", "", MIDNIGHT, 2)]
     shown = lines("level segment week calls", *rows, chart=chart)
     assert [line.split()[:3] for line in shown[1:]] == [

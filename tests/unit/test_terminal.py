@@ -12,7 +12,7 @@ from rich.text import Text
 from deploy.cli.terminal import Terminal
 from deploy.queries.answers import show
 from deploy.queries.catalog import Answer
-from deploy.queries.charts import Chart
+from schemas.sql.named_queries import Chart
 
 #: Names the window, hides what follows, clears the screen, begins a line anew, rings, turns the line around.
 HOSTILE = ["\x1b]0;owned\x07", "\x1b[8mhidden", "\x1b[2J", "fine\rgone", "\x9b31m", "a\u202eb"]
@@ -29,7 +29,7 @@ def printed(terminal: Terminal) -> str:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-@pytest.mark.parametrize("chart", [None, Chart("bar", "name", ("count",))])
+@pytest.mark.parametrize("chart", [None, Chart(kind="bar", label="name", numbers=("count",))])
 def test_a_terminal_does_not_act_on_what_rows_hold(text: str, chart: Any, terminal: Terminal) -> None:
     show(terminal, Answer(("name", "count"), ((text, 3),)), chart=chart)
     assert text not in printed(terminal)
@@ -39,7 +39,7 @@ def test_a_terminal_does_not_act_on_what_rows_hold(text: str, chart: Any, termin
 
 
 @pytest.mark.parametrize("text", ["[red]alarm[/red]", "[/nothing]", "[link=http://x]here[/link]"])
-@pytest.mark.parametrize("chart", [None, Chart("bar", "name", ("count",))])
+@pytest.mark.parametrize("chart", [None, Chart(kind="bar", label="name", numbers=("count",))])
 def test_a_text_is_no_markup(text: str, chart: Any, terminal: Terminal) -> None:
     show(terminal, Answer(("name", "count"), ((text, 3),)), chart=chart)
     assert text in printed(terminal)

@@ -1,10 +1,14 @@
--- One company or developer at a glance, for the page of a CRM: how far it has come, what it uses and how that goes, whether it may be lost.
--- Counts are of production calls in 28 UTC days; the query usage has them day by day.
--- company = : company id, as in companies.id
--- developer = : developer id, as in developers.id
--- at = : of which the last one is the day of this time, UTC; empty for that of the latest event
+-- title: One company or developer at a glance, for the page of a CRM
+-- description: >-
+--   How far it has come, what it uses and how that goes, whether it is at risk. Counts are of production calls in 28
+--   UTC days; the query usage has them day by day.
 -- topic: accounts
--- needs: either company or developer
+-- one_of: [company, developer]
+-- parameters:
+--   company: {names: companies, meaning: 'company id, as in companies.id'}
+--   developer: {names: developers, meaning: 'developer id, as in developers.id'}
+--   at: {type: Time, meaning: 'of which the last one is the day of this time, UTC; empty for that of the latest event'}
+-- columns:
 --   level: developer or company
 --   id: of the company or developer
 --   company: its id; of a developer the last it was linked to
@@ -12,14 +16,14 @@
 --   stage: the furthest of the funnel that it entered
 --   stage_entered_at: when, UTC
 --   activations: definitions that it reached
---   churn_risks: definitions by which it may be lost
+--   churn_risks: definitions by which it is at risk
 --   power_user: definitions by which it is one
---   calls: production calls of the 28 days: events of the API with a key
+--   calls: 'production calls of the 28 days: events of the API with a key'
 --   calls_before: of the 28 days before these
 --   client_errors: with a status of 400 to 499
 --   server_errors: with a status of 500 to 599
 --   errors_percent: both kinds of errors among the calls
---   mean_latency_ms: of the calls that tell a latency
+--   mean_latency_ms: of the calls with a latency
 --   developers: distinct, those known by more than their key
 --   tokens: distinct API keys
 --   sdks: client libraries

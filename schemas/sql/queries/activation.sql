@@ -1,15 +1,19 @@
--- Activation by each definition: of those who entered its anchor stage, who has reached it; and the rate among the matured, whose span
--- has passed, so that late sign-ups do not pull it down. A definition without a span never matures: it has no such rate.
--- level = : developer or company; empty for both
--- definition = : name of the activation definition; empty for each
--- from = : of those who entered the anchor stage after this time, UTC; empty for all
--- to = : and at this time at the latest; empty for all
--- company = : only this company and its developers; empty for all
--- segment = : by the values of this segment, as technology; empty for all together
--- value = : only this value of the segment; empty for each
--- at = : as of this time, UTC; empty for the latest event
+-- title: Activation by each definition
+-- description: >-
+--   Of those who entered its anchor stage, who has reached it; and the rate among the matured, whose span has passed,
+--   so that late sign-ups do not pull it down. A definition without a span never matures: it has no such rate.
 -- topic: activation
--- chart: bar definition percent_of_matured
+-- parameters:
+--   level: {values: [developer, company], meaning: empty for both}
+--   definition: {names: activations, meaning: name of the activation definition; empty for each}
+--   from: {type: Time, meaning: 'of those who entered the anchor stage after this time, UTC; empty for all'}
+--   to: {type: Time, meaning: and at this time at the latest; empty for all}
+--   company: {names: companies, meaning: only this company and its developers; empty for all}
+--   segment: {names: segments, meaning: 'by the values of this segment, as technology; empty for all together'}
+--   value: {meaning: only this value of the segment; empty for each}
+--   at: {type: Time, meaning: 'as of this time, UTC; empty for the latest event'}
+-- chart: {kind: bar, label: definition, numbers: [percent_of_matured]}
+-- columns:
 --   level: developer or company
 --   segment_value: value of the segment asked for; empty if none was, or it has none
 --   definition: its name in the configuration
@@ -18,7 +22,7 @@
 --   matured: of those anchored, whose span has passed
 --   activated_of_matured: of these, reached it
 --   percent_so_far: activated of those anchored
---   percent_of_matured: activated of the matured: the rate to compare
+--   percent_of_matured: 'activated of the matured: the rate to compare'
 WITH
     coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,

@@ -1,12 +1,17 @@
--- Weekly active tokens, developers and companies (distinct, production use only), and the growth of each from week to week. Whether one
--- company hides a thin base is told by `concentration`.
--- weeks = 8: how many weeks back
--- segment = : by the values of this segment that are counted hour by hour, as technology; empty for all together. Values without use are left out
--- value = : only this value of the segment; empty for each
--- at = : end of the latest week, UTC; empty for the latest event
--- names: segment of counted_segments
+-- title: Weekly active tokens, developers and companies, and the growth of each from week to week
+-- description: Distinct, of production use only. `concentration` shows whether one company hides a thin base.
 -- topic: usage
--- chart: line week_end active_tokens active_developers active_companies
+-- parameters:
+--   weeks: {type: UInt16, default: 8, meaning: how many weeks back}
+--   segment:
+--     names: counted_segments
+--     meaning: >-
+--       by the values of this segment that are counted hour by hour, as technology; empty for all together. Values
+--       without use are left out
+--   value: {meaning: only this value of the segment; empty for each}
+--   at: {type: Time, meaning: 'end of the latest week, UTC; empty for the latest event'}
+-- chart: {kind: line, label: week_end, numbers: [active_tokens, active_developers, active_companies]}
+-- columns:
 --   segment_value: value of the segment asked for; empty if none was, or it has none
 --   week_end: end of the seven days, UTC
 --   active_tokens: distinct production keys with a call in them

@@ -1,8 +1,11 @@
--- The alerts, the latest first: what dropped, since when, in which segment, how improbable it is, and whether it still holds.
--- state = : firing or resolved; empty for both
--- limit = 50: how many
+-- title: The alerts, the latest first
+-- description: What dropped, since when, in which segment, how improbable it is, and whether it still holds.
 -- topic: alerts
---   detected_at: when it was told first, UTC
+-- parameters:
+--   state: {values: [firing, resolved], meaning: empty for both}
+--   limit: {type: UInt32, default: 50, meaning: how many}
+-- columns:
+--   detected_at: when it was raised, UTC
 --   state: firing or resolved
 --   monitor: its name in the configuration
 --   started_at: since when, by the likeliest start

@@ -1,16 +1,22 @@
--- What led to sign-ups or activations: each conversion's credit, shared among the touches before it. A conversion without any is
--- a row of its own.
--- model = position: first, last, linear, or position (40 % to the first touch, 40 % to the last, the rest between)
--- conversion = signup: signup, or activated:<definition>
--- level = developer: developer or company
--- by = campaign: campaign, source, medium, term, content, referrer, path or name
--- from = : conversions from this time on, UTC; empty for all
--- to = : conversions before this time, UTC; empty for all
--- lookback = 0: only touches of so many days before the conversion; 0 for all
--- limit = 20: how many rows
+-- title: What led to sign-ups or activations
+-- description: >-
+--   Each conversion's credit, shared among the touches before it. A conversion without any is a row of its own.
 -- topic: attribution
--- chart: bar touch credit_of_conversions
---   touch: what is asked for by `by`; (none): the touch does not say; (no touch): there was none
+-- parameters:
+--   model:
+--     values: [first, last, linear, position]
+--     default: position
+--     meaning: position gives 40 % to the first touch, 40 % to the last, the rest between
+--   conversion: {default: signup, names: conversions, meaning: 'signup, or activated:<definition>'}
+--   level: {values: [developer, company], default: developer}
+--   by: {values: [campaign, source, medium, term, content, referrer, path, name], default: campaign}
+--   from: {type: Time, meaning: 'conversions from this time on, UTC; empty for all'}
+--   to: {type: Time, meaning: 'conversions before this time, UTC; empty for all'}
+--   lookback: {type: UInt16, default: 0, meaning: only touches of so many days before the conversion; 0 for all}
+--   limit: {type: UInt32, default: 20, meaning: how many rows}
+-- chart: {kind: bar, label: touch, numbers: [credit_of_conversions]}
+-- columns:
+--   touch: 'what is asked for by `by`; (none): the touch has none; (no touch): there was none'
 --   credit_of_conversions: sum of parts of conversions
 --   percent: of all credit
 --   subjects_with_credit: distinct subjects whose conversion it has a part of

@@ -1,7 +1,10 @@
--- What first touches lead to: developers by the campaign, else referrer, of their first touch.
--- limit = 15: how many rows
+-- title: What first touches lead to
+-- description: Developers by the campaign, else referrer, of their first touch.
 -- topic: attribution
--- chart: bar first_touch signed_up activated
+-- parameters:
+--   limit: {type: UInt32, default: 15, meaning: how many rows}
+-- chart: {kind: bar, label: first_touch, numbers: [signed_up, activated]}
+-- columns:
 --   first_touch: its campaign, else the domain of its referrer, else its name
 --   developers: whose first touch it is, visitors included
 --   signed_up: of these

@@ -1,12 +1,13 @@
--- Who may be lost, by the configured definitions, those who used the API or entered the stage last first: no use so many hours after a
--- stage, or none for so many days.
--- at = : as of this time, UTC; empty for the latest event
--- level = : developer or company; empty for both
--- definition = : name of the churn-risk definition; empty for all
--- company = : of this company alone; empty for all
--- limit = 50: how many rows
--- names: definition of churn_risks
+-- title: Subjects at risk, by the configured definitions, the latest use or stage first
+-- description: No use so many hours after a stage, or none for so many days.
 -- topic: accounts
+-- parameters:
+--   at: {type: Time, meaning: 'as of this time, UTC; empty for the latest event'}
+--   level: {values: [developer, company], meaning: empty for both}
+--   definition: {names: churn_risks, meaning: name of the churn-risk definition; empty for all}
+--   company: {names: companies, meaning: of this company alone; empty for all}
+--   limit: {type: UInt32, default: 50, meaning: how many rows}
+-- columns:
 --   level: developer or company
 --   definition: its name in the configuration
 --   subject: id of the developer or company

@@ -1,15 +1,19 @@
--- Weekly cohorts, retention: of those who signed up in an ISO week, how many used the API in production in that week (week 0) and in each
--- week after. A week that is not over says nothing yet: NULL. A week in which nobody signed up is no cohort. A week includes its end,
--- Monday at 00:00:00.000 UTC, and not its start.
--- level = developer: developer or company
--- weeks = 12: to be followed for so many weeks
--- from = : cohorts whose week begins at this time, UTC, or later; empty for all
--- to = : and ends at this time at the latest; empty for all
--- company = : only this company and its developers; empty for all
--- segment = : by the values of this segment, as technology; empty for all together
--- value = : only this value of the segment; empty for each
--- at = : as of this time, UTC; empty for the latest event
+-- title: Weekly cohorts, retention
+-- description: >-
+--   Of those who signed up in an ISO week, how many used the API in production in that week (week 0) and in each week
+--   after. A week that is not over has no number yet: NULL. A week in which nobody signed up is no cohort. A week
+--   includes its end, Monday at 00:00:00.000 UTC, and not its start.
 -- topic: activation
+-- parameters:
+--   level: {values: [developer, company], default: developer}
+--   weeks: {type: UInt16, default: 12, meaning: to be followed for so many weeks}
+--   from: {type: Time, meaning: 'cohorts whose week begins at this time, UTC, or later; empty for all'}
+--   to: {type: Time, meaning: and ends at this time at the latest; empty for all}
+--   company: {names: companies, meaning: only this company and its developers; empty for all}
+--   segment: {names: segments, meaning: 'by the values of this segment, as technology; empty for all together'}
+--   value: {meaning: only this value of the segment; empty for each}
+--   at: {type: Time, meaning: 'as of this time, UTC; empty for the latest event'}
+-- columns:
 --   segment_value: value of the segment asked for; empty if none was, or it has none
 --   signup_week: Monday of the week of the sign-up
 --   signups_complete: whether the week of the sign-ups is over

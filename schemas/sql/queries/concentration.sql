@@ -1,12 +1,18 @@
--- Concentration of production calls: whether one company or app (token) hides a thin base, over trailing windows of 24 hours, 7 and 28
--- days, or day by day. The Herfindahl index is the sum of squared shares: 1 if one makes all calls, 1/n if n make equally many.
--- at = : end of the windows, the first full hour at or after this time, UTC; empty for the latest event
--- from = : instead, each UTC midnight after this time; empty for `at`
--- to = : and up to this time; empty for the latest
--- level = : company or token; empty for both
--- window_hours = 0: 24, 168 or 672; 0 for all
+-- title: Concentration of production calls
+-- description: >-
+--   Whether one company or app (token) hides a thin base, over trailing windows of 24 hours, 7 and 28 days, or day by
+--   day. The Herfindahl index is the sum of squared shares: 1 if one makes all calls, 1/n if n make equally many.
 -- topic: usage
--- chart: bar window_hours largest_percent herfindahl
+-- parameters:
+--   at:
+--     type: Time
+--     meaning: end of the windows, the first full hour at or after this time, UTC; empty for the latest event
+--   from: {type: Time, meaning: 'instead, each UTC midnight after this time; empty for `at`'}
+--   to: {type: Time, meaning: and up to this time; empty for the latest}
+--   level: {values: [company, token], meaning: empty for both}
+--   window_hours: {type: UInt16, values: [24, 168, 672], default: 0, meaning: 0 for all}
+-- chart: {kind: bar, label: window_hours, numbers: [largest_percent, herfindahl]}
+-- columns:
 --   hour: end of the window, UTC
 --   level: company or token
 --   window_hours: length of the window

@@ -1,10 +1,14 @@
--- Of those who signed up, how many had been touched before: by anything, and by a piece of content (whatever the selector of
--- touches matches). Of a company, its first sign-up and the touches of all its people count.
--- per = week: week (by its Monday, UTC), or all for one row a level
--- from = : sign-ups after this time, UTC; empty for all
--- to = : and at this time at the latest; empty for all
+-- title: Of those who signed up, how many had been touched before
+-- description: >-
+--   By anything, and by a piece of content (whatever the selector of touches matches). Of a company, its first sign-up
+--   and the touches of all its people count.
 -- topic: attribution
--- chart: bar week touched_percent content_percent
+-- parameters:
+--   per: {values: [week, all], default: week, meaning: 'week is by its Monday, UTC; all has one row a level'}
+--   from: {type: Time, meaning: 'sign-ups after this time, UTC; empty for all'}
+--   to: {type: Time, meaning: and at this time at the latest; empty for all}
+-- chart: {kind: bar, label: week, numbers: [touched_percent, content_percent]}
+-- columns:
 --   level: developer or company
 --   week: Monday of the week of the sign-up
 --   signed_up: sign-ups of the week

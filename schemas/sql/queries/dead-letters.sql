@@ -1,6 +1,9 @@
--- Messages that were refused, by reason, with an example of where one lies; `open` are those that were not replayed.
--- limit = 15: how many rows
+-- title: Messages that were refused, by reason, with an example of where one lies
+-- description: "`open` are those that were not replayed."
 -- topic: pipeline
+-- parameters:
+--   limit: {type: UInt32, default: 15, meaning: how many rows}
+-- columns:
 --   reason: why they were refused
 --   field: the field it is about
 --   messages: how many

@@ -1,12 +1,16 @@
--- Events of which copies came (same alias and message id) that disagree in more than their times: a fault of their producer. Stages and
--- activations take such an event once; counts of events, as in `usage`, take each of its copies.
--- from = : after this time, UTC; empty for a week before `to`
--- to = : and at this time at the latest; empty for the latest event
--- limit = 15: how many rows
+-- title: Events of which copies came (same alias and message id) that disagree in more than their times
+-- description: >-
+--   A fault of their producer. Stages and activations take such an event once; counts of events, as in `usage`, take
+--   each of its copies.
 -- topic: pipeline
+-- parameters:
+--   from: {type: Time, meaning: 'after this time, UTC; empty for a week before `to`'}
+--   to: {type: Time, meaning: and at this time at the latest; empty for the latest event}
+--   limit: {type: UInt32, default: 15, meaning: how many rows}
+-- columns:
 --   time: the earliest of any copy, UTC
 --   name: what happened, by that copy
---   alias_kind: which identifier is the alias: user_id, api_key, session_token or anonymous_id
+--   alias_kind: 'which identifier is the alias: user_id, api_key, session_token or anonymous_id'
 --   alias: the strongest identifier the event carries
 --   message_id: the producer's id of the event
 --   copies: how many different ones

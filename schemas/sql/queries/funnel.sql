@@ -1,17 +1,23 @@
--- The funnel: how many developers (visitors included) or companies entered each stage, how many of those before it dropped off,
--- and how long the step took. Whoever entered a stage counts in it, whether or not by way of the one before; the shares are of those
--- who entered the earlier stage and this one, in any order. Times are of those who entered it after the one before, or with it; `out_of_order`
--- are those who entered this one first.
--- level = developer: developer or company
--- starting = : what is to lie in the period: the entry of this stage; empty for when the subject was first seen
--- from = : after this time, UTC; empty for all
--- to = : at this time at the latest; empty for all
--- company = : only this company and its developers; empty for all
--- segment = : a funnel for each value of this segment, as technology; empty for one of all
--- value = : only for this value of the segment; empty for each
--- at = : as of this time, UTC; empty for the latest event
+-- title: The funnel
+-- description: >-
+--   How many developers (visitors included) or companies entered each stage, how many of those before it dropped off,
+--   and how long the step took. A subject that entered a stage counts in it, with or without the one before; the shares
+--   are of those who entered the earlier stage and this one, in any order. Times are of those who entered it after the
+--   one before, or with it; `out_of_order` are those who entered this one first.
 -- topic: funnel
--- chart: bar stage entered
+-- parameters:
+--   level: {values: [developer, company], default: developer}
+--   starting:
+--     names: stages
+--     meaning: 'what is to lie in the period: the entry of this stage; empty for when the subject was first seen'
+--   from: {type: Time, meaning: 'after this time, UTC; empty for all'}
+--   to: {type: Time, meaning: at this time at the latest; empty for all}
+--   company: {names: companies, meaning: only this company and its developers; empty for all}
+--   segment: {names: segments, meaning: 'a funnel for each value of this segment, as technology; empty for one of all'}
+--   value: {meaning: only for this value of the segment; empty for each}
+--   at: {type: Time, meaning: 'as of this time, UTC; empty for the latest event'}
+-- chart: {kind: bar, label: stage, numbers: [entered]}
+-- columns:
 --   segment_value: value of the segment asked for; empty if none was, or it has none
 --   stage: of the funnel, in its order
 --   phase: awareness, consideration, adoption or advocacy

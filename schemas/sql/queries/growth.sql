@@ -1,13 +1,19 @@
--- Growth week over week of active tokens, developers and companies, sign-ups or activations: distinct subjects of each week, the last one
--- to end at the latest event.
--- metric = active_developers: active_tokens, active_developers, active_companies, signups, activated:<definition>, ...
--- level = developer: developer or company; of active_companies it is company
--- segment = : by the values of this segment, as technology; empty for all together
--- weeks = 12: how many weeks back
--- at = : end of the latest week, the first full hour at or after this time, UTC; empty for the latest event
--- names: segment of counted_segments
+-- title: Growth week over week of active tokens, developers and companies, sign-ups or activations
+-- description: Distinct subjects of each week, the last one to end at the latest event.
 -- topic: usage
--- chart: line week_end value
+-- parameters:
+--   metric:
+--     default: active_developers
+--     names: metrics
+--     meaning: active_tokens, active_developers, active_companies, signups, activated:<definition>, ...
+--   level: {values: [developer, company], default: developer, meaning: of active_companies it is company}
+--   segment: {names: counted_segments, meaning: 'by the values of this segment, as technology; empty for all together'}
+--   weeks: {type: UInt16, default: 12, meaning: how many weeks back}
+--   at:
+--     type: Time
+--     meaning: end of the latest week, the first full hour at or after this time, UTC; empty for the latest event
+-- chart: {kind: line, label: week_end, numbers: [value]}
+-- columns:
 --   week_end: end of the seven days, UTC
 --   value_of_segment: value of the segment asked for; empty if none was, or it has none
 --   value: distinct subjects in them

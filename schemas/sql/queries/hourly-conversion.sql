@@ -1,15 +1,23 @@
--- Of those whose time for a step of the funnel ran out in an hour, how many had taken it: what the monitors of conversion look at.
--- Each is counted in the hour at which that is decided, so a count never changes later, unless events come late.
--- level = developer: developer or company
--- from_stage = signup: the stage that was entered
--- to_stage = first_call: the stage that is to be entered
--- within_minutes = 180: within so long
--- segments = : what to count by, beside all together, as `source,campaign`: fields of the first touch, company, configured segments
--- value = : of each segment only this value; empty for each
--- from = : hours that end after this time, UTC; empty for all
--- to = : hours that end at this time at the latest; empty for all
+-- title: Of those whose time for a step of the funnel ran out in an hour, how many had taken it
+-- description: >-
+--   What the monitors of conversion look at. Each is counted in the hour at which that is decided, so a count never
+--   changes later, unless events come late.
 -- topic: alerts
--- chart: bar hour count trials
+-- parameters:
+--   level: {values: [developer, company], default: developer}
+--   from_stage: {default: signup, names: stages, meaning: the stage that was entered}
+--   to_stage: {default: first_call, names: stages, meaning: the stage that is to be entered}
+--   within_minutes: {type: UInt32, default: 180, meaning: within so long}
+--   segments:
+--     names: segments
+--     meaning: >-
+--       what to count by, beside all together, as `source,campaign`: fields of the first touch, company, configured
+--       segments
+--   value: {meaning: of each segment only this value; empty for each}
+--   from: {type: Time, meaning: 'hours that end after this time, UTC; empty for all'}
+--   to: {type: Time, meaning: hours that end at this time at the latest; empty for all}
+-- chart: {kind: bar, label: hour, numbers: [count, trials]}
+-- columns:
 --   segment: by what is counted; empty for all together
 --   value: of the segment
 --   hour: end of the hour in which the time ran out, UTC

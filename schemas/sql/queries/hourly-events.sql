@@ -1,15 +1,17 @@
--- Events received from a source in each hour, with their copies: what the monitors of silence look at. The longest time without
--- any that ended in the hour is beside it.
--- source = web: web or api
--- from = : hours that end after this time, UTC; empty for all
--- to = : hours that end at this time at the latest; empty for all
+-- title: Events received from a source in each hour, with their copies
+-- description: What the monitors of silence look at. The longest time without any that ended in the hour is beside it.
 -- topic: alerts
--- chart: bar hour count longest_gap_seconds
+-- parameters:
+--   source: {values: [web, api], default: web}
+--   from: {type: Time, meaning: 'hours that end after this time, UTC; empty for all'}
+--   to: {type: Time, meaning: hours that end at this time at the latest; empty for all}
+-- chart: {kind: bar, label: hour, numbers: [count, longest_gap_seconds]}
+-- columns:
 --   segment: empty
 --   value: empty
 --   hour: end of the hour, UTC
 --   count: events received in it, with copies
---   trials: 0: a count is no share
+--   trials: '0: a count is no share'
 --   longest_gap_seconds: the longest time without any that ended in it, whenever it began; 0 for the first event
 WITH
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-01 00:00:00', 3, 'UTC')) AS after,

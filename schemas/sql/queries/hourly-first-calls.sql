@@ -1,19 +1,27 @@
--- Of those who entered a stage in an hour, how many did so within the usual time since an earlier one: what the monitors of the time to
--- first call look at. The usual time is the median of those until a week before the end, so usually about half of them do.
--- level = developer: developer or company
--- from_stage = signup: the stage that the time runs from
--- to_stage = first_call: the stage at which it ends
--- target_seconds = 0: within so long; 0 for the usual median
--- segments = : what to count by, beside all together, as `source,campaign`: fields of the first touch, company, configured segments
--- value = : of each segment only this value; empty for each
--- from = : hours that end after this time, UTC; empty for all
--- to = : hours that end at this time at the latest; empty for all
+-- title: Of those who entered a stage in an hour, how many did so within the usual time since an earlier one
+-- description: >-
+--   What the monitors of the time to first call look at. The usual time is the median of those until a week before the
+--   end, so usually about half of them do.
 -- topic: alerts
--- chart: bar hour count trials
+-- parameters:
+--   level: {values: [developer, company], default: developer}
+--   from_stage: {default: signup, names: stages, meaning: the stage that the time runs from}
+--   to_stage: {default: first_call, names: stages, meaning: the stage at which it ends}
+--   target_seconds: {type: Float64, default: 0, meaning: within so long; 0 for the usual median}
+--   segments:
+--     names: segments
+--     meaning: >-
+--       what to count by, beside all together, as `source,campaign`: fields of the first touch, company, configured
+--       segments
+--   value: {meaning: of each segment only this value; empty for each}
+--   from: {type: Time, meaning: 'hours that end after this time, UTC; empty for all'}
+--   to: {type: Time, meaning: hours that end at this time at the latest; empty for all}
+-- chart: {kind: bar, label: hour, numbers: [count, trials]}
+-- columns:
 --   segment: by what is counted; empty for all together
 --   value: of the segment
 --   hour: end of the hour of the later stage, UTC
---   count: of these, within the usual time; empty if there is none: ask for more than a week, or name `target_seconds`
+--   count: 'of these, within the usual time; empty without one: ask for more than a week, or give `target_seconds`'
 --   trials: entered the later stage
 --   usual_seconds: what that time is
 WITH

@@ -1,14 +1,17 @@
--- Distinct active tokens of each hour: what the monitors of active tokens look at. An hour without any has no row.
--- environment = production: production, test or development
--- from = : hours that end after this time, UTC; empty for all
--- to = : hours that end at this time at the latest; empty for all
+-- title: Distinct active tokens of each hour
+-- description: What the monitors of active tokens look at. An hour without any has no row.
 -- topic: alerts
--- chart: bar hour count
+-- parameters:
+--   environment: {values: [production, test, development], default: production}
+--   from: {type: Time, meaning: 'hours that end after this time, UTC; empty for all'}
+--   to: {type: Time, meaning: hours that end at this time at the latest; empty for all}
+-- chart: {kind: bar, label: hour, numbers: [count]}
+-- columns:
 --   segment: empty
 --   value: empty
 --   hour: end of the hour, UTC
 --   count: distinct tokens with a call in it
---   trials: 0: a count is no share
+--   trials: '0: a count is no share'
 WITH
     -- Within what a Date holds.
     coalesce(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC'), toDateTime64('1970-01-02 00:00:00', 3, 'UTC')) AS after,

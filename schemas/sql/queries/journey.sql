@@ -1,11 +1,13 @@
--- One developer's or company's way, event by event, whatever alias an event carried.
--- developer = : developer id, as in developers.id
--- company = : company id, as in companies.id
--- from = : from this time on, UTC; empty for the beginning
--- to = : up to this time, not included; empty for the end
--- limit = 100: how many events
+-- title: One developer's or company's events in their order, whatever alias an event carried
 -- topic: accounts
--- needs: developer or company
+-- any_of: [developer, company]
+-- parameters:
+--   developer: {names: developers, meaning: 'developer id, as in developers.id'}
+--   company: {names: companies, meaning: 'company id, as in companies.id'}
+--   from: {type: Time, meaning: 'from this time on, UTC; empty for the beginning'}
+--   to: {type: Time, meaning: 'up to this time, not included; empty for the end'}
+--   limit: {type: UInt32, default: 100, meaning: how many events}
+-- columns:
 --   time: of the event, UTC
 --   source: web or api
 --   name: what happened

@@ -1,19 +1,24 @@
--- Two figures for each phase, by ISO week. A week that is not over says nothing yet: NULL. It includes its end, Monday at 00:00:00.000
--- UTC, and not its start. Stages are of the phase that the configuration gives them; `numerator` and `denominator` are what a percent is of.
--- awareness: newcomers (developers, visitors included, or companies, that entered their first stage of awareness); the share of these whose
--- first touch, not later than that, has a campaign or a referrer. consideration: the share of the newcomers that entered a stage of
--- consideration, and that signed up, before or within some days; NULL until these have passed. adoption: the share of those whose span
--- passed in the week who had activated, by the first activation among the stages of adoption; how many used the API in production.
--- advocacy: those that entered their first stage of advocacy; the share of those who used the API in production who had, by the end of the week.
--- level = developer: developer or company
--- within_days = 7: how long a newcomer has for consideration and sign-up
--- from = : weeks that begin at this time, UTC, or later; empty for all
--- to = : and end at this time at the latest; empty for all
--- company = : only this company and its developers; empty for all
--- segment = : by the values of this segment, as technology; empty for all together
--- value = : only this value of the segment; empty for each
--- at = : as of this time, UTC; empty for the latest event
+-- title: Two figures for each phase, by ISO week
+-- description: >-
+--   A week that is not over has no figure yet: NULL. It includes its end, Monday at 00:00:00.000 UTC, and not its
+--   start. Stages are of the phase that the configuration gives them; `numerator` and `denominator` are what a percent
+--   is of. awareness: newcomers (developers, visitors included, or companies, that entered their first stage of
+--   awareness); the share of these whose first touch, not later than that, has a campaign or a referrer. consideration:
+--   the share of the newcomers that entered a stage of consideration, and that signed up, before or within some days;
+--   NULL until these have passed. adoption: the share of those whose span passed in the week who had activated, by the
+--   first activation among the stages of adoption; how many used the API in production. advocacy: those that entered
+--   their first stage of advocacy; the share of those who used the API in production who had, by the end of the week.
 -- topic: funnel
+-- parameters:
+--   level: {values: [developer, company], default: developer}
+--   within_days: {type: UInt16, default: 7, meaning: how long a newcomer has for consideration and sign-up}
+--   from: {type: Time, meaning: 'weeks that begin at this time, UTC, or later; empty for all'}
+--   to: {type: Time, meaning: and end at this time at the latest; empty for all}
+--   company: {names: companies, meaning: only this company and its developers; empty for all}
+--   segment: {names: segments, meaning: 'by the values of this segment, as technology; empty for all together'}
+--   value: {meaning: only this value of the segment; empty for each}
+--   at: {type: Time, meaning: 'as of this time, UTC; empty for the latest event'}
+-- columns:
 --   segment_value: value of the segment asked for; empty if none was, or it has none
 --   week: its Monday
 --   phase: awareness, consideration, adoption or advocacy

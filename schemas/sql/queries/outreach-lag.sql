@@ -1,18 +1,24 @@
--- Whether sign-ups follow outreach: the correlation (Pearson's r) of the outreach of each week with the sign-ups so many weeks later,
--- by value of a segment and for all together. No r with too few pairs of weeks, or where one side is always the same. A correlation
--- is no cause: a season, a release or the calendar of conferences moves both.
--- segment = technology: a segment that is read from events
--- level = developer: developer or company: whose touches and sign-ups
--- measure = outreach: outreach (events held), or touches (pieces of content that people touched)
--- lags = 8: up to so many weeks later
--- least = 5: with fewer pairs of weeks there is no r
--- at = : weeks whose last day has begun by this time, UTC; empty for the latest event
--- names: segment of read_segments
+-- title: Whether sign-ups follow outreach
+-- description: >-
+--   The correlation (Pearson's r) of the outreach of each week with the sign-ups so many weeks later, by value of a
+--   segment and for all together. No r with too few pairs of weeks, or where one side is always the same. A correlation
+--   is no cause: a season, a release or the calendar of conferences moves both.
 -- topic: attribution
---   value: of the segment; (all): all together
+-- parameters:
+--   segment: {default: technology, names: read_segments, meaning: a segment that is read from events}
+--   level: {values: [developer, company], default: developer, meaning: the level of touches and sign-ups}
+--   measure:
+--     values: [outreach, touches]
+--     default: outreach
+--     meaning: outreach counts events held, touches pieces of content that people touched
+--   lags: {type: UInt16, default: 8, meaning: up to so many weeks later}
+--   least: {type: UInt16, default: 5, meaning: with fewer pairs of weeks there is no r}
+--   at: {type: Time, meaning: 'weeks whose last day has begun by this time, UTC; empty for the latest event'}
+-- columns:
+--   value: 'of the segment; (all): all together'
 --   lag_weeks: how many weeks later the sign-ups are
 --   pairs_of_weeks: that the correlation is of
---   r: Pearson's correlation; NULL where it says nothing
+--   r: Pearson's correlation; NULL where it has no meaning
 WITH
     toDate(coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers))) AS last_day,
     weeks AS

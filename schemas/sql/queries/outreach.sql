@@ -1,15 +1,18 @@
--- Outreach (talks, tutorials, events, whatever its selector matches) against sign-ups, by technology or another segment and week:
--- outreach held, pieces of content that people touched, sign-ups.
--- segment = technology: a segment that is read from events
--- level = developer: developer or company: whose touches and sign-ups
--- value = : one value of the segment; empty for all
--- from = : weeks from that of this time on, UTC; empty for all
--- to = : weeks before this time, UTC; empty for all
--- names: segment of read_segments
+-- title: Outreach against sign-ups, by technology or another segment and week
+-- description: >-
+--   Outreach held (talks, tutorials, events: what its selector matches), pieces of content that people touched,
+--   sign-ups.
 -- topic: attribution
--- chart: bar value outreach touches signups
+-- parameters:
+--   segment: {default: technology, names: read_segments, meaning: a segment that is read from events}
+--   level: {values: [developer, company], default: developer, meaning: the level of touches and sign-ups}
+--   value: {meaning: one value of the segment; empty for all}
+--   from: {type: Time, meaning: 'weeks from that of this time on, UTC; empty for all'}
+--   to: {type: Time, meaning: 'weeks before this time, UTC; empty for all'}
+-- chart: {kind: bar, label: value, numbers: [outreach, touches, signups]}
+-- columns:
 --   week: its Monday
---   value: of the segment; (none): the events do not say
+--   value: 'of the segment; (none): the events have none'
 --   outreach: talks, tutorials and the like that were held
 --   touches: pieces of content that people touched
 --   signups: subjects that signed up

@@ -1,14 +1,18 @@
--- Paying customers who use the API: of the developers and companies that had started paying by the end of a week, those with production
--- use in the 7 and the 28 days up to it. A visitor that no one is known behind is no customer, as nobody can tell its use.
--- level = : developer or company; empty for both
--- stage = paying: the stage that makes a customer
--- weeks = 8: how many weeks back
--- company = : only this company and its developers; empty for all
--- segment = : by the values of this segment, as plan; empty for all together
--- value = : only this value of the segment; empty for each
--- at = : end of the latest week, UTC; empty for the latest event
+-- title: Paying customers who use the API
+-- description: >-
+--   Of the developers and companies that had started paying by the end of a week, those with production use in the 7
+--   and the 28 days up to it. A visitor is no customer: without an identity its use is not known.
 -- topic: funnel
--- chart: bar week_end active_7_days_percent active_28_days_percent
+-- parameters:
+--   level: {values: [developer, company], meaning: empty for both}
+--   stage: {default: paying, names: stages, meaning: the stage that makes a customer}
+--   weeks: {type: UInt16, default: 8, meaning: how many weeks back}
+--   company: {names: companies, meaning: only this company and its developers; empty for all}
+--   segment: {names: segments, meaning: 'by the values of this segment, as plan; empty for all together'}
+--   value: {meaning: only this value of the segment; empty for each}
+--   at: {type: Time, meaning: 'end of the latest week, UTC; empty for the latest event'}
+-- chart: {kind: bar, label: week_end, numbers: [active_7_days_percent, active_28_days_percent]}
+-- columns:
 --   level: developer or company
 --   segment_value: value of the segment asked for; empty if none was, or it has none
 --   week_end: end of the seven days, UTC

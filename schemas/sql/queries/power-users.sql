@@ -1,12 +1,13 @@
--- Who uses the API all the time, by the configured definitions, most days first.
--- at = : as of this time, UTC; empty for the latest event
--- level = : developer or company; empty for both
--- definition = : name of the power-user definition; empty for all
--- company = : of this company alone; empty for all
--- limit = 50: how many rows
--- names: definition of power_users
+-- title: Power users, by the configured definitions, most active days first
 -- topic: accounts
--- chart: bar subject active_days
+-- parameters:
+--   at: {type: Time, meaning: 'as of this time, UTC; empty for the latest event'}
+--   level: {values: [developer, company], meaning: empty for both}
+--   definition: {names: power_users, meaning: name of the power-user definition; empty for all}
+--   company: {names: companies, meaning: of this company alone; empty for all}
+--   limit: {type: UInt32, default: 50, meaning: how many rows}
+-- chart: {kind: bar, label: subject, numbers: [active_days]}
+-- columns:
 --   level: developer or company
 --   definition: its name in the configuration
 --   subject: id of the developer or company

@@ -1,14 +1,19 @@
--- Who stands where: each developer (visitors included) or company by the furthest stage of the funnel that it entered, since when, and
--- what would come next. Those who entered the last stage are not stuck. The nearest to the goal come first, of these the latest.
--- level = developer: developer or company
--- stage = : only those who stand at this stage; empty for each
--- hours = 0: only those who have stood there for at least so many hours
--- company = : only this company and its developers; empty for all
--- segment = : the value of this segment is shown, as technology; empty for none
--- value = : only this value of the segment; empty for each
--- at = : as of this time, UTC; empty for the latest event
--- limit = 50: how many rows
+-- title: Who is at which stage
+-- description: >-
+--   Each developer (visitors included) or company by the furthest stage of the funnel that it entered, since when, and
+--   what would come next. Those who entered the last stage are not stuck. The nearest to the goal come first, of these
+--   the latest.
 -- topic: funnel
+-- parameters:
+--   level: {values: [developer, company], default: developer}
+--   stage: {names: stages, meaning: only those whose furthest stage is this; empty for each}
+--   hours: {type: Float64, default: 0, meaning: only those who have been there for at least so many hours}
+--   company: {names: companies, meaning: only this company and its developers; empty for all}
+--   segment: {names: segments, meaning: 'the value of this segment is shown, as technology; empty for none'}
+--   value: {meaning: only this value of the segment; empty for each}
+--   at: {type: Time, meaning: 'as of this time, UTC; empty for the latest event'}
+--   limit: {type: UInt32, default: 50, meaning: how many rows}
+-- columns:
 --   subject_id: id of the developer or company
 --   company_id: of a developer, the last it was linked to
 --   kind: user, visitor or company

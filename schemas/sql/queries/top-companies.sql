@@ -1,11 +1,14 @@
--- The companies with the most production calls, with their share, errors, and how many developers, tokens and client libraries they use.
--- from = : of UTC days that begin at this time or later; empty for 28 days before `to`
--- to = : and before this time; empty for the day of the latest event, that one included
--- limit = 15: how many rows
+-- title: The companies with the most production calls
+-- description: With their share, errors, and how many developers, tokens and client libraries they use.
 -- topic: usage
--- chart: bar company calls
+-- parameters:
+--   from: {type: Time, meaning: of UTC days that begin at this time or later; empty for 28 days before `to`}
+--   to: {type: Time, meaning: 'and before this time; empty for the day of the latest event, that one included'}
+--   limit: {type: UInt32, default: 15, meaning: how many rows}
+-- chart: {kind: bar, label: company, numbers: [calls]}
+-- columns:
 --   company: its id
---   calls: production calls: events of the API with a key
+--   calls: 'production calls: events of the API with a key'
 --   calls_percent: of the calls of all companies
 --   errors_percent: both kinds of errors among the calls
 --   developers: distinct, those known by more than their key

@@ -1,15 +1,23 @@
--- Time to first call: from sign-up to the first successful API call. Five minutes is the bar. Whoever called before signing up has a
--- negative time, which counts as it is: as a first call within five minutes, and in the median. `called_before_signup` are so many.
--- level = : developer or company; empty for both
--- by = all: all, or week: the ISO week of the sign-up, of which late ones still have time to call
--- from = : of those who signed up after this time, UTC; empty for all
--- to = : and at this time at the latest; empty for all
--- company = : only this company and its developers; empty for all
--- segment = : by the values of this segment, as technology; empty for all together
--- value = : only this value of the segment; empty for each
--- at = : as of this time, UTC; empty for the latest event
+-- title: Time to first call
+-- description: >-
+--   From sign-up to the first successful API call. Five minutes is the bar. A call before the sign-up makes the time
+--   negative. It counts as it is: as a first call within five minutes, and in the median. `called_before_signup` counts
+--   them.
 -- topic: activation
--- chart: bar signup_week called_percent median_minutes
+-- parameters:
+--   level: {values: [developer, company], meaning: empty for both}
+--   by:
+--     values: [all, week]
+--     default: all
+--     meaning: week is the ISO week of the sign-up, of which late ones still have time to call
+--   from: {type: Time, meaning: 'of those who signed up after this time, UTC; empty for all'}
+--   to: {type: Time, meaning: and at this time at the latest; empty for all}
+--   company: {names: companies, meaning: only this company and its developers; empty for all}
+--   segment: {names: segments, meaning: 'by the values of this segment, as technology; empty for all together'}
+--   value: {meaning: only this value of the segment; empty for each}
+--   at: {type: Time, meaning: 'as of this time, UTC; empty for the latest event'}
+-- chart: {kind: bar, label: signup_week, numbers: [called_percent, median_minutes]}
+-- columns:
 --   level: developer or company
 --   segment_value: value of the segment asked for; empty if none was, or it has none
 --   signup_week: Monday of the week of the sign-up; NULL if all weeks are one

@@ -1,18 +1,24 @@
--- API use by day: calls, errors by class, mean latency (from sums, so no percentiles), active developers and tokens. Of all, or of one
--- company or developer. A day without calls is shown too.
--- company = : company id; empty for all
--- developer = : developer id, as in developers.id; empty for all
--- environment = production: production, test or development
--- from = : days that begin at this time or later, UTC; empty for 30 days before `to`
--- to = : days that begin before this time; empty for the day of the latest event, that one included
+-- title: API use by day
+-- description: >-
+--   Calls, errors by class, mean latency (from sums, so no percentiles), active developers and tokens. Of all, or of
+--   one company or developer. A day without calls is shown too.
 -- topic: accounts
--- chart: line day calls
+-- parameters:
+--   company: {names: companies, meaning: company id; empty for all}
+--   developer: {names: developers, meaning: 'developer id, as in developers.id; empty for all'}
+--   environment: {values: [production, test, development], default: production}
+--   from: {type: Time, meaning: 'days that begin at this time or later, UTC; empty for 30 days before `to`'}
+--   to:
+--     type: Time
+--     meaning: days that begin before this time; empty for the day of the latest event, that one included
+-- chart: {kind: line, label: day, numbers: [calls]}
+-- columns:
 --   day: UTC day
 --   calls: events of the API with a key, of the environment asked for; calls without a key are in `usage_resolved`
 --   client_errors: with a status of 400 to 499
 --   server_errors: with a status of 500 to 599
 --   errors_percent: both kinds of errors among the calls
---   mean_latency_ms: of the calls that tell a latency
+--   mean_latency_ms: of the calls with a latency
 --   developers: distinct, those known by more than their key
 --   tokens: distinct API keys
 --   sdks: client libraries

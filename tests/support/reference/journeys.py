@@ -135,7 +135,7 @@ def stuck_stages(found: list[Subject], definitions: Definitions, asked: Asked, l
                     "phase": definitions.stages[name].phase,
                     "next_stage": names[place + 1] if place + 1 < len(names) else "",
                     "entered": entered,
-                    "standing": len(standing[name]),
+                    "at_stage": len(standing[name]),
                     "percent_of_all": percent(len(standing[name]), sum(map(len, standing.values()))),
                     "percent_of_entered": percent(len(standing[name]), entered),
                     "median_waiting_hours": quantile(waiting, 0.5),
