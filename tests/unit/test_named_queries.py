@@ -21,7 +21,7 @@ def test_a_mistake_in_a_front_matter_names_the_file_and_the_field():
 
 def test_a_query_is_found_by_opening_its_file_alone(monkeypatch):
     opened = []
-    monkeypatch.setattr(named_queries, "parse_query", lambda name, sql: opened.append(name))
+    monkeypatch.setattr(named_queries, "parse_query", lambda name, _: opened.append(name))
     catalog.find_query("funnel")
     catalog.find_query("../migrations/001_migrations")
     assert opened == ["funnel"]
