@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.terminal import definitions_or_exit, fail, out, reported_failures, settings_or_exit
+from deploy.cli.terminal import definitions_or_exit, fail, out, reported_failures, settings_or_exit, time_or_exit
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
     from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address, connected
 
-    until = _moment(at) if at else int(time.time() * 1000)
+    until = int(time_or_exit("--at", at).timestamp() * 1000 if at else time.time() * 1000)
     table = Table(title=f"As of {datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%d %H:%M} UTC", title_justify="left")
     for name, justify in (
         ("monitor", "left"),
@@ -134,14 +134,6 @@ def _cells(row: dict[str, object], evaluation: Evaluation) -> list[str]:
         shown(row["expected"], ",.1f"),
         shown(row["strength"], ".0%"),
     ]
-
-
-def _moment(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        fail(f"--at {text!r}: no time; give it as 2026-05-18T09:00", 2)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _test(monitors: Monitors) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import orjson
 import typer
 
-from deploy.cli.terminal import definitions_or_exit, err, fail, out, reported_failures, settings_or_exit
-from schemas.config.loading import hmac_secrets
+from deploy.cli.terminal import definitions_or_exit, err, fail, out, reported_failures, settings_or_exit, time_or_exit
 
 if TYPE_CHECKING:
     from deploy.dead_letters.letters import Filter
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 dead_letters = typer.Typer(
     name="dead-letters",
-    help="Messages that were refused: which and why, and sending them again once the fault is mended.\n\n"
+    help="Refused messages: which and why, and sending them again once the fault is mended.\n\n"
     "Example: `firstcall dead-letters list --reason future`",
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -56,7 +54,7 @@ def list_letters(
     from deploy.queries.answers import show
     from deploy.queries.catalog import Answer
 
-    answer = _asked(_filter(settings_or_exit(), reason, topic, since, until, message), limit, replayed=replayed)
+    answer = _query(_filter(settings_or_exit(), reason, topic, since, until, message), limit, replayed=replayed)
     if form == "json":
         _as_json(answer)
         return
@@ -74,13 +72,13 @@ def show_letters(
     message: Annotated[str, typer.Argument(metavar="ID", help="topic/partition/offset, as `list` prints it.")],
     form: Form = "table",
 ) -> None:
-    """Show all that is known of one refused message: each refusal, and its start without keys.
+    """Show one refused message: each refusal, and its start without keys.
 
     Example: `firstcall dead-letters show web-events/0/1842`
     """
-    answer = _asked(_filter(settings_or_exit(), None, None, None, None, [message]), 1_000, replayed=True)
+    answer = _query(_filter(settings_or_exit(), None, None, None, None, [message]), 1_000, replayed=True)
     if not answer.rows:
-        fail(f"no dead letter is known of {message}", 2)
+        fail(f"there is no dead letter of {message}", 2)
     if form == "json":
         _as_json(answer)
         return
@@ -88,7 +86,7 @@ def show_letters(
         letter = dict(zip(answer.columns, row, strict=True))
         lines = {"id": message} | {name: letter[name] for name in (*_SHOWN, "payload")}
         for name, value in lines.items():
-            out.print(f"{name.replace('_', ' '):<12} {_cell(value)}", markup=False, highlight=False, soft_wrap=True)
+            out.plain(f"{name.replace('_', ' '):<12} {_cell(value)}")
         out.print()
 
 
@@ -104,7 +102,7 @@ def replay_letters(
 ) -> None:
     """Send refused messages again as they lie in Kafka, if they are accepted now. Those that are not stay where they are.
 
-    Interrupted, it goes on when it is given again: what is sent twice counts once. Exits with 1 if anything is left.
+    Interrupted, it continues when it is run again: what is sent twice counts once. Exits with 1 if anything is left.
 
     Example: `firstcall dead-letters replay --reason wrong_time --dry-run`
     """
@@ -112,6 +110,7 @@ def replay_letters(
     from deploy.dead_letters.originals import Originals
     from deploy.dead_letters.replaying import Replay, report
     from deploy.services.required import reachable_clickhouse, require_broker
+    from schemas.config.loading import hmac_secrets
     from sinks.clickhouse import Address
     from sinks.insert import RowWriter
     from streams.normalise.normaliser import Normaliser
@@ -120,29 +119,29 @@ def replay_letters(
     from streams.topology import ERASURES
 
     settings = settings_or_exit()
-    meaning, wanted = definitions_or_exit(settings), _filter(settings, reason, topic, since, until, message)
+    definitions, wanted = definitions_or_exit(settings), _filter(settings, reason, topic, since, until, message)
     with reported_failures(), ExitStack() as opened:
         require_broker(settings)
         secrets = hmac_secrets(settings)
-        marks = SuppressionList([*settings.retired, *secrets])
+        suppressed = SuppressionList([*settings.retired, *secrets])
         options = {"bootstrap.servers": settings.brokers, **settings.kafka_options.for_librdkafka()}
-        opened.enter_context(closing(feed := SuppressionFeed(marks, settings.topic(ERASURES), options)))
+        opened.enter_context(closing(feed := SuppressionFeed(suppressed, settings.topic(ERASURES), options)))
         feed.refresh()
         reached = opened.enter_context(reachable_clickhouse(settings, err))
         address = Address.parse(reached.clickhouse_address)
         letters = opened.enter_context(closing(Letters(address)))
         originals = opened.enter_context(closing(Originals(settings)))
-        normaliser = Normaliser(meaning, secrets, marks)
+        normaliser = Normaliser(definitions, secrets, suppressed)
         writer = opened.enter_context(closing(RowWriter(address)))
         replay = Replay(settings, letters, originals, normaliser, writer, dry_run=dry_run)
         summary = replay.run(letters.refused(wanted, limit))
         for line in report(summary, dry_run=dry_run):
-            out.print(line, markup=False, highlight=False, soft_wrap=True)
+            out.plain(line)
         if summary.left:
             raise typer.Exit(1)
 
 
-def _asked(wanted: Filter, limit: int, *, replayed: bool) -> Answer:
+def _query(wanted: Filter, limit: int, *, replayed: bool) -> Answer:
     from deploy.dead_letters.letters import Letters
     from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address
@@ -172,20 +171,18 @@ def _filter(
         except ValueError:
             fail(f"--id {given}: give it as topic/partition/offset, as `firstcall dead-letters list` prints it", 2)
         places.append(place._replace(topic=settings.topic(place.topic)) if place.topic in names else place)
-    times = {name: _moment(name, given) for name, given in (("since", since), ("until", until)) if given is not None}
+    times = {
+        name: time_or_exit(f"--{name}", given)
+        for name, given in (("since", since), ("until", until))
+        if given is not None
+    }
     full = tuple(settings.topic(topic) if topic in names else topic for topic in topics or ())
     return Filter(tuple(reasons or ()), full, tuple(places), **times)
 
 
-def _moment(name: str, given: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(given)
-    except ValueError:
-        fail(f"--{name} {given}: give a time as 2026-05-18 or 2026-05-18T09:00:00Z", 2)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def _as_json(answer: Answer) -> None:
+    import orjson
+
     for row in answer.rows:
         sys.stdout.buffer.write(orjson.dumps(dict(zip(answer.columns, row, strict=True))) + b"\n")
 

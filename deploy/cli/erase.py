@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deploy.cli.terminal import definitions_or_exit, err, fail, out, reported_failures, settings_or_exit
-from schemas.config.definitions import Level
-from schemas.config.loading import hmac_secrets
 from schemas.errors import DeploymentError
 
 if TYPE_CHECKING:
     from deploy.erasure.erasure_rows import Extent
     from deploy.erasure.run import ErasureRun
     from deploy.services.pipeline_progress import PipelineProgress
+    from schemas.config.definitions import Level
     from streams.erasure.plan import Erasure
 
 
@@ -42,6 +41,7 @@ def erase(
     from deploy.services import topics
     from deploy.services.pipeline_progress import PipelineProgress
     from deploy.services.required import require_clickhouse
+    from schemas.config.loading import hmac_secrets
     from sinks.clickhouse import Address
     from streams.erasure.plan import Request
 

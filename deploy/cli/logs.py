@@ -1,6 +1,6 @@
 """One way to log for all processes: structured lines on standard error, console for people, JSON for machines.
 
-What is secret is kept out of lines by whoever writes them; should one slip in, as in an error of a library, it is blacked out here.
+No line is written with a secret. One that slips in, as with an error of a library, is blacked out here.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import structlog
 
 from schemas.config.settings import Settings
 
-# They say at level info what only their authors want to know. `streams`: what Faust says in the name of its subclasses;
-# Firstcall's own loggers begin with `firstcall`.
+# Their lines at level info are of no use to operators. Faust logs under `streams` for subclasses defined there; Firstcall's own
+# loggers begin with `firstcall`.
 QUIET = ("streams", "faust", "mode", "aiokafka", "kafka", "librdkafka", "clickhouse_connect", "urllib3", "asyncio")
 
 
@@ -69,7 +69,7 @@ def _renderer(settings: Settings) -> Any:
 
 
 def _blackening(settings: Settings) -> structlog.types.Processor:
-    """Blacks out whatever the settings hold that is secret, in lines that are finished."""
+    """Blacks out the secrets of the settings in finished lines."""
     hidden = sorted({form for secret in _secrets(settings) for form in _forms(secret)}, key=len, reverse=True)
 
     def black_out(_: Any, __: str, line: Any) -> Any:

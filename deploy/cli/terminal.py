@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
@@ -84,6 +85,15 @@ def definitions_or_exit(settings: Settings) -> Definitions:
         return load(settings.config)
     except ConfigurationError as error:
         fail(str(error), 2)
+
+
+def time_or_exit(option: str, given: str) -> datetime:
+    """The time that an option gives, UTC unless it names a zone. Ends the command if it is none."""
+    try:
+        time = datetime.fromisoformat(given)
+    except ValueError:
+        fail(f"{option} {given}: give a time as 2026-05-18 or 2026-05-18T09:00:00Z", 2)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 @contextmanager

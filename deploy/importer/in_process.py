@@ -1,7 +1,7 @@
 """The whole job in one process, without Kafka: events in, tables in ClickHouse out.
 
-The same stages and the same sink as ever, with the topics as lists and the streams' tables in memory. The fastest way to
-load history for a look at it; the streams cannot go on from it, as nothing of their state is kept.
+The same processors and the same sink as on Kafka, with the topics as lists and the streams' tables in memory. The fastest way
+to load history; streams cannot continue from it, as their state is not kept.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BATCH_MESSAGES: Final = 20_000
 
 
 class InProcess:
-    """A destination of messages that works on them itself, and has written all that follows from them when `finish` returns.
+    """A destination of messages that processes them itself. All rows are written when `finish` returns.
 
     Raises DeploymentError when the database holds profiles already.
     """
@@ -44,16 +44,16 @@ class InProcess:
         self._waiting: dict[str, list[tuple[int, bytes]]] = {topic.name: [] for topic in INPUTS}
 
     def send(self, topic: str, key: bytes | None, message: bytes) -> None:  # noqa: ARG002 - there is one partition
-        """Take one message of an input topic."""
+        """Queue one message of an input topic."""
         waiting = self._waiting[topic]
         waiting.append((int(time.time() * 1000), message))
         if len(waiting) >= BATCH_MESSAGES:
-            self._work_on(topic)
+            self._process(topic)
 
     def finish(self) -> Lost:
-        """Work on what is left and write it."""
+        """Process the queued messages and write all rows."""
         for topic in self._waiting:
-            self._work_on(topic)
+            self._process(topic)
         self._sink.write()
         self._sink.close()
         with connected(self._address) as client:
@@ -61,7 +61,7 @@ class InProcess:
             settle(client)
         return Lost(0, "")
 
-    def _work_on(self, topic: str) -> None:
+    def _process(self, topic: str) -> None:
         messages, self._waiting[topic] = self._waiting[topic], []
         for timestamp, message in messages:
             self._sink.add(topic, message, timestamp)

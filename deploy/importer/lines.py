@@ -44,7 +44,7 @@ class InputFiles:
     @property
     def position(self) -> int:
         """How many bytes have been read of `size`."""
-        return self._bytes_before + (self._open.tell() if self._open else 0)
+        return self._bytes_before + (self._open.seek(0, os.SEEK_CUR) if self._open else 0)
 
     def lines(self) -> Iterator[tuple[LineRef, bytes]]:
         """Yield each line with its place. Ends at the first file that cannot be read to its end."""

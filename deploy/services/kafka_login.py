@@ -1,7 +1,7 @@
-"""Whether the brokers let this deployment in, and if not, in which words to tell it.
+"""Checks once, before a process starts, whether the brokers accept its login, and explains a refusal.
 
-Each client library says it in its own way, or only that nobody answers. So whoever starts asks once here. Brokers that
-are away are no refusal: they are waited for.
+The client libraries report a refusal each in its own way, some as brokers that do not answer. Brokers that are away are no
+refusal: processes wait for them.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from schemas.config.kafka_options import KafkaOptions
 from schemas.config.settings import Settings
 
-#: How long the brokers may take to let someone in or not.
+#: How long the brokers may take to accept or refuse.
 ANSWERED_WITHIN_SECONDS: Final = 10.0
-_ASKED_AGAIN_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 0.5
 _HANDSHAKE_SECONDS: Final = 5.0
 _OPTIONS: Final = "FIRSTCALL_KAFKA_OPTIONS"
-#: What librdkafka calls a login or an encryption that did not come about; other failures may pass.
+#: librdkafka's codes for a failed login and failed encryption; other failures may pass.
 _DECISIVE: Final = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001 - public, but for their names
 
 _log = logging.getLogger("librdkafka.login")
@@ -30,7 +30,7 @@ _log.setLevel(logging.CRITICAL + 1)
 
 
 def login_refused(settings: Settings) -> str:
-    """Why the brokers do not let this deployment in, and what to do; '' if they do, or do not answer, or let anyone in."""
+    """Why the brokers refuse the login, and what to do; '' if they accept it, do not answer, or need none."""
     options = settings.kafka_options
     if options.security_protocol == "PLAINTEXT":
         return ""
@@ -57,34 +57,34 @@ def _refused(settings: Settings) -> str:
         **settings.kafka_options.for_librdkafka(),
     }
     try:
-        asking = Consumer(properties, logger=_log)
+        consumer = Consumer(properties, logger=_log)
     except KafkaException as error:
         return f"{_OPTIONS}: {error.args[0].str()}"
     try:
         ends = time.monotonic() + ANSWERED_WITHIN_SECONDS
         while time.monotonic() < ends:
             try:
-                asking.list_topics(timeout=_ASKED_AGAIN_SECONDS)
+                consumer.list_topics(timeout=_POLL_SECONDS)
             except KafkaException as error:
                 errors.append(error.args[0])
             else:
                 return ""
-            asking.poll(0)
+            consumer.poll(0)
             for found in errors:
-                said = _told(found, settings)
-                if said:
-                    return said
-            # Nobody has answered, so nobody has refused.
+                refusal = _explained(found, settings)
+                if refusal:
+                    return refusal
+            # Brokers that do not answer do not refuse.
             if any(found.code() == KafkaError._ALL_BROKERS_DOWN for found in errors):  # noqa: SLF001 - as above
                 return ""
             errors.clear()
         return ""
     finally:
-        asking.close()
+        consumer.close()
 
 
-def _told(error: KafkaError, settings: Settings) -> str:
-    """An error of librdkafka in words for whoever has to act; '' for one that may pass by itself."""
+def _explained(error: KafkaError, settings: Settings) -> str:
+    """What an error of librdkafka means and what to do; '' for one that may pass by itself."""
     text = error.str().partition(" (after")[0]
     if error.code() not in _DECISIVE and "SSL" not in text:
         return ""
@@ -94,7 +94,7 @@ def _told(error: KafkaError, settings: Settings) -> str:
         if options.sasl_token_file is not None:
             return (
                 f"Kafka at {settings.brokers} does not accept the token in {options.sasl_token_file}: {reason}; see that it has not "
-                "expired, and that its issuer and audience are those that the brokers are told to believe"
+                "expired, and that its issuer and audience are those that the brokers accept"
             )
         return (
             f"Kafka at {settings.brokers} refuses the login of {options.sasl_username!r} by {options.sasl_mechanism}: {reason}; check "
@@ -108,13 +108,13 @@ def _told(error: KafkaError, settings: Settings) -> str:
             f"in {_OPTIONS}, signed by the authority that the brokers trust"
         )
     return (
-        f"Kafka at {settings.brokers} does not speak TLS there: {text.partition('/bootstrap: ')[2] or text}; name its port for "
+        f"Kafka at {settings.brokers} does not use TLS there: {text.partition('/bootstrap: ')[2] or text}; name its port for "
         f"{options.security_protocol} in FIRSTCALL_KAFKA, or correct security_protocol in {_OPTIONS}"
     )
 
 
 def _wrong_certificate(settings: Settings) -> str:
-    """Which broker's certificate is not trusted, and why: Python's own TLS says more of it."""
+    """Which broker's certificate is not trusted, and why. Python's TLS has the reason that librdkafka lacks."""
     options = settings.kafka_options
     context = ssl.create_default_context(cafile=options.ssl_ca_file)
     trusted = (

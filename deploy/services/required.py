@@ -1,4 +1,4 @@
-"""Which local broker and ClickHouse belong to a data directory. Those of another one are never taken for them."""
+"""The broker and ClickHouse that a command needs. Local ones must belong to its data directory, never to another."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def broker_runs(settings: Settings) -> bool:
 
 
 def running_clickhouse(settings: Settings) -> str | None:
-    """The URL at which the embedded ClickHouse of the data directory serves, whatever its port; None when it does not run."""
+    """The URL of the embedded ClickHouse of the data directory, at any port; None when it does not run."""
     from deploy.local.clickhouse.service import answers
 
     holder = read_holder(settings.data_dir / "clickhouse")
@@ -34,7 +34,7 @@ def running_clickhouse(settings: Settings) -> str | None:
 
 
 def require_broker(settings: Settings) -> None:
-    """Raise DeploymentError when Kafka is to be the local broker and that does not run, or when the brokers do not let us in."""
+    """Raise DeploymentError when Kafka is the local broker and does not run, or when the brokers refuse the login."""
     if settings.kafka is None and not broker_runs(settings):
         raise DeploymentError(
             f"no local Kafka runs for {shown_path(settings.data_dir)} at {settings.brokers}; start it with `firstcall up` or"
@@ -46,7 +46,7 @@ def require_broker(settings: Settings) -> None:
 
 
 def require_clickhouse(settings: Settings) -> None:
-    """Raise DeploymentError when ClickHouse is to be the embedded one, and that does not run at its port."""
+    """Raise DeploymentError when ClickHouse is the embedded one and does not run at its port."""
     if settings.clickhouse is None and running_clickhouse(settings) != f"http://127.0.0.1:{settings.clickhouse_port}":
         raise DeploymentError(
             f"no embedded ClickHouse runs for {shown_path(settings.data_dir)} at port {settings.clickhouse_port}; start it with"
@@ -55,13 +55,13 @@ def require_clickhouse(settings: Settings) -> None:
 
 
 def shown_path(path: Path) -> Path:
-    """A path as a person in this directory would write it."""
+    """A path relative to the current directory, if it is inside."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 @contextmanager
 def reachable_clickhouse(settings: Settings, console: Console) -> Iterator[Settings]:
-    """Settings that lead to ClickHouse. The embedded one, if it does not run, is started for the time of it."""
+    """Settings whose ClickHouse runs. The embedded one is started meanwhile if it does not."""
     if settings.clickhouse is not None:
         yield settings
         return

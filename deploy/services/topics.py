@@ -1,4 +1,4 @@
-"""Creates the topics and says how far the consumer groups are behind."""
+"""Creates the topics, compares them with what they must be, and measures the lag of the consumer groups."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from schemas.config.settings import Settings
 from streams.topology import INPUTS, MAX_INPUT_BYTES, OWN_TOPICS, ROWS, TOPICS, UPDATES, Topic
 
 DAY_MS = 86_400_000
-#: A group whose members have just started, or come and go, has none for a while.
+#: A group has no members while it rebalances.
 JOINED_WITHIN_SECONDS = 15.0
-#: A broker that has just begun to look after a group reads what is known of it first.
+#: A new coordinator loads the offsets of its groups first.
 LOADED_WITHIN_SECONDS = 30.0
-#: How long to wait before brokers that are away are asked again. An answer is waited for as well, see `administration`.
+#: The pause between two attempts to reach brokers, besides the timeout of `administration`.
 ASKED_AGAIN_SECONDS = 1.0
 
 log = structlog.get_logger("firstcall.kafka")
@@ -38,7 +38,7 @@ log = structlog.get_logger("firstcall.kafka")
 
 @dataclass(frozen=True)
 class TopicState:
-    """A topic as Kafka has it. `problem` is empty, or says what is wrong and what to do."""
+    """A topic as Kafka has it. `problem` is empty, or what is wrong and what to do."""
 
     name: str
     partitions: int
@@ -48,7 +48,7 @@ class TopicState:
 
 @dataclass(frozen=True)
 class Lag:
-    """How many records of a topic a consumer group has not acknowledged yet, over all partitions."""
+    """How many records of a topic a consumer group has not committed yet, over all partitions."""
 
     group: str
     topic: str
@@ -58,10 +58,7 @@ class Lag:
 
 @contextmanager
 def administration(settings: Settings, timeout_ms: int = 10_000) -> Iterator[KafkaAdminClient]:
-    """A client to administer Kafka with.
-
-    Raises KafkaError when no broker answers in time, DeploymentError when it is to be the local one and that does not run.
-    """
+    """A Kafka admin client. Raises KafkaError when no broker answers in time, DeploymentError when the local one does not run."""
     require_broker(settings)
     client = KafkaAdminClient(
         bootstrap_servers=settings.brokers.split(","),
@@ -96,7 +93,7 @@ def ensure_topics(client: KafkaAdminClient, settings: Settings, topics: Iterable
         )
         for created in answer["topics"]:
             error = for_code(created["error_code"])
-            # Another process was first: as good.
+            # Another process may have created it meanwhile.
             if created["error_code"] and error is not TopicAlreadyExistsError:
                 raise error(f"topic {created['name']} cannot be created: {created['error_message'] or error.__name__}")
         client.wait_for_topics(names, timeout_ms=60_000)
@@ -109,7 +106,7 @@ def inspect_topics(client: KafkaAdminClient, settings: Settings, topics: Iterabl
     topics = tuple(topics)
     existing = set(client.list_topics())
     wanted = [name for name in (settings.topic(topic.name) for topic in topics) if name in existing]
-    # Asked only for those that exist: asking for others could create them.
+    # Only those that exist: describing others could create them.
     found = {each["name"]: len(each["partitions"]) for each in client.describe_topics(wanted)} if wanted else {}
     return [_compared(settings, topic, found.get(settings.topic(topic.name), 0)) for topic in topics]
 
@@ -122,7 +119,7 @@ def wrong_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[s
 
 
 def await_wrong_topics(settings: Settings) -> list[str]:
-    """The same, however long the brokers are away. Raises KafkaError when they refuse, DeploymentError when they let no one in."""
+    """`wrong_topics`, once brokers answer. Raises KafkaError when they refuse, DeploymentError when they refuse the login."""
     while True:
         try:
             return wrong_topics(settings)
@@ -134,7 +131,7 @@ def await_wrong_topics(settings: Settings) -> list[str]:
 
 
 def delete_topics(client: KafkaAdminClient, prefixes: tuple[str, ...]) -> list[str]:
-    """Delete all topics whose names begin so, for ever, and name them."""
+    """Delete all topics whose names begin with one of the prefixes. Returns their names."""
     names = [name for name in client.list_topics() if name.startswith(prefixes)]
     if names:
         client.delete_topics(names)
@@ -170,8 +167,8 @@ def _creation(settings: Settings, topic: Topic) -> dict[str, Any]:
 def lags(client: KafkaAdminClient, consumed: Mapping[str, Iterable[str]]) -> list[Lag]:
     """The lag of each group on each of the topics it consumes. A missing topic has none.
 
-    What a group has never acknowledged counts from the earliest record on. Acknowledgements are read before the ends,
-    so that work which moves on to another topic in between is seen in one of the two.
+    Without a committed offset, it counts from the earliest record on. Committed offsets are read before the end offsets, so
+    that a record that is processed into another topic meanwhile counts in one of the two.
     """
     existing = set(client.list_topics())
     topics = {topic for names in consumed.values() for topic in names} & existing
@@ -195,7 +192,7 @@ def lags(client: KafkaAdminClient, consumed: Mapping[str, Iterable[str]]) -> lis
 
 
 def members_of(client: KafkaAdminClient, group: str) -> int:
-    """How many consumers a group has; 0 too while they are still finding each other."""
+    """How many members a group has; 0 while it rebalances."""
     try:
         found = client.describe_groups([group])[group]
     except (GroupIdNotFoundError, CoordinatorNotAvailableError):
@@ -204,7 +201,7 @@ def members_of(client: KafkaAdminClient, group: str) -> int:
 
 
 def is_deserted(client: KafkaAdminClient, group: str) -> bool:
-    """Whether it is certain that a group has no consumers, nor any that are still finding each other."""
+    """Whether it is certain that a group has no members, and is not rebalancing."""
     try:
         return str(client.describe_groups([group])[group]["group_state"]) in ("Empty", "Dead")
     except GroupIdNotFoundError:
@@ -218,7 +215,7 @@ def _partitions(client: KafkaAdminClient, names: Iterable[str]) -> list[TopicPar
     wanted = sorted(names)
     return [
         TopicPartition(each["name"], partition["partition_index"])
-        # Asked for no topic, Kafka tells of all.
+        # For an empty list, Kafka describes all topics.
         for each in (client.describe_topics(wanted) if wanted else [])
         for partition in each["partitions"]
     ]
@@ -233,7 +230,7 @@ def ends_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[TopicPartiti
 
 
 def ranges_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[TopicPartition, tuple[int, int]]:
-    """The offset of the first record that topics still hold, and the one after the last, of each partition."""
+    """By partition, the offset of the first record that topics still hold, and the one after the last."""
     partitions = _partitions(client, set(names) & set(client.list_topics()))
     if not partitions:
         return {}
@@ -243,13 +240,13 @@ def ranges_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[TopicParti
 
 
 def committed_by(client: KafkaAdminClient, group: str) -> dict[TopicPartition, int]:
-    """The offsets up to which a group has acknowledged; none where it never has. Waits while the broker reads them itself."""
+    """The committed offsets of a group by partition. Waits while the coordinator loads them."""
     end = monotonic() + LOADED_WITHIN_SECONDS
     while True:
         try:
             offsets = client.list_group_offsets({group: None})[group]
         except (GroupIdNotFoundError, CoordinatorNotAvailableError):
-            # A group that has never been there has acknowledged nothing.
+            # A group that has never existed has committed nothing.
             return {}
         except (CoordinatorLoadInProgressError, NotCoordinatorError):
             if monotonic() > end:
@@ -260,7 +257,7 @@ def committed_by(client: KafkaAdminClient, group: str) -> dict[TopicPartition, i
 
 
 def consumed_topics(settings: Settings) -> dict[str, list[str]]:
-    """Which topics each consumer group reads, by group."""
+    """The topics that each consumer group reads."""
     inputs = [settings.topic(topic.name) for topic in INPUTS]
     updates = [settings.topic(topic.name) for topic in UPDATES]
     rows = [settings.topic(topic.name) for topic in ROWS]

@@ -1,6 +1,6 @@
 """A simulated population of developers: the events of `firstcall generate` and of the demo.
 
-The same options give the same bytes, whatever the clock of the machine says and whichever Python runs it.
+The same options give the same bytes on any machine, at any time, with any version of Python.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from deploy.simulator.traffic import Traffic
 
 DEFAULT_UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
 INTERNAL_DOMAIN = catalog.INTERNAL_DOMAIN
+#: The share of events that are sent twice.
+DUPLICATES = 0.01
 TOPICS = {"web": "web-events", "api": "api-events"}
 
 
 def events_per_developer(days: int) -> float:
-    """How many events a developer stands for in a population of `days` days, measured; visitors and all else included."""
+    """How many events there are for each developer, visitors and all else included; measured."""
     return 12 + 4.6 * float(days**0.8)
 
 
@@ -48,8 +50,7 @@ class Population:
 
     `developers` sign up over `days` whole UTC days that end at `until`. With `target_events`, the volume of API calls is
     scaled so that exactly so many events come out (the web side of the developers is a lower bound), and the number of
-    developers follows from it unless given. `bad` messages that are no events come on top. `duplicates` is the share of
-    events that are sent twice, `giant_share` the share of API use that belongs to one popular app.
+    developers follows from it unless given. `bad` messages that are no events come on top.
     Raises ValueError for options that make no population.
     """
 
@@ -59,8 +60,6 @@ class Population:
     until: datetime = DEFAULT_UNTIL
     target_events: int | None = None
     bad: int = 0
-    duplicates: float = 0.01
-    giant_share: float = 0.22
 
     def __post_init__(self) -> None:
         if self.until.tzinfo is None or self.until.timestamp() % 86_400:
@@ -72,8 +71,6 @@ class Population:
             object.__setattr__(self, "developers", max(1, round(by_events)) if self.target_events else 1000)
         if self.people < 1 or self.bad < 0 or (self.target_events is not None and self.target_events < 1):
             raise ValueError("developers and target_events must be at least 1, bad at least 0")
-        if not 0 <= self.duplicates <= 0.5 or not 0 <= self.giant_share <= 0.9:
-            raise ValueError("duplicates must lie between 0 and 0.5, giant_share between 0 and 0.9")
 
     @property
     def people(self) -> int:
@@ -86,7 +83,7 @@ class Population:
         return self.target_events or round(self.people * events_per_developer(self.days))
 
     def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every event with its topic, in order of arrival, which is near that of event time. Each call starts anew."""
+        """Every event with its topic, in order of arrival, which is near that of event time. Each call starts at the beginning."""
         for event in self._exactly():
             yield TOPICS[event["source"]], event
 
@@ -106,7 +103,7 @@ class Population:
         yield from faulty
 
     def write_ndjson(self, file: BinaryIO, on_progress: Callable[[int], None] | None = None) -> int:
-        """Write every message as a line. `on_progress` is told of each 1,000 lines written. Returns the number of lines."""
+        """Write every message as a line. `on_progress` is called after each 1,000. Returns the number of lines."""
         lines = 0
         messages = self.messages()
         while batch := [value for _, value in islice(messages, 1000)]:
@@ -131,7 +128,7 @@ class Population:
         sessions = Sessions(
             timeline, BrowserEvents(stamps, _rng(self.seed, "browsers")), cast, _rng(self.seed, "sessions"), days=days
         )
-        traffic = Traffic(timeline, server, _rng(self.seed, "traffic"), self.giant_share)
+        traffic = Traffic(timeline, server, _rng(self.seed, "traffic"))
         journeys = Journeys(
             sessions,
             Adoption(sessions, server, traffic, cast, _rng(self.seed, "adoption")),
@@ -153,10 +150,10 @@ class Population:
             if target is None:
                 traffic.plan_day(day, None)
             else:
-                traffic.plan_day(day, round((target * come_up[day] - timeline.planned) / (1 + self.duplicates)))
-            copies = int(timeline.waiting(day) * self.duplicates)
+                traffic.plan_day(day, round((target * come_up[day] - timeline.planned) / (1 + DUPLICATES)))
+            copies = int(timeline.waiting(day) * DUPLICATES)
             if target is not None and day == days - 1:
-                traffic.plan_exactly(day, int((target - timeline.planned) / (1 + self.duplicates)))
+                traffic.plan_exactly(day, int((target - timeline.planned) / (1 + DUPLICATES)))
                 copies = max(0, target - timeline.planned)
             yield from timeline.emit(day, copies)
 

@@ -1,4 +1,4 @@
-"""How the simulated developers take up the API: keys, first calls, going live, paying, and telling others."""
+"""How the simulated developers take up the API: keys, first calls, going live, paying, and recommending it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Adoption:
         self._shared_keys = Mix({"own": 72, "shared": 28}, rng.random)
         self.giant: Company | None = None
 
-    def tell(self, developer: Developer, at: int, act: Act, *, in_browser: bool, delay_ms: int = 0) -> None:
+    def report(self, developer: Developer, at: int, act: Act, *, in_browser: bool, delay_ms: int = 0) -> None:
         """Plan an event that the developer's browser reports, or the backend, which knows the user but not the device."""
         if in_browser:
             self._sessions.act(at, developer.devices[0], act, delay_ms)
@@ -72,7 +72,7 @@ class Adoption:
         act = Act("event", "API Key Created", developer.user_id, "", {"api_key": token.key, "properties": properties})
         late = int((0.3 + 6 * self._random()) * DAY_MS) if developer.late_key else 0
         in_browser = not late and developer.linked(at) and self._random() < 0.7
-        self.tell(developer, at, act, in_browser=in_browser, delay_ms=late)
+        self.report(developer, at, act, in_browser=in_browser, delay_ms=late)
         return token
 
     def _go_live(self, developer: Developer, at: int) -> None:
@@ -109,4 +109,4 @@ class Adoption:
         name = "Referral Sent" if self._random() < 0.7 else "Integration Published"
         fields = {"properties": {"technology": developer.sdk.technology}}
         act = Act("event", name, developer.user_id, "", fields)
-        self.tell(developer, at, act, in_browser=developer.linked(at))
+        self.report(developer, at, act, in_browser=developer.linked(at))

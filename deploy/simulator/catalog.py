@@ -63,7 +63,7 @@ class Route(NamedTuple):
 
 
 def spread(*weighted: tuple[int, T]) -> tuple[T, ...]:
-    """Each item as often as its weight says, so that one uniform index draws by weight."""
+    """Each item repeated by its weight, so that one uniform index draws by weight."""
     return tuple(item for weight, item in weighted for _ in range(weight))
 
 

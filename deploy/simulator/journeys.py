@@ -81,7 +81,7 @@ class Journeys:
     def _sign_up(self, developer: Developer, at: int) -> None:
         sessions, random, company = self._sessions, self._random, developer.company
         device, invited = developer.devices[0], developer.role == "invited"
-        # A link is late because nothing in this session says who it is: the session's token would tell.
+        # A late link must not appear in this session, so it carries no session token either.
         on_time = developer.late_link in ("on_time", "alias_call")
         session = sessions.session_token(device) if on_time else ""
         origin = catalog.INVITATION if invited else developer.origin
@@ -94,7 +94,7 @@ class Journeys:
         if company:
             if invited:
                 accepted = Act("event", "Invitation Accepted", developer.user_id, session, {})
-                self._adoption.tell(developer, at + 400, accepted, in_browser=on_time)
+                self._adoption.report(developer, at + 400, accepted, in_browser=on_time)
             wait = 15_000 if invited or random() < 0.7 else int(random() * 3 * DAY_MS)
             sessions.later(self._join, developer, at + wait)
             if not invited:
@@ -129,7 +129,7 @@ class Journeys:
         if link in ("on_time", "alias_call") and self._random() < 0.8:
             sessions.act(at + 150, device, signed_up)
         else:
-            self._adoption.tell(developer, at + 150, signed_up, in_browser=False)
+            self._adoption.report(developer, at + 150, signed_up, in_browser=False)
 
     def _second_account(self, developer: Developer, at: int) -> None:
         """Sign up once more, by another way to log in, on another device; the two accounts are merged days later."""
@@ -141,7 +141,7 @@ class Journeys:
 
     def _merge(self, developer: Developer, at: int) -> None:
         act = Act("merge", "", developer.user_id, "", {"previous_id": developer.second_user_id})
-        self._adoption.tell(developer, at, act, in_browser=self._random() < 0.5)
+        self._adoption.report(developer, at, act, in_browser=self._random() < 0.5)
 
     # -- companies -------------------------------------------------------------------------------------------------
 
@@ -157,7 +157,7 @@ class Journeys:
         company.members.append(developer)
         traits = {"name": company.name, "plan": company.plan, "employees": company.employees}
         act = Act("group", "", developer.user_id, "", {"company_id": company.id, "traits": traits})
-        self._adoption.tell(developer, at, act, in_browser=developer.linked(at))
+        self._adoption.report(developer, at, act, in_browser=developer.linked(at))
 
     def _invite(self, developer: Developer, at: int) -> None:
         company, until = developer.company, self._sessions.timeline.until
@@ -166,7 +166,7 @@ class Journeys:
         for colleague in company.invited:
             fields = {"properties": {"role": "developer"}, "company_id": company.id}
             act = Act("event", "Invitation Sent", developer.user_id, "", fields)
-            self._adoption.tell(developer, at, act, in_browser=developer.linked(at))
+            self._adoption.report(developer, at, act, in_browser=developer.linked(at))
             accepts = at + 3 * MINUTE_MS + int(self._random() ** 3 * 5 * DAY_MS)
             self._sessions.later(self._sign_up, colleague, min(accepts, max(at, until - HOUR_MS)))
             at += 20_000

@@ -17,7 +17,7 @@ SPEAKERS: Final = ("devrel-ada", "devrel-kofi")
 KINDS: Final = ("Talk Given", "Tutorial Published", "Event Held", "Content Published")
 TECHNOLOGIES: Final = ("node", "python", "go", "java", "php", "ruby")
 #: It is entered into the vendor's calendar, and sent from there, so long after it began.
-TOLD_AFTER_MS: Final = HOUR_MS
+SENT_AFTER_MS: Final = HOUR_MS
 
 
 class Outreach:
@@ -37,7 +37,7 @@ class Outreach:
             if self._random() < self._chance:
                 at = self._timeline.start + day * DAY_MS + 8 * HOUR_MS + int(self._random() * 9 * HOUR_MS)
                 kind, technology = self._pick(KINDS), self._pick(TECHNOLOGIES)
-                self._timeline.plan(at, self._write, self._pick(SPEAKERS), (kind, technology), TOLD_AFTER_MS)
+                self._timeline.plan(at, self._write, self._pick(SPEAKERS), (kind, technology), SENT_AFTER_MS)
 
     def _write(self, time: int, _: int, speaker: str, what: tuple[str, str]) -> Event:
         name, technology = what

@@ -83,7 +83,7 @@ class Developer:
     quiet_from_day: int = 0
 
     def linked(self, at: int) -> bool:
-        """Whether the vendor's site knows at `at` (ms) who sits at the developer's device, and may say so in an event."""
+        """Whether events from the developer's device may carry the user id at `at` (ms)."""
         if self.late_link == "late_arrival":
             return at > self.signed_up + 10 * DAY_MS
         return self.late_link != "late_login"
@@ -172,7 +172,7 @@ class Casting:
         return Origin(None, self.pick(catalog.REFERRERS)) if kind < 0.8 else catalog.DIRECT
 
     def company(self) -> Company:
-        """A company that nobody has heard of yet."""
+        """A new company."""
         word = self.pick(catalog.COMPANY_HEADS) + self.pick(catalog.COMPANY_TAILS)
         return Company(
             f"{word}-{self.text(4)}", word.capitalize(), self.pick(catalog.PLANS), int(2 + 400 * self.random() ** 4)
@@ -250,7 +250,7 @@ class Casting:
         )
 
     def monitor(self) -> Token:
-        """The key of an uptime check: traffic by a bot that says so."""
+        """The key of an uptime check: traffic whose user agent is a bot's."""
         token = self.token(None, None, "production", "builds")
         token.context["user_agent"] = catalog.MONITOR
         token.weekday = token.weekend = 1.0

@@ -121,7 +121,7 @@ class Sessions:
             self.browse(crawler, self.moment(day, 0, catalog.ROUND_THE_CLOCK), self.reading(3))
 
     def scrape(self, day: int, developers: int) -> None:
-        """Plan the pages that the scraper, which does not say what it is, reads on `day`."""
+        """Plan the pages that the scraper, whose user agent is no bot's, reads on `day`."""
         for _ in range(self._due("pages", developers * SCRAPED_PER_DEVELOPER)):
             view = View(self.cast.pick(catalog.DOCS_PAGES), DIRECT, "", "")
             self.timeline.plan(self.moment(day, 0, catalog.ROUND_THE_CLOCK), self._browser.view, self._scraper, view)

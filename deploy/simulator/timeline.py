@@ -51,7 +51,7 @@ class Timeline:
         return len(self._days[day])
 
     def emit(self, day: int, copies: int) -> Iterator[Event]:
-        """Write the events that arrive on `day` and `copies` re-sent ones, in order of arrival, and forget them."""
+        """Write the events that arrive on `day` and `copies` re-sent ones, in order of arrival, and drop them."""
         entries, self._days[day] = self._days[day], []
         self._today = self.start + (day + 1) * DAY_MS
         entries.sort()

@@ -10,18 +10,19 @@ from deploy.simulator.server_events import ServerEvents
 from deploy.simulator.stamps import DAY_MS, MINUTE_MS, Writer
 from deploy.simulator.timeline import Timeline
 
+#: The share of API use that belongs to the one popular app.
+GIANT_SHARE = 0.22
 #: Of every 1,000 calls, how many wait in an app that is offline.
 _LATE_PER_MILLE = 6
 
 
 class Traffic:
-    """All tokens in use. `giant_share` of all calls belong to the tokens of the one popular app."""
+    """All tokens in use."""
 
-    def __init__(self, timeline: Timeline, server: ServerEvents, rng: Random, giant_share: float) -> None:
+    def __init__(self, timeline: Timeline, server: ServerEvents, rng: Random) -> None:
         self._timeline = timeline
         self._server = server
         self._random = rng.random
-        self._giant_share = giant_share
         self._tokens: list[Token] = []
         self._giants: list[Token] = []
 
@@ -57,14 +58,14 @@ class Traffic:
         volume = sum(token.usual_day() * factor for token, factor in active)
         giants = [token for token in self._giants if token.from_day <= day]
         if giants:
-            volume /= 1 - self._giant_share
+            volume /= 1 - GIANT_SHARE
         scale = 1.0 if target is None else max(0, target) / volume if volume else 0.0
         for token, factor in active:
             self._plan_token(token, day, factor * scale)
         for token in giants:
             # One app of the giant's is the popular one; its others are small beside it.
             part = 1 - 0.1 * (len(giants) - 1) if token is giants[0] else 0.1
-            self._plan_token(token, day, scale * volume * self._giant_share * part / token.usual_day())
+            self._plan_token(token, day, scale * volume * GIANT_SHARE * part / token.usual_day())
 
     def plan_exactly(self, day: int, more: int) -> None:
         """Plan `more` further calls of any apps in use, so that a total comes out exactly."""

@@ -68,7 +68,7 @@ def collector() -> Iterator[Collector]:
         thread.join()
 
 
-def test_segments_client_says_all_six_calls_in_one_batch(collector: Collector) -> None:
+def test_segments_client_sends_all_six_calls_in_one_batch(collector: Collector) -> None:
     client = Client("a write key", host=collector.address, send=True, upload_size=6, upload_interval=5)
     when = datetime(2026, 5, 13, 10, 42, 4, 405_000, tzinfo=UTC)
     context = {"apiKey": KEY, "ip": "10.0.0.1"}
@@ -102,7 +102,7 @@ def test_segments_client_says_all_six_calls_in_one_batch(collector: Collector) -
 
 
 def moesif_call(**fields: Any) -> EventModel:
-    """A call as Moesif's agents record it: times in UTC without saying so, all headers, the bodies."""
+    """A call as Moesif's agents record it: times in UTC without a zone, all headers, the bodies."""
     began = datetime(2026, 5, 13, 10, 42, 4, 405_000)  # noqa: DTZ001 - as the client's users write it
     request = EventRequestModel(
         time=began,
@@ -119,7 +119,7 @@ def moesif_call(**fields: Any) -> EventModel:
     return EventModel(**({"request": request, "response": response, "metadata": {"region": "eu"}} | fields))
 
 
-def test_moesifs_client_says_api_calls_one_by_one_and_in_batches(
+def test_moesifs_client_sends_api_calls_one_by_one_and_in_batches(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Configuration, "BASE_URI", collector.address)
@@ -150,7 +150,7 @@ def test_moesifs_client_says_api_calls_one_by_one_and_in_batches(
         assert secret not in repr(first)
 
 
-def test_moesifs_client_says_who_a_user_is(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moesifs_client_identifies_a_user(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Configuration, "BASE_URI", collector.address)
     api = MoesifAPIClient("an application id").api
     user = UserModel(user_id="ada", company_id="acme", session_token="s1", metadata={"email": "a@acme.example"})

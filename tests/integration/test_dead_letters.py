@@ -166,7 +166,7 @@ def test_poison_is_told_and_a_replay_after_a_fix_is_exact(
         assert letters(*filters, "--until", "2026-01-05T12:00:00Z") == [
             letter for letter in told if letter["reason"] == "ancient" and letter["recorded_at"] < "2026-01-05T12:00"
         ]
-        assert "no dead letter is known" in command("show", "web-events/0/99999999", code=2)
+        assert "there is no dead letter" in command("show", "web-events/0/99999999", code=2)
 
         # The program is mended, and so is the table.
         deployment.renew()

@@ -49,7 +49,7 @@ def test_topics_are_created_once_with_the_settings_numbers(settings, admin):
     assert not any(state.created or state.problem for state in again)
 
 
-def test_topics_keep_what_their_cleanup_says(settings, admin):
+def test_topics_are_cleaned_up_as_declared(settings, admin):
     wanted = [
         Topic("kept", "delete", retention_days=-1),
         Topic("week", "delete", retention_days=7),
@@ -69,7 +69,7 @@ def test_topics_keep_what_their_cleanup_says(settings, admin):
     assert rows["cleanup.policy"] == "compact"
 
 
-def test_a_missing_topic_and_a_wrong_number_of_partitions_are_told(settings, admin):
+def test_a_missing_topic_and_a_wrong_number_of_partitions_are_reported(settings, admin):
     topics.ensure_topics(admin, settings, [Topic(WEB_EVENTS, "delete")])
     other = settings.model_copy(update={"partitions": 5})
     web, api = topics.inspect_topics(admin, other, [Topic(WEB_EVENTS, "delete"), Topic("api-events", "delete")])

@@ -48,7 +48,7 @@ def load(clickhouse, address) -> Load:
             job._sink._normaliser = job._runner._normaliser = normaliser(secrets)
             topic = f"{one.topic}-events"
             job._waiting[topic].append((one.timestamp_ms, wire(one)))
-            job._work_on(topic)
+            job._process(topic)
         job.finish()
 
     return run

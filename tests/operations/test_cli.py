@@ -57,7 +57,7 @@ def test_all_commands_are_there():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_says_what_a_command_does_and_shows_an_example(command):
+def test_help_describes_each_command_with_an_example(command):
     result = firstcall(command, "--help")
     assert result.exit_code == 0
     assert (
@@ -127,10 +127,10 @@ def test_queries_are_listed_by_topic_a_line_each():
         assert query.title in listed[query.name]
 
 
-def test_a_query_says_what_it_takes():
-    told = plain(firstcall("query", "journey", "--about").output)
+def test_a_query_lists_its_parameters():
+    about = plain(firstcall("query", "journey", "--about").output)
     for part in ("--company", "-p developer=", "--from", "Give developer or company."):
-        assert part in told
+        assert part in about
     assert "--format chart draws calls by day" in plain(firstcall("query", "usage", "--about").output)
 
 
@@ -185,7 +185,7 @@ def test_every_parameter_of_a_query_is_described_and_used(name):
         ),
     ],
 )
-def test_a_wrong_query_is_told_what_was_meant(arguments, message):
+def test_a_wrong_query_gets_a_suggestion(arguments, message):
     result = firstcall("query", *arguments)
     assert (result.exit_code, message in plain(result.output)) == (2, True), result.output
 
@@ -218,7 +218,7 @@ def test_doctor_names_the_checks_there_are():
     assert "no check named kafak; there are python, configuration" in plain(result.output)
 
 
-def test_doctor_says_what_to_do_and_fails_when_something_is_wrong(monkeypatch, tmp_path):
+def test_doctor_gives_advice_and_fails_when_something_is_wrong(monkeypatch, tmp_path):
     secret = Path(tmp_path / "secret")
     secret.write_text("0123456789abcdef")
     secret.chmod(0o644)

@@ -34,7 +34,7 @@ pytestmark = LINUX
 
 
 class Idle:
-    """Vitals of a process that has nothing to say."""
+    """Vitals of a process without reasons or facts."""
 
     def unhealthy(self) -> list[str]:
         return []
@@ -72,7 +72,7 @@ def test_metrics_are_shown_on_loopback(tmp_path):
     assert bound([os.getpid()])[port] == "127.0.0.1"
 
 
-def test_the_look_of_it_tells_loopback_from_the_rest():
+def test_loopback_addresses_are_recognised():
     assert all(map(is_loopback, ("127.0.0.1", "::1", "::ffff:127.0.0.1")))
     assert not any(map(is_loopback, ("0.0.0.0", "::", "10.0.0.1", "::ffff:0.0.0.0")))
 
@@ -112,11 +112,11 @@ def test_no_command_prints_a_secret_when_all_is_away(command, tmp_path):
     done = CliRunner().invoke(
         app, command, env={**given, "FIRSTCALL_KAFKA_OPTIONS": json.dumps(login), "NO_COLOR": "1"}
     )
-    said = done.output + done.stderr + repr(done.exception)
-    assert bool(done.exit_code) == (command[0] != "config"), said
-    assert len(said) > 40
+    output = done.output + done.stderr + repr(done.exception)
+    assert bool(done.exit_code) == (command[0] != "config"), output
+    assert len(output) > 40
     for secret in SECRETS:
-        assert secret not in said
+        assert secret not in output
 
 
 @pytest.mark.parametrize(
@@ -134,11 +134,11 @@ def test_no_command_prints_a_secret_when_all_is_away(command, tmp_path):
 def test_no_setting_that_is_refused_shows_a_secret(wrong, tmp_path):
     given = variables(tmp_path, "127.0.0.1:1", "http://127.0.0.1:1/x") | wrong
     done = CliRunner().invoke(app, ["doctor", "python"], env=given)
-    said = done.output + done.stderr + repr(done.exception)
+    output = done.output + done.stderr + repr(done.exception)
     assert done.exit_code == 2
-    assert next(iter(wrong)) in said
+    assert next(iter(wrong)) in output
     for secret in SECRETS:
-        assert secret not in said
+        assert secret not in output
 
 
 @pytest.mark.parametrize("field", ["secrets", "clickhouse", "kafka_options"])

@@ -1,4 +1,4 @@
-"""The demo, as a person runs it, and how everything ends when it is told to."""
+"""The demo, as a person runs it, and how everything ends with it."""
 
 from __future__ import annotations
 
@@ -145,14 +145,14 @@ def test_services_of_another_data_directory_are_never_taken_for_ones_own(variabl
     needs_kafka()
     other = variables | {"FIRSTCALL_DATA_DIR": str(tmp_path / "other")}
     with up(variables):
-        told = {command: firstcall(other, command) for command in ("migrate", "sink", "generate", "up")}
+        refused = {command: firstcall(other, command) for command in ("migrate", "sink", "generate", "up")}
         query = firstcall(other, "query", "--sql", "SELECT count() FROM events", "-f", "csv")
         own = firstcall(variables, "query", "--sql", "SELECT count() FROM events", "-f", "csv")
-    assert "no embedded ClickHouse runs for " in told["migrate"].stderr
-    assert "no local Kafka runs for " in told["sink"].stderr
-    assert "no local Kafka runs for " in told["generate"].stderr
-    assert "is taken by something else" in told["up"].stderr
-    assert {done.returncode for done in told.values()} == {1}
+    assert "no embedded ClickHouse runs for " in refused["migrate"].stderr
+    assert "no local Kafka runs for " in refused["sink"].stderr
+    assert "no local Kafka runs for " in refused["generate"].stderr
+    assert "is taken by something else" in refused["up"].stderr
+    assert {done.returncode for done in refused.values()} == {1}
     assert (query.returncode, "`firstcall migrate` creates it" in query.stderr) == (1, True)
     assert (own.returncode, own.stdout.splitlines()[-1]) == (0, "0")
 
@@ -188,8 +188,8 @@ def process_of(data_dir: Path, command_end: str) -> int | None:
     return None
 
 
-def told(running: subprocess.Popen[str], what: str) -> str:
-    """Read what it prints until it has said something, and give that line."""
+def line_with(running: subprocess.Popen[str], what: str) -> str:
+    """The next line that it prints with a text."""
     assert running.stdout is not None
     while what not in (line := running.stdout.readline()):
         assert line, f"it ended without a word of {what}"
@@ -198,7 +198,7 @@ def told(running: subprocess.Popen[str], what: str) -> str:
 
 def shown_at(running: subprocess.Popen[str], name: str) -> str:
     """Where a process shows its metrics and health."""
-    found = re.search(rf"{name} (http://\S+?)(?:,|$)", told(running, "/metrics, /healthz, /readyz:").strip())
+    found = re.search(rf"{name} (http://\S+?)(?:,|$)", line_with(running, "/metrics, /healthz, /readyz:").strip())
     assert found is not None
     return found[1]
 
@@ -213,7 +213,7 @@ def test_a_killed_worker_is_started_again_and_a_broker_that_ends_is_named_and_en
         killed = process_of(data, "deploy.cli.main worker")
         assert killed is not None
         os.kill(killed, signal.SIGKILL)
-        assert "worker-1 has ended with code 137; starting it again in 1 s (1 of 5 times in 10 minutes)" in told(
+        assert "worker-1 has ended with code 137; starting it again in 1 s (1 of 5 times in 10 minutes)" in line_with(
             running, "worker-1 has ended"
         )
         until(lambda: asked(url, "/readyz")[0] == 200, "the worker is not back")
@@ -221,7 +221,7 @@ def test_a_killed_worker_is_started_again_and_a_broker_that_ends_is_named_and_en
         java = process_of(data, "server.properties")
         assert java is not None
         os.kill(java, signal.SIGKILL)
-        assert "Kafka has ended with code 137" in told(running, "Kafka has ended")
+        assert "Kafka has ended with code 137" in line_with(running, "Kafka has ended")
         assert running.wait(120) == 1
     assert processes_of(data) == {}
 
@@ -241,8 +241,8 @@ def test_a_sink_that_stands_still_is_ended_and_started_again(variables, tmp_path
         assert stopped is not None
         os.kill(stopped, signal.SIGSTOP)
         began = time.monotonic()
-        assert "sink hangs (no answer: timed out); ending it" in told(running, "sink hangs")
-        assert "sink has ended with code 137; starting it again in 1 s" in told(running, "sink has ended")
+        assert "sink hangs (no answer: timed out); ending it" in line_with(running, "sink hangs")
+        assert "sink has ended with code 137; starting it again in 1 s" in line_with(running, "sink has ended")
         assert time.monotonic() - began < 60
         until(lambda: asked(url, "/readyz")[0] == 200, "the sink is not back")
         running.send_signal(signal.SIGINT)

@@ -93,7 +93,7 @@ def test_compose_and_the_example_name_the_same_variables():
     assert {name for name, _, _ in INTERPOLATION.findall(COMPOSE_TEXT)} == set(example_variables())
 
 
-def test_what_compose_falls_back_to_is_what_the_example_says():
+def test_defaults_of_compose_are_those_of_the_example():
     example = example_variables()
     for name, kind, default in INTERPOLATION.findall(COMPOSE_TEXT):
         if kind == "-":
@@ -139,23 +139,23 @@ def test_each_service_is_a_clickhouse_user_of_its_own_and_holds_no_other_secret(
 
 
 def test_the_users_of_compose_have_the_passwords_of_their_addresses(tmp_path):
-    """By a `clickhouse-client` that writes down what it is told: the server is Docker's."""
+    """By a `clickhouse-client` that writes down its arguments: the server is Docker's."""
     passwords = write_secrets(tmp_path)
     assert set(passwords) == set(ROLES)
     client = tmp_path / "clickhouse-client"
-    client.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/told\ncat > {tmp_path}/statements\n")
+    client.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/arguments\ncat > {tmp_path}/statements\n")
     client.chmod(0o755)
     done = run_users_script(tmp_path)
     assert done.returncode == 0, done.stderr
-    told = (tmp_path / "told").read_text().splitlines()
+    arguments = (tmp_path / "arguments").read_text().splitlines()
     for role, password in passwords.items():
-        assert f"--param_{role}_hash={sha256(password.encode()).hexdigest()}" in told
+        assert f"--param_{role}_hash={sha256(password.encode()).hexdigest()}" in arguments
     assert (tmp_path / "statements").read_text() == (DEPLOY / "clickhouse-users.sql").read_text()
-    assert not any(password in " ".join(told) for password in passwords.values())
+    assert not any(password in " ".join(arguments) for password in passwords.values())
 
 
 @pytest.mark.parametrize("address", ["", "secret", "http://firstcall_reader:abc@clickhouse:8123/firstcall"])
-def test_a_secret_that_is_no_address_of_its_user_is_told(tmp_path, address):
+def test_a_secret_that_is_no_address_of_its_user_is_refused(tmp_path, address):
     write_secrets(tmp_path)
     (tmp_path / "clickhouse_writer").write_text(address)
     done = run_users_script(tmp_path)

@@ -41,7 +41,7 @@ def test_all_is_well_when_all_is_there(settings, created):
     assert findings["topics"].detail == f"{len(TOPICS)} topics, 3 partitions"
 
 
-def test_several_secrets_are_told_and_not_shown(settings):
+def test_several_secrets_are_counted_and_not_shown(settings):
     several = load_settings(kafka=settings.kafka, secrets=f"{SECRET},{SECRET[::-1]}")
     (finding,) = [one for one in examine(several, ["configuration"]) if one.check == "secret"]
     assert (finding.verdict, finding.detail) == (
@@ -50,7 +50,7 @@ def test_several_secrets_are_told_and_not_shown(settings):
     )
 
 
-def test_a_missing_worker_and_sink_are_told(settings, created):
+def test_a_missing_worker_and_sink_are_found(settings, created):
     findings = found(settings, "worker", "sink")
     assert findings["worker"] == Finding(
         "worker",
@@ -61,7 +61,7 @@ def test_a_missing_worker_and_sink_are_told(settings, created):
     assert findings["sink"].detail == f"none in group {settings.app_id}-sink"
 
 
-def test_missing_topics_and_tables_are_told(settings):
+def test_missing_topics_and_tables_are_found(settings):
     elsewhere = settings.model_copy(update={"clickhouse": None, "clickhouse_port": 1})
     assert found(settings, "kafka")["topics"].advice == "firstcall migrate"
     assert (
@@ -69,7 +69,7 @@ def test_missing_topics_and_tables_are_told(settings):
     )
 
 
-def test_a_database_that_was_never_migrated_is_told(settings, clickhouse, unique):
+def test_a_database_that_was_never_migrated_is_found(settings, clickhouse, unique):
     fresh = load_settings(clickhouse=f"{clickhouse}/{unique}x", secrets=SECRET)
     findings = found(fresh, "clickhouse")
     assert (findings["clickhouse"].verdict, findings["tables"].verdict, findings["tables"].advice) == (
@@ -78,7 +78,7 @@ def test_a_database_that_was_never_migrated_is_told(settings, clickhouse, unique
     )
 
 
-def test_a_wrong_number_of_partitions_is_told(settings):
+def test_a_wrong_number_of_partitions_is_found(settings):
     with topics.administration(settings) as client:
         topics.ensure_topics(client, settings.model_copy(update={"partitions": 2}), [Topic(WEB_EVENTS, "delete")])
         findings = [finding for finding in examine(settings, ["kafka"]) if finding.check == "topics"]
@@ -86,7 +86,7 @@ def test_a_wrong_number_of_partitions_is_told(settings):
     assert any("has 2 partitions, but FIRSTCALL_PARTITIONS is 3" in finding.detail for finding in findings)
 
 
-def test_brokers_that_do_not_answer_are_told(tmp_path, monkeypatch):
+def test_brokers_that_do_not_answer_are_found(tmp_path, monkeypatch):
     monkeypatch.setattr("deploy.doctor.services.REACHED_WITHIN_MS", 500)
     given = load_settings(kafka="127.0.0.1:1", data_dir=tmp_path)
     local = load_settings(broker_port=1, data_dir=tmp_path)

@@ -179,7 +179,7 @@ def test_an_interrupted_hand_over_is_noticed_by_what_creates_tables(deployed, mo
         Stack(Console(quiet=True)).create_tables()
 
 
-def test_the_data_directory_remembers_which_generation_runs_unless_a_setting_says(tmp_path, monkeypatch):
+def test_the_data_directory_remembers_which_generation_runs_unless_a_setting_is_given(tmp_path, monkeypatch):
     monkeypatch.setenv("FIRSTCALL_DATA_DIR", str(tmp_path))
     assert load_settings().generation == 1
     generations.remember(tmp_path, 3)

@@ -83,7 +83,7 @@ def test_events_go_to_the_topic_of_their_source_as_they_are(settings):
     ) == ["Page Viewed", "Signed Up"]
 
 
-def test_events_that_do_not_say_their_source_go_where_the_option_says(settings):
+def test_events_without_a_source_go_where_the_option_names(settings):
     assert run_import("-", "--source", "api", lines=[segment(), page()]).exit_code == 0
     assert len(received(settings, API_EVENTS)) == 1
     assert len(received(settings, WEB_EVENTS)) == 1
@@ -111,7 +111,7 @@ def test_lines_that_are_no_events_are_named_by_their_numbers(settings):
 
 
 def test_a_line_that_no_topic_takes_does_not_hold_up_the_others(settings):
-    """What is too large for an event alone is sent: it becomes a dead letter, which says so."""
+    """What is too large for an event alone is sent: it becomes a dead letter."""
     large, hopeless = (page(anonymous_id=f"{size}", properties={"x": "y" * size}) for size in (1_200_000, 17_000_000))
     result = run_import("-", lines=[page(anonymous_id="a"), large, hopeless, page(anonymous_id="c")])
     assert result.exit_code == 1
@@ -150,14 +150,14 @@ def test_a_file_that_breaks_off_is_named_and_the_lines_before_are_sent(settings,
     assert len(received(settings, WEB_EVENTS)) > 0
 
 
-def test_a_missing_topic_is_told_before_anything_is_sent(settings, monkeypatch, unique):
+def test_a_missing_topic_is_reported_before_anything_is_sent(settings, monkeypatch, unique):
     monkeypatch.setenv("FIRSTCALL_TOPIC_PREFIX", f"{unique}-elsewhere.")
     result = run_import("-", lines=[page()])
     assert result.exit_code == 1
     assert f"topic {unique}-elsewhere.web-events missing; create it with `firstcall migrate`" in result.output
 
 
-def test_no_broker_is_told(monkeypatch, tmp_path):
+def test_no_broker_is_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("FIRSTCALL_KAFKA", "127.0.0.1:1")
     monkeypatch.setenv("FIRSTCALL_DATA_DIR", str(tmp_path))
     result = run_import("-", lines=[page()])

@@ -59,8 +59,8 @@ def test_each_alert_fires_and_is_silent_when_it_should(promtool):
 def test_each_alert_has_a_test_of_both_a_severity_a_summary_and_an_entry_in_the_runbook(alert):
     name = alert["alert"]
     tests = yaml.safe_load((PROMETHEUS / "rules_test.yml").read_text())["tests"]
-    judged = [one for test in tests for one in test["alert_rule_test"] if one["alertname"] == name]
-    assert {bool(one["exp_alerts"]) for one in judged} == {True, False}
+    cases = [one for test in tests for one in test["alert_rule_test"] if one["alertname"] == name]
+    assert {bool(one["exp_alerts"]) for one in cases} == {True, False}
     assert alert["labels"]["severity"] in ("page", "ticket")
     assert alert["annotations"]["summary"]
     assert alert["annotations"]["runbook_url"] == f"deploy/docs/RUNBOOK.md#{name.lower()}"
@@ -148,7 +148,9 @@ def test_a_deployment_shows_what_it_does(broker: str, unique: str, tmp_path: Pat
     for role, scrape in shown.items():
         assert scrape.sum("firstcall_build_info", role=role) == 1
         assert scrape.sum("firstcall_ready") == 1
-        assert all(help_ for name, help_ in scrape.helps.items() if name.startswith("firstcall")), "says what it means"
+        assert all(help_ for name, help_ in scrape.helps.items() if name.startswith("firstcall")), (
+            "its help is a sentence"
+        )
     # Of a channel that is not configured, and of a row that was not refused, there is nothing to show: only the name.
     named = set().union(*(scrape.names for scrape in shown.values()))
     named |= {f"{name}{end}" for scrape in shown.values() for name in scrape.helps for end in ("", "_total")}

@@ -1,4 +1,4 @@
-"""Changed definitions: all numbers are made anew beside the old ones, and shown when they are complete."""
+"""Changed definitions: all numbers are rebuilt beside the old ones, and shown when they are complete."""
 
 from __future__ import annotations
 
@@ -176,50 +176,50 @@ def test_killed_and_begun_again_it_shows_the_numbers_as_if_the_new_definitions_h
 
 
 def refused(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *arguments: str, **more: Any) -> tuple[int, str]:
-    """What a command says that ends before it does anything."""
+    """Exit code and output of a command that changes nothing."""
     for name, value in {**deployment._options, **more}.items():
         monkeypatch.setenv(f"FIRSTCALL_{name.upper()}", str(value))
     result = firstcall(*arguments)
     return result.exit_code, plain(result.output)
 
 
-def test_it_says_what_it_would_do_and_refuses_what_cannot_be_meant(deployment, records, monkeypatch):
+def test_it_shows_its_plan_and_refuses_what_cannot_be_meant(deployment, records, monkeypatch):
     with deployment.of(1) as client:
         write_definitions(client, BEFORE)
     deployment.pipeline.feed(records[:50])
     deployment.define(BEFORE)
     web = deployment.settings.topic("web-events")
 
-    code, said = refused(deployment, monkeypatch, "rebuild")
-    assert (code, "The definitions have not changed" in said) == (2, True), said
+    code, output = refused(deployment, monkeypatch, "rebuild")
+    assert (code, "The definitions have not changed" in output) == (2, True), output
 
     deployment.define(AFTER)
-    code, said = refused(deployment, monkeypatch, "sink")
-    assert (code, "made under other definitions" in said) == (1, True)
-    assert f"({BEFORE.fingerprint()}) than the configured ones ({AFTER.fingerprint()})" in said
+    code, output = refused(deployment, monkeypatch, "sink")
+    assert (code, "made under other definitions" in output) == (1, True)
+    assert f"({BEFORE.fingerprint()}) than the configured ones ({AFTER.fingerprint()})" in output
 
-    code, said = refused(deployment, monkeypatch, "rebuild", "--dry-run")
-    assert code == 0, said
+    code, output = refused(deployment, monkeypatch, "rebuild", "--dry-run")
+    assert code == 0, output
     assert (
         f"Definitions: {AFTER.fingerprint()}; the numbers that are served were made under {BEFORE.fingerprint()}."
-        in said
+        in output
     )
-    assert f"messages of {web}, from the very first." in said
+    assert f"messages of {web}, from the very first." in output
     assert (
         f"Writes generation 2: database {Address.parse(deployment.settings.served_address).database}_g2, 9 topics"
-        in said
+        in output
     )
 
     with topics.administration(deployment.settings) as admin:
         ranges = topics.ranges_of(admin, [web])
         lost = next(at for at, (_, end) in ranges.items() if end > 1)
         admin.delete_records({lost: 2})
-    code, said = refused(deployment, monkeypatch, "rebuild", "--dry-run")
-    assert (code, "2 before them are not there any more" in said) == (2, True)
-    assert "The input topics have lost their beginning" in said
+    code, output = refused(deployment, monkeypatch, "rebuild", "--dry-run")
+    assert (code, "2 before them are not there any more" in output) == (2, True)
+    assert "The input topics have lost their beginning" in output
     assert refused(deployment, monkeypatch, "rebuild", "--dry-run", "--allow-truncated")[0] == 0
 
-    code, said = refused(deployment, monkeypatch, "rebuild", "--elsewhere")
-    assert (code, "Run worker and sink with FIRSTCALL_GENERATION=2" in said) == (1, True)
+    code, output = refused(deployment, monkeypatch, "rebuild", "--elsewhere")
+    assert (code, "Run worker and sink with FIRSTCALL_GENERATION=2" in output) == (1, True)
     assert refused(deployment, monkeypatch, "rebuild", "x.ndjson")[0] == 2
     assert generations.own_record(generations.address_of(deployment.settings, 2)) is None

@@ -1,4 +1,4 @@
-"""What processes listen on, and what of them anyone on the machine can see, by what Linux says."""
+"""What processes listen on, and what of them anyone on the machine can see, from /proc."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulated population as the normaliser reads it, for the tests that say what is in it."""
+"""A simulated population as the normaliser reads it, for the tests of what is in it."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_lines_of_structlog_and_of_the_standard_library_have_one_form(lines):
     assert ours["at"].endswith("Z")
 
 
-def test_what_libraries_say_in_passing_is_left_out(lines):
+def test_lines_of_libraries_at_level_info_are_left_out(lines):
     lines(log_format="json")
     logging.getLogger("faust.worker").info("a banner")
     logging.getLogger("aiokafka.consumer").warning("this matters")
@@ -89,10 +89,10 @@ def test_a_secret_that_slips_into_a_line_is_blacked_out(form, capsys, lines, tmp
             raise ValueError(f"cannot log in with {word}")
         except ValueError:
             structlog.get_logger("firstcall.streams").exception("failed", password=word)
-    said = capsys.readouterr().err
-    assert said.count("********") >= 15
+    printed = capsys.readouterr().err
+    assert printed.count("********") >= 15
     for part in ("0123456789", "sl-password", "house@", "click"):
-        assert part not in said
+        assert part not in printed
 
 
 def test_a_generated_secret_is_blacked_out_too(lines, capsys, tmp_path):

@@ -1,4 +1,4 @@
-"""Who is in the simulated population, in which formats they are heard of, and how they behave."""
+"""Who is in the simulated population, in which formats they report, and how they behave."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_web_speaks_mostly_segment_and_the_api_mostly_native(world: list[See
     assert "merge" in {type_ for _, type_ in native}
 
 
-def test_api_calls_say_what_an_api_gateway_knows(world: list[Seen]):
+def test_api_calls_carry_what_an_api_gateway_knows(world: list[Seen]):
     for seen in named(world, "API Call"):
         assert seen.event.api_key
         assert seen.event.properties.keys() >= {"method", "path", "status", "latency_ms"}
@@ -150,7 +150,7 @@ def test_some_company_keys_are_used_by_several_people(world: list[Seen]):
     assert any(len(names - {""}) > 1 for names in users.values())
 
 
-def test_test_and_development_keys_are_told_apart(world: list[Seen]):
+def test_test_and_development_keys_are_recognised(world: list[Seen]):
     environments = Counter(seen.event.environment for seen in calls(world))
     assert environments.keys() == {"production", "test", "development"}
     assert environments["production"] > environments["test"] > environments["development"]
@@ -201,7 +201,7 @@ def test_some_accounts_are_merged_and_some_sign_ups_use_alias(world: list[Seen])
     assert any(seen.event.previous_id == seen.event.anonymous_id for seen in merges)
 
 
-def test_employees_and_bots_are_there_and_can_be_told(world: list[Seen]):
+def test_employees_and_bots_are_there_and_are_recognised(world: list[Seen]):
     employees = {seen.event.user_id for seen in world if seen.event.is_internal}
     assert 1 <= len(employees) <= 12
     assert any(seen.event.user_id in employees for seen in named(world, "API Key Created"))

@@ -14,7 +14,7 @@ from deploy.queries.answers import show
 from deploy.queries.catalog import Answer
 from schemas.sql.named_queries import Chart
 
-#: Names the window, hides what follows, clears the screen, begins a line anew, rings, turns the line around.
+#: Names the window, hides what follows, clears the screen, returns to the start of the line, rings, turns the line around.
 HOSTILE = ["\x1b]0;owned\x07", "\x1b[8mhidden", "\x1b[2J", "fine\rgone", "\x9b31m", "a\u202eb"]
 
 
