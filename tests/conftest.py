@@ -1,11 +1,12 @@
-"""What the tests run on: a real broker and a real ClickHouse engine, started once, and names that keep tests apart.
+"""The services that tests share: a real broker and a real ClickHouse engine, started once, and names that keep tests apart.
 
-Variables for other places to run on: FIRSTCALL_TEST_KAFKA (host:port) and FIRSTCALL_TEST_CLICKHOUSE (http://user:password@host:port).
+FIRSTCALL_TEST_KAFKA (host:port) and FIRSTCALL_TEST_CLICKHOUSE (http://user:password@host:port) name other servers.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from clickhouse_connect.driver import Client
 
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.kafka.broker import LocalBroker, Missing, availability, jars_directory
+from deploy.local.kafka.runtime import resolve_jars
 from deploy.simulator import Population
 from schemas.config.sources import PREFIX, TEST_PREFIX
 from schemas.errors import DeploymentError
@@ -32,7 +34,7 @@ from tests.support.reference import Record
 from tests.support.tables import empty_tables, fresh_database
 
 # A shared machine may stall any example, so none has a deadline.
-# The same examples each time, so that `make test` says something of the change; `make laws` goes new ways by its seed.
+# `make test` takes the same examples each time, so that a failure is due to the change; `make laws` takes others by its seed.
 hypothesis.settings.register_profile("default", deadline=None, derandomize=True)
 hypothesis.settings.register_profile(
     "many", deadline=None, max_examples=int(os.environ.get(f"{TEST_PREFIX}WORLDS", "10000"))
@@ -46,6 +48,27 @@ NOW_MS = 1_790_000_000_000
 JARS_HOME = ROOT / ".firstcall"
 
 
+@functools.cache
+def docker_answers() -> bool:
+    """Whether a Docker engine answers."""
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        client = docker.from_env()
+        client.ping()
+        client.close()
+    except DockerException:
+        return False
+    return True
+
+
+#: The ClickHouse that each test with the fixture `clickhouse` runs on. One that nothing can start here is not collected.
+CLICKHOUSES = ["embedded"]
+if f"{TEST_PREFIX}CLICKHOUSE" in os.environ or docker_answers():
+    CLICKHOUSES.append("server")
+
+
 def free_port() -> int:
     """A port on loopback that nothing listens on now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -54,12 +77,14 @@ def free_port() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let SIGTERM end what the tests started, as Ctrl-C does. Fetch Kafka before processes share the work: once, not each."""
+    """Let SIGTERM unwind the tests as Ctrl-C does. Fetch Kafka's jars once, before the processes that share the work start."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    shares = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
-    if shares and f"{TEST_PREFIX}KAFKA" not in os.environ and not isinstance(availability(JARS_HOME), Missing):
+    found = availability(JARS_HOME)
+    if f"{TEST_PREFIX}KAFKA" in os.environ or hasattr(config, "workerinput") or isinstance(found, Missing):
+        return
+    if found.kind == "java":
         with contextlib.suppress(DeploymentError):
-            jars_directory(JARS_HOME)
+            resolve_jars(jars_directory(JARS_HOME))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,19 +95,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was skipped, one line for each reason."""
+    """Print what was skipped, one line for each reason."""
     reasons = Counter(
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", ())
         if isinstance(report.longrepr, tuple)
     )
     for reason, tests in sorted(reasons.items()):
-        terminalreporter.write_line(f"skipped {tests} tests: {reason}", yellow=True)
+        terminalreporter.write_line(f"skipped {tests} {'test' if tests == 1 else 'tests'}: {reason}", yellow=True)
+    if "server" not in CLICKHOUSES:
+        line = f"not run on a ClickHouse server: no Docker engine answers, and {TEST_PREFIX}CLICKHOUSE is not set"
+        terminalreporter.write_line(line, yellow=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _settings_of_no_one() -> Iterator[None]:
-    """The settings of whoever runs the tests do not reach them."""
+    """Remove the developer's own settings from the environment of the tests."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX):
@@ -92,7 +120,7 @@ def _settings_of_no_one() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Kafka broker, shared by all tests of the session: take topics and groups of one's own (`unique`)."""
+    """The address of a Kafka broker, shared by all tests of the session: each uses its own topics and groups (`unique`)."""
     given = os.environ.get(f"{TEST_PREFIX}KAFKA")
     if given:
         yield given
@@ -109,12 +137,9 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     running.stop()
 
 
-@pytest.fixture(scope="session", params=["embedded", pytest.param("server", marks=pytest.mark.docker)])
+@pytest.fixture(scope="session", params=CLICKHOUSES)
 def clickhouse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a ClickHouse without its database, as `http://user:password@host:port`, shared by all tests.
-
-    Each test that asks for it runs on the embedded engine, and on a real server where there is one.
-    """
+    """The address of a ClickHouse without its database, as `http://user:password@host:port`, shared by all tests."""
     if request.param == "embedded":
         with LocalClickHouse(tmp_path_factory.mktemp("clickhouse")) as running:
             yield running.url
@@ -123,12 +148,11 @@ def clickhouse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     if given:
         yield given.rstrip("/")
         return
-    require_docker()
     yield from _clickhouse_server()
 
 
 def _clickhouse_server() -> Iterator[str]:
-    """The server of compose.yaml, in a container that is removed in the end."""
+    """The server of compose.yaml, in a container that is removed at the end."""
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import HttpWaitStrategy
 
@@ -164,7 +188,7 @@ def database(clickhouse: str, unique: str) -> Iterator[str]:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk that nobody else uses."""
+    """A disk of the test's own."""
     with small_disk(tmp_path / "disk", megabytes=1_000) as directory:
         yield directory
 
@@ -187,42 +211,29 @@ def kafka_service(broker: str, tmp_path: Path) -> Iterator[LocalBroker]:
         yield running
 
 
-def require_docker() -> None:
-    """Skip the test that asks where no Docker engine answers."""
-    import docker
-    from docker.errors import DockerException
-
-    try:
-        client = docker.from_env()
-        client.ping()
-        client.close()
-    except DockerException:
-        pytest.skip("no Docker engine answers")
-
-
 @pytest.fixture(scope="session")
 def simulated() -> list[Record]:
-    """The records of a simulated population, with what is unusual in it, as they would come."""
+    """The records of a simulated population, unusual events among them, in the order of their arrival."""
     population = Population(seed=3, target_events=6_000)
     return [Record(source_of(topic), value, NOW_MS) for topic, value in population.messages()]
 
 
 @pytest.fixture(scope="module")
 def address(clickhouse: str) -> Iterator[Address]:
-    """A database with all tables and views for the tests of one file."""
+    """A database with all tables and views, for the tests of one file."""
     with fresh_database(clickhouse) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def connected(address: Address) -> Iterator[Client]:
-    """A client of that database, with the rows that there are."""
+    """A client of that database, which keeps its rows."""
     with connect(address) as client:
         yield client
 
 
 @pytest.fixture
 def client(connected: Client) -> Client:
-    """The same with no rows."""
+    """A client of that database, with all rows removed."""
     empty_tables(connected)
     return connected
