@@ -10,4 +10,4 @@ CREATE TABLE IF NOT EXISTS migrations /* ON CLUSTER */
 )
 ENGINE = /* Replicated */ReplacingMergeTree(applied_at)
 ORDER BY number
-COMMENT 'Which files of schemas/sql have run here, and what they said';
+COMMENT 'Which files of schemas/sql/migrations have run here, and their checksums';

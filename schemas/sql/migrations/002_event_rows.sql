@@ -2,9 +2,9 @@
 -- Key: (week, alias_kind, alias, content_hash). The week is first: rows that come now lie in the last weeks, so that reading
 --   with FINAL has nothing to merge in the others. It is made of the time as the views show it, so that a condition on
 --   that reads only its weeks; an index beside the key would not do, because FINAL must then read all that lies between the
---   keys of the rows found, and one late event lies between all of them. An alias lies together within each week; its hash is last
---   in the key, where it changes nothing, because what is in the key may be compared before copies are merged. Copies of an event agree in all but their times, so they agree in the key if they
---   are of one week; those of other weeks are displaced (`settle/copies.sql`). Copies that disagree in more stay apart. The
+--   keys of the rows found, and one late event lies between all of them. An alias lies together within each week; its hash is last in the
+--   key, where it changes nothing, because what is in the key may be compared before copies are merged. Copies of an event agree in
+--   all but their times, so they agree in the key if they are of one week; those of other weeks are displaced (`reconcile/copies.sql`). Copies that disagree in more stay apart. The
 --   hash takes the place of message_id because FINAL compares the whole key: eight bytes are faster than a text. Two
 --   events meet in it only if they share alias and all 64 bits; of a million events of an alias the chance is one in 37 million.
 -- Engine: ReplacingMergeTree, where the highest version stays. The version falls as the time rises, so the earliest copy
@@ -26,9 +26,9 @@ CREATE TABLE IF NOT EXISTS event_rows /* ON CLUSTER */
     company_id String CODEC(ZSTD(1)) COMMENT 'Company as the producer knew it, empty if not given',
     previous_id String CODEC(ZSTD(1)) COMMENT 'Of a merge: the user id that leads to user_id from now on',
     environment LowCardinality(String) COMMENT 'production, test or development',
-    properties String CODEC(ZSTD(1)) COMMENT 'JSON object: what the event says of itself',
+    properties String CODEC(ZSTD(1)) COMMENT 'JSON object: the properties of the event',
     context String CODEC(ZSTD(1)) COMMENT 'JSON object: campaign, page, device, library, ...',
-    traits String CODEC(ZSTD(1)) COMMENT 'JSON object: what an identify or group call says of the user or company',
+    traits String CODEC(ZSTD(1)) COMMENT 'JSON object: the traits of the user or company in an identify or group call',
     is_internal Bool COMMENT 'By the configuration of the own organisation''s traffic when it was written',
     is_bot Bool COMMENT 'By its user agent and the configuration when it was written',
     is_use Bool COMMENT 'It carries an API key and matches the `usage` selector of the configuration when it was written',
@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS event_rows /* ON CLUSTER */
         CODEC(ZSTD(1)) COMMENT 'Milliseconds from time to the year 2109 (42 bits), then a tie-break by received_at (22 bits)',
     is_deleted UInt8 MATERIALIZED 0 COMMENT '1: a copy of it is of an earlier week, and takes its place',
     week Date ALIAS toMonday(fromUnixTimestamp64Milli(time, 'UTC')) COMMENT 'Monday of its week',
-    inserted_at DateTime MATERIALIZED now() CODEC(ZSTD(1)) COMMENT 'When it was written; which rows `settle` has to look at',
+    inserted_at DateTime MATERIALIZED now() CODEC(ZSTD(1)) COMMENT 'When it was written; by it reconcile finds the new rows',
     path String MATERIALIZED JSONExtractString(properties, 'path') CODEC(ZSTD(1)) COMMENT 'properties.path: page or API route',
     status Nullable(UInt16) MATERIALIZED JSONExtract(properties, 'status', 'Nullable(UInt16)') CODEC(ZSTD(1))
         COMMENT 'properties.status: HTTP status of an API call',

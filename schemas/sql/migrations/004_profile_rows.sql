@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS profile_rows /* ON CLUSTER */
     first_touch Map(LowCardinality(String), String) CODEC(ZSTD(1))
         COMMENT 'Of the earliest touch: campaign, source, medium, term, content, referrer, path, name',
     segments Map(LowCardinality(String), String) CODEC(ZSTD(1)) COMMENT 'Value of each configured segment that it has one of',
-    told_apart_by Map(LowCardinality(String), String) MATERIALIZED mapConcat(
+    all_segments Map(LowCardinality(String), String) MATERIALIZED mapConcat(
         segments,
         CAST(multiIf(level = 'company', map('company', id), company_id != '', map('company', company_id), map()), 'Map(LowCardinality(String), String)'),
         first_touch) CODEC(ZSTD(1))

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS rolling_rows /* ON CLUSTER */
     metric LowCardinality(String)
         COMMENT 'active_tokens, active_developers, active_companies, signups, activated:<definition>, matured:<definition> or matured_activated:<definition>',
     level LowCardinality(String) COMMENT 'developer or company',
-    segment LowCardinality(String) COMMENT 'Configured segment by which subjects are told apart, empty for all subjects',
+    segment LowCardinality(String) COMMENT 'Configured segment by which subjects are compared, empty for all subjects',
     segment_value LowCardinality(String) COMMENT 'Its value, other for those that the configuration does not name',
     window_hours UInt16 COMMENT 'Length of the trailing window; 0: a moment, which counts in every window that holds it',
     hour DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'End of the window from which on the change holds',

@@ -1,7 +1,7 @@
 -- Grain: one row for each delivery of a refused message, or of a refused part of a batch. The view `dead_letters` shows one
 --   row a refusal.
 -- Key: (topic, partition, offset, reason, field, detail): where the message lies and what is wrong with it.
--- Engine: ReplacingMergeTree, so that a message that is read again is told once, at its latest reading.
+-- Engine: ReplacingMergeTree, so that a message that is read again has one row, of its latest reading.
 CREATE TABLE IF NOT EXISTS dead_letter_rows /* ON CLUSTER */
 (
     topic LowCardinality(String) COMMENT 'Where the message lies',

@@ -2,7 +2,7 @@
 -- Key: (alias_kind, alias, message_id), unless copies of an event disagree in more than their times: then each is a row.
 -- Engine: a view over event_rows with FINAL, so that copies count once before they are merged. A condition on time reads only
 --   the weeks it needs, one on alias_kind and alias a few rows of each week; any other reads the columns it names of all rows.
---   A copy that came with a time in another week is seen beside the earlier one until the sink settles, seconds later.
+--   A copy that came with a time in another week is seen beside the earlier one until the sink reconciles, seconds later.
 CREATE OR REPLACE VIEW events /* ON CLUSTER */
 (
     message_id String COMMENT 'The producer''s id of the event, or one made from its content',
@@ -28,9 +28,9 @@ CREATE OR REPLACE VIEW events /* ON CLUSTER */
     status Nullable(UInt16) COMMENT 'properties.status: HTTP status of an API call',
     latency_ms Nullable(Float64) COMMENT 'properties.latency_ms: how long an API call took',
     sdk LowCardinality(String) COMMENT 'Of an API event, context.sdk: the client library',
-    properties String COMMENT 'JSON object: what the event says of itself',
+    properties String COMMENT 'JSON object: the properties of the event',
     context String COMMENT 'JSON object: campaign, page, device, library, ...',
-    traits String COMMENT 'JSON object: what an identify or group call says of the user or company'
+    traits String COMMENT 'JSON object: the traits of the user or company in an identify or group call'
 )
 COMMENT 'Every event once, with the identifiers it carried'
 AS SELECT

@@ -1,8 +1,7 @@
 -- Grain: one row for each user id that leads to another id, or to a company. A user id that is not here is its own
 --   developer and belongs to no company.
 -- Key: user_id.
--- Engine: a view over identity_rows with FINAL. The company is told only of canonical ids, so the ids that lead to one share
---   its company.
+-- Engine: a view over identity_rows with FINAL. Only canonical ids have a company, so the ids that lead to one share its company.
 CREATE OR REPLACE VIEW canonical_users /* ON CLUSTER */
 (
     user_id String COMMENT 'A user id as events carry it',

@@ -31,9 +31,9 @@ CREATE OR REPLACE VIEW events_resolved /* ON CLUSTER */
     status Nullable(UInt16) COMMENT 'properties.status: HTTP status of an API call',
     latency_ms Nullable(Float64) COMMENT 'properties.latency_ms: how long an API call took',
     sdk LowCardinality(String) COMMENT 'Of an API event, context.sdk: the client library',
-    properties String COMMENT 'JSON object: what the event says of itself',
+    properties String COMMENT 'JSON object: the properties of the event',
     context String COMMENT 'JSON object: campaign, page, device, library, ...',
-    traits String COMMENT 'JSON object: what an identify or group call says of the user or company'
+    traits String COMMENT 'JSON object: the traits of the user or company in an identify or group call'
 )
 COMMENT 'Every event once, with the developer and company it belongs to by all that is known now'
 AS

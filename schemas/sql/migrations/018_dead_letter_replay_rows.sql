@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS dead_letter_replay_rows /* ON CLUSTER */
     partition Int32 COMMENT 'Partition of the topic',
     offset Int64 COMMENT 'Offset in the partition',
     what LowCardinality(String) COMMENT 'message: it was sent again; rows: its rows were written again',
-    replayed_at DateTime64(3, 'UTC') COMMENT 'When, by the clock of whoever replayed it',
+    replayed_at DateTime64(3, 'UTC') COMMENT 'When, by the clock of the process that replayed it',
     new_offset Int64 COMMENT 'Of a message: where in the same partition it lies now; -1 for rows'
 )
 ENGINE = /* Replicated */ReplacingMergeTree(replayed_at)

@@ -1,10 +1,10 @@
 -- Grain: one row for each state of a count: the events of an alias on a day that agree in all of the key. The view `usage`
 --   shows the current ones.
 -- Key: the day first, so that a period lies together, and what comes now is merged with its own days only; then the alias.
---   Counts are kept by alias, never by developer: who is behind an alias is asked when they are read, so a late link moves
---   them too, and whoever is erased takes just his own along.
--- Engine: ReplacingMergeTree. `settle/usage.sql` counts the days of an alias anew from event_rows whenever one of their
---   events was written, and writes what has changed with a higher version; a count of none has is_deleted.
+--   Counts are kept by alias, never by developer: the owner of an alias is looked up when they are read, so a late link moves
+--   them too, and an erasure removes just the erased person's own.
+-- Engine: ReplacingMergeTree. `reconcile/usage.sql` counts the days of an alias again from event_rows whenever one of
+--   their events was written, and writes what has changed with a higher version; a count of none has is_deleted.
 CREATE TABLE IF NOT EXISTS usage_rows /* ON CLUSTER */
 (
     day Date COMMENT 'UTC day',
@@ -16,14 +16,14 @@ CREATE TABLE IF NOT EXISTS usage_rows /* ON CLUSTER */
     source LowCardinality(String) COMMENT 'web or api',
     type LowCardinality(String) COMMENT 'event, identify, group or merge',
     name LowCardinality(String) COMMENT 'What happened: Page Viewed, Signed Up, API Call, ...',
-    sdk LowCardinality(String) COMMENT 'Client library of API events, empty if not told',
+    sdk LowCardinality(String) COMMENT 'Client library of API events, empty if not given',
     is_internal Bool COMMENT 'Traffic of the own organisation: counts for nothing',
     is_bot Bool COMMENT 'Automated traffic by its user agent: counts for nothing',
     events UInt64 CODEC(ZSTD(1)) COMMENT 'How many',
     successes UInt64 CODEC(ZSTD(1)) COMMENT 'How many of them have an HTTP status of 200 to 299',
     client_errors UInt64 CODEC(ZSTD(1)) COMMENT 'How many of them have one of 400 to 499',
     server_errors UInt64 CODEC(ZSTD(1)) COMMENT 'How many of them have one of 500 to 599',
-    latency_events UInt64 CODEC(ZSTD(1)) COMMENT 'How many of them tell a latency',
+    latency_events UInt64 CODEC(ZSTD(1)) COMMENT 'How many of them have a latency',
     latency_us UInt64 CODEC(ZSTD(1)) COMMENT 'Sum of these latencies, in whole microseconds, so that it is the same in any order',
     hours Map(UInt8, UInt32) CODEC(ZSTD(1))
         COMMENT 'Of them, those that are use of the API, by the hour of the day that ends at so many o''clock, from 0 to 24: an hour includes its end, so what happened at midnight is of hour 0',

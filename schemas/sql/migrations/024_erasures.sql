@@ -7,7 +7,7 @@ CREATE OR REPLACE VIEW erasures /* ON CLUSTER */
     level LowCardinality(String) COMMENT 'developer or company',
     asked_at DateTime64(3, 'UTC') COMMENT 'When it was asked for, the first time if it took several',
     completed_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When nothing was left; not yet: NULL',
-    events UInt64 COMMENT 'How many events were void',
+    events UInt64 COMMENT 'How many events were erased',
     users UInt64 COMMENT 'How many user ids the person had; of a company 0',
     aliases UInt64 COMMENT 'How many session tokens and anonymous ids were theirs, at least for a time',
     keys UInt64 COMMENT 'How many API keys were theirs'

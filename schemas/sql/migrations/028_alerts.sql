@@ -32,7 +32,7 @@ COMMENT 'Drops and silences that were alerted on'
 AS SELECT
     alert_id, monitor, kind, state, reason, level, stage, segment, value, missing_share, started_at, started_earliest, started_latest,
     detected_at, ended_at, observed, expected, trials, drop, probability, false_alarms_per_month, summary, query, delivered_to
-FROM (SELECT * FROM alert_rows FINAL) AS told
+FROM (SELECT * FROM alert_rows FINAL) AS states
 LEFT JOIN
 (
     SELECT alert_id, state, arraySort(groupArray(toString(channel))) AS delivered_to

@@ -6,7 +6,7 @@ CREATE OR REPLACE VIEW definitions /* ON CLUSTER */
     section LowCardinality(String) COMMENT 'Section of the configuration: stages, activations, segments, churn_risks, power_users, ...; generation: what all rows were made under',
     name String COMMENT 'Name of the entry; empty where the section is one',
     position UInt16 COMMENT 'Its place in the section, from 0: the order of the funnel',
-    definition String COMMENT 'JSON: what the configuration says of it, defaults included; of internal a digest'
+    definition String COMMENT 'JSON: the configured entry, defaults included; of internal a digest'
 )
 COMMENT 'What the numbers mean: stages, activations, segments, churn risks and power users as configured'
 AS SELECT section, name, position, definition

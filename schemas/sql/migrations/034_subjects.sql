@@ -17,11 +17,11 @@ CREATE OR REPLACE VIEW subjects /* ON CLUSTER */
     segments Map(LowCardinality(String), String)
         COMMENT 'Value by segment, absent if none: the configured ones (technology), company, and the first touch''s campaign, source, medium, term, content, referrer, path, name'
 )
-COMMENT 'Everybody who counts, developers and companies alike, with what tells them apart'
+COMMENT 'Everybody who counts, developers and companies alike, with the segments to compare them by'
 AS SELECT
     level, id AS subject_id, kind,
     if(level = 'company', id, profile_rows.company_id) AS company_id,
     first_seen, last_active, stages, activations, first_touch_at,
-    told_apart_by AS segments
+    all_segments AS segments
 FROM profile_rows FINAL
 WHERE NOT is_internal AND NOT is_bot;

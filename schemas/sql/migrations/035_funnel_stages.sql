@@ -1,6 +1,6 @@
 -- Grain: one row for each stage of the funnel of a level. A stage that is an activation of developers only is none of companies.
 -- Key: (level, stage).
--- Engine: a view over `definitions`: the funnel is what the configuration says.
+-- Engine: a view over `definitions`: the funnel is configured.
 CREATE OR REPLACE VIEW funnel_stages /* ON CLUSTER */
 (
     level LowCardinality(String) COMMENT 'developer or company',

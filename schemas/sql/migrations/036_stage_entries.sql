@@ -1,6 +1,6 @@
 -- Grain: one row for each stage that a subject entered. The earliest entry is the one that counts.
 --   Stages may be entered out of order: then seconds_since_previous is negative, and the difference is kept as it is.
---   Where everybody stood at a time: entered_at <= time AND (further_at IS NULL OR further_at > time), one row a subject.
+--   The furthest stage of each at a time: entered_at <= time AND (further_at IS NULL OR further_at > time), one row a subject.
 -- Key: (level, subject_id, stage).
 -- Engine: a view over `subjects` and `funnel_stages`.
 CREATE OR REPLACE VIEW stage_entries /* ON CLUSTER */
@@ -17,7 +17,7 @@ CREATE OR REPLACE VIEW stage_entries /* ON CLUSTER */
     previous_entered_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When that one was entered',
     seconds_since_previous Nullable(Float64) COMMENT 'From there to here; negative if the previous stage was entered later',
     next_stage String COMMENT 'Stage that follows in the funnel, entered or not; empty after the last',
-    further_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When the subject first entered any later stage of the funnel; NULL: it stands here',
+    further_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When the subject first entered any later stage of the funnel; NULL: this is the furthest',
     first_seen Nullable(DateTime64(3, 'UTC')) COMMENT 'Earliest event of the subject that matters for any number',
     last_active Nullable(DateTime64(3, 'UTC')) COMMENT 'Latest such event',
     stages Map(LowCardinality(String), DateTime64(3, 'UTC')) COMMENT 'Time of entry of each stage that the subject entered',

@@ -1,6 +1,6 @@
 -- Grain: one row a subject that signed up: entered the stage `signup`.
---   Time to first call is the first successful call minus sign-up, as it is: negative for whoever called before signing up
---   (a key that was handed out earlier).
+--   Time to first call is the first successful call minus sign-up, as it is: negative if the call came first (with a key
+--   that was handed out earlier).
 --   A week is an ISO week of UTC, and like every hour it includes its end and not its start: a sign-up on Monday at
 --   00:00:00.000 is of the week that ends then. So the cohorts of a week are its sign-ups in rolling_counts.
 -- Key: (level, subject_id).

@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS touch_rows /* ON CLUSTER */
     referrer LowCardinality(String) COMMENT 'Of a touch: the host that led here, empty if none or one''s own',
     path String CODEC(ZSTD(1)) COMMENT 'Of a touch: path of the page',
     texts String CODEC(ZSTD(1)) COMMENT 'Of a touch: all these in one, which puts touches of one millisecond in order, the smaller one first',
-    segments Map(LowCardinality(String), String) CODEC(ZSTD(1)) COMMENT 'What the event itself says of segments, as technology',
+    segments Map(LowCardinality(String), String) CODEC(ZSTD(1)) COMMENT 'Values of segments that the event itself carries, as technology',
     is_touch Bool COMMENT 'It brought someone here; else it is outreach alone',
     is_content Bool COMMENT 'The selector of touches matches it: it is a piece of content, an advertisement, an event, an invitation',
     is_outreach Bool COMMENT 'The selector of outreach matches it: something that was done to be found',

@@ -21,14 +21,14 @@ CREATE OR REPLACE VIEW touches /* ON CLUSTER */
     content LowCardinality(String) COMMENT 'Its content (utm_content)',
     referrer LowCardinality(String) COMMENT 'Host that led here, empty if none or one''s own',
     path String COMMENT 'Path of the page',
-    segments Map(LowCardinality(String), String) COMMENT 'What the event itself says of segments, as technology',
+    segments Map(LowCardinality(String), String) COMMENT 'Values of segments that the event itself carries, as technology',
     is_content Bool COMMENT 'The selector of touches matches it; else it is one by its campaign or referrer',
     developer_id String COMMENT 'Of whom: at level company one of its developers, or a visitor',
     company_id String COMMENT 'Company of the event, empty if none; at level company the subject',
     alias_kind LowCardinality(String) COMMENT 'Which identifier is the alias: user_id, api_key, session_token or anonymous_id',
     alias String COMMENT 'The strongest identifier the event carries; with message_id it finds the event',
     message_id String COMMENT 'The producer''s id of the event, or one made from its content',
-    alias_hash UInt64 COMMENT 'Of alias_kind and alias, as in alias_owners: whoever names it in a condition spares reading the touches of other aliases'
+    alias_hash UInt64 COMMENT 'Of alias_kind and alias, as in alias_owners: a condition on it spares reading the touches of other aliases'
 )
 COMMENT 'What brought developers and companies here, each touch once, by all that is known now'
 AS SELECT

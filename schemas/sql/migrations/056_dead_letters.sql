@@ -1,7 +1,7 @@
 -- Grain: one row for each message, or part of a batch, that was refused.
 -- Key: (topic, partition, offset, reason, field, detail).
--- Engine: a view over dead_letter_rows with FINAL, so that a message that was read again is told once, and over the replays of
---   messages. What is refused of a message that was replayed is told anew, at its new place.
+-- Engine: a view over dead_letter_rows with FINAL, so that a message that was read again has one row, and over the replays of
+--   messages. What is refused of a replayed message has a row again, at its new place.
 CREATE OR REPLACE VIEW dead_letters /* ON CLUSTER */
 (
     topic LowCardinality(String) COMMENT 'Where the message lies',

@@ -1,6 +1,6 @@
 -- Grain: one row for each alias that leads to a company, or led to a developer at some time: SELECT * FROM aliases_of(company = 'acme', developer = '').
---   With both it is those of either. Whose an event is says `alias_owners` alone: a shared device is here for each of its developers,
---   and what events say of their company themselves is not looked at.
+--   With both it is those of either. Only `alias_owners` decides whose an event is: a shared device is here for each of its developers,
+--   and the companies that events carry themselves are not looked at.
 -- Key: alias_hash.
 -- Engine: a view with parameters over alias_owners: what to ask for first, so that only the rows of these aliases are read.
 CREATE OR REPLACE VIEW aliases_of /* ON CLUSTER */
