@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from schemas import metrics
 from schemas.event import Rejected
-from sinks import metrics
-from sinks.insert import RowWriter
+from sinks.insert import RowInserter
 from streams.messages.dead_letters import dead_letter_columns
 from streams.normalise.redaction import redacted
 
@@ -18,7 +18,7 @@ DEAD_LETTER_ROWS: Final = "dead_letter_rows"
 MAX_DETAIL_CHARACTERS: Final = 500
 
 
-class Origin(NamedTuple):
+class SourceMessage(NamedTuple):
     """Where a row comes from. `timestamp`: of the message, in ms."""
 
     topic: str
@@ -28,7 +28,7 @@ class Origin(NamedTuple):
 
 
 class _Refused(NamedTuple):
-    origin: Origin
+    origin: SourceMessage
     row: bytes
     detail: str
 
@@ -37,14 +37,14 @@ class Batch:
     """Rows by table, each with its origin."""
 
     def __init__(self) -> None:
-        self._tables: dict[str, tuple[list[bytes], list[Origin]]] = {}
+        self._tables: dict[str, tuple[list[bytes], list[SourceMessage]]] = {}
         self._refused: list[_Refused] = []
         self.rows = 0
         self.bytes = 0
         #: How many rows have become dead letters.
         self.refusals = 0
 
-    def add(self, table: str, row: bytes, origin: Origin) -> None:
+    def add(self, table: str, row: bytes, origin: SourceMessage) -> None:
         """Collect a row."""
         waiting = self._tables.get(table)
         if waiting is None:
@@ -54,13 +54,13 @@ class Batch:
         self.rows += 1
         self.bytes += len(row)
 
-    def refuse(self, row: bytes, origin: Origin, detail: str) -> None:
+    def refuse(self, row: bytes, origin: SourceMessage, detail: str) -> None:
         """Make a row that no table can take a dead letter. It counts as a row: memory is bounded by them."""
         self._refuse(origin, row, detail)
         self.rows += 1
         self.bytes += len(row)
 
-    def write(self, writer: RowWriter) -> dict[str, int]:
+    def write(self, writer: RowInserter) -> dict[str, int]:
         """Write all rows, table by table, and give the number of rows written by this call, by table.
 
         A row that ClickHouse can never take becomes a dead letter; the others are written. Raises ClickHouseError: then
@@ -69,9 +69,9 @@ class Batch:
         written: dict[str, int] = {}
         for table, (rows, origins) in list(self._tables.items()):
             for place, detail in writer.write(table, rows):
-                metrics.REFUSED.labels(table).inc()
+                metrics.SINK_REFUSED_ROWS.labels(table).inc()
                 self._refuse(origins[place], rows[place], detail)
-            metrics.ROWS.labels(table).inc(len(rows))
+            metrics.SINK_ROWS.labels(table).inc(len(rows))
             written[table] = len(rows)
             del self._tables[table]
         if self._refused:
@@ -82,7 +82,7 @@ class Batch:
             self._refused.clear()
         return written
 
-    def _refuse(self, origin: Origin, row: bytes, detail: str) -> None:
+    def _refuse(self, origin: SourceMessage, row: bytes, detail: str) -> None:
         self._refused.append(_Refused(origin, row, detail))
         self.refusals += 1
 

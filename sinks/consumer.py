@@ -16,13 +16,13 @@ from typing import Any, Final, NamedTuple
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from sinks import metrics
+from schemas import metrics
 from sinks.batch import Batch
 from sinks.gaps import GapDetector
-from sinks.insert import RowWriter
-from sinks.message_rows import Sink
+from sinks.insert import RowInserter
+from sinks.message_rows import RowCollector
 from sinks.retrying_writer import RetryingWriter
-from streams.runtime import metrics as streams_metrics
+from sinks.visible_latency import VISIBLE_LATENCY
 from streams.runtime.heartbeats import Heartbeats
 from streams.runtime.suppression_feed import RETRY_SECONDS, SuppressionFeed
 from streams.runtime.watchdog import Report, WorkProgress
@@ -75,8 +75,8 @@ class SinkConsumer:
     def __init__(
         self,
         consumer: Consumer,
-        sink: Sink,
-        writer: RowWriter,
+        sink: RowCollector,
+        writer: RowInserter,
         continuity: GapDetector,
         limits: BatchLimits,
         stop: threading.Event,
@@ -212,7 +212,7 @@ class SinkConsumer:
             try:
                 self._erasures.refresh()
             except KafkaException as error:
-                log.warning("who was erased is not known; events wait", error=error.args[0].str())
+                log.warning("suppression_list_unavailable", error=error.args[0].str())
                 self._stop.wait(RETRY_SECONDS)
         return True
 
@@ -270,7 +270,7 @@ class SinkConsumer:
         if self._flight is not None and self._flight.done.result():
             now_ms = int(time.time() * 1000)
             for topic, timestamps in self._flight.received.items():
-                metrics.VISIBLE.observe(topic, timestamps, now_ms)
+                VISIBLE_LATENCY.observe(topic, timestamps, now_ms)
             self._steps += 1
             self._uncommitted |= self._flight.positions
             self._flight = None
@@ -283,27 +283,27 @@ class SinkConsumer:
         try:
             told = self._consumer.commit(offsets=offsets, asynchronous=False) or []
         except KafkaException as error:
-            log.warning("offsets not committed; they are tried again", error=error.args[0].str())
+            log.warning("offsets_not_committed", error=error.args[0].str())
             return
         refused = {(each.topic, each.partition): each.error for each in told if each.error is not None}
         if refused:
             errors = {f"{topic}/{partition}": error.str() for (topic, partition), error in refused.items()}
-            log.warning("some offsets not committed; they are tried again", errors=errors)
+            log.warning("offsets_not_committed", errors=errors)
         done = {place: offset for place, offset in self._uncommitted.items() if place not in refused}
         log.debug(
-            "offsets committed", offsets={f"{topic}/{partition}": end for (topic, partition), end in done.items()}
+            "offsets_committed", offsets={f"{topic}/{partition}": end for (topic, partition), end in done.items()}
         )
         self._uncommitted = {place: offset for place, offset in self._uncommitted.items() if place in refused}
 
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        log.info("partitions assigned", partitions=_shown(partitions))
-        streams_metrics.REBALANCES.inc()
+        log.info("partitions_assigned", partitions=_shown(partitions))
+        metrics.REBALANCES.inc()
         places = {(partition.topic, partition.partition) for partition in partitions}
         self._held = (self._held or set()) | places
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Leave partitions to their next owner, who reads again what is not committed. Their rows here are written too."""
-        log.info("partitions revoked", partitions=_shown(partitions))
+        log.info("partitions_revoked", partitions=_shown(partitions))
         if self._is_paused:
             # librdkafka would remember it, and not read them when they come back.
             consumer.resume(partitions)
@@ -321,7 +321,7 @@ class SinkConsumer:
 def _report(error: KafkaError) -> None:
     if error.fatal():
         raise KafkaException(error)
-    log.warning("Kafka reports an error; reading goes on", error=error.str())
+    log.warning("kafka_error", error=error.str())
 
 
 def _shown(partitions: list[TopicPartition]) -> list[str]:

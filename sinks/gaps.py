@@ -80,7 +80,7 @@ class GapDetector:
             holes = {place: start for place, start in starts.items() if start < self._leaps[place].end}
             first = listed(self._consumer, list(holes), OFFSET_BEGINNING, ANSWER_SECONDS)
         except KafkaException as error:
-            log.warning("it is not known whether Kafka still has what comes next; rows wait", error=error.args[0].str())
+            log.warning("log_start_unknown", error=error.args[0].str())
             return False
         for place, start in holes.items():
             # A partition without a leader, or whose topic is just deleted: then it is taken away.

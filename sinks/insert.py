@@ -37,7 +37,7 @@ class RefusedRow(NamedTuple):
     detail: str
 
 
-class RowWriter:
+class RowInserter:
     """Writes NDJSON rows. Connects at the first write; safe to use again after any error."""
 
     def __init__(self, address: Address) -> None:

@@ -14,18 +14,17 @@ import structlog
 from confluent_kafka import Consumer
 from prometheus_client import REGISTRY
 
+from schemas import metrics
 from schemas.errors import FencedError
-from sinks import metrics
 from sinks.clickhouse import Address
 from sinks.consumer import BatchLimits, SinkConsumer
 from sinks.gaps import GapDetector
-from sinks.insert import RowWriter
-from sinks.message_rows import Sink
+from sinks.insert import RowInserter
+from sinks.message_rows import RowCollector
 from sinks.reconcile import Reconciler
 from streams import topology
 from streams.normalise.normaliser import Normaliser
 from streams.normalise.suppression_list import SuppressionList
-from streams.runtime import metrics as streams_metrics
 from streams.runtime.brokers import Brokers
 from streams.runtime.heartbeats import Heartbeats
 from streams.runtime.lease import WallClock
@@ -66,8 +65,8 @@ def run_sink(
     """
     stop = stop or threading.Event()
     address = Address.parse(clickhouse_url)
-    writer = RowWriter(address)
-    sink = Sink(writer, normaliser, topic_name=topic_name)
+    writer = RowInserter(address)
+    sink = RowCollector(writer, normaliser, topic_name=topic_name)
     options = dict(kafka_options or {})
     session = {"session.timeout.ms": int(session_seconds * 1000)}
     group = f"{app_id}-sink"
@@ -79,7 +78,7 @@ def run_sink(
         )
     limits = BatchLimits(batch_rows, batch_bytes, batch_seconds)
     with _stopping(stop):
-        log.info("sink started", kafka=bootstrap_servers, clickhouse=str(address), group=group)
+        log.info("sink_started", kafka=bootstrap_servers, clickhouse=str(address), group=group)
         try:
             settling, heartbeats = Reconciler(address, stop), Heartbeats()
             continuity = GapDetector(consumer, group, sink.aging_topics)
@@ -87,10 +86,10 @@ def run_sink(
             settling.start()
             threading.Thread(target=_watch_clock, args=(stop,), name="watch-clock", daemon=True).start()
             if feed is not None:
-                streams_metrics.MARKS_AGE.set_function(lambda: feed.age_seconds)
+                metrics.SUPPRESSION_LIST_AGE.set_function(lambda: feed.age_seconds)
             if show is not None:
                 REGISTRY.register(metrics.SINK)
-                REGISTRY.register(streams_metrics.READER)
+                REGISTRY.register(metrics.READER)
                 heartbeats.watch(settling.thread)
                 probe = (topic_name(topology.ERASURES), 0)
                 brokers = Brokers(group, {"bootstrap.servers": bootstrap_servers, **options}, probe)
@@ -102,7 +101,7 @@ def run_sink(
             writer.close()
             if feed is not None:
                 feed.close()
-        log.info("sink stopped")
+        log.info("sink_stopped")
 
 
 def _watch_clock(stop: threading.Event) -> None:
@@ -112,7 +111,7 @@ def _watch_clock(stop: threading.Event) -> None:
         try:
             clock.check()
         except FencedError as error:
-            log.critical("sink_ends_at_once", because=str(error))
+            log.critical("sink_fenced", error=str(error))
             os._exit(1)
 
 

@@ -13,8 +13,8 @@ import msgspec
 
 from schemas.config.definitions import Definitions
 from schemas.event import Event
-from sinks.batch import DEAD_LETTER_ROWS, Batch, Origin
-from sinks.insert import RowWriter
+from sinks.batch import DEAD_LETTER_ROWS, Batch, SourceMessage
+from sinks.insert import RowInserter
 from sinks.touch_rows import TOUCH_ROWS, TouchReader
 from streams import topology
 from streams.normalise.normaliser import Normaliser
@@ -34,13 +34,13 @@ TABLE_BY_TOPIC: Final[Mapping[str, str]] = {
 _encode_event = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Sink:
+class RowCollector:
     """Collects the rows of messages (`add`) and writes them (`write`).
 
     `topic_name`: the name in Kafka of a topic of `streams.topology`.
     """
 
-    def __init__(self, writer: RowWriter, normaliser: Normaliser, *, topic_name: Callable[[str], str] = str) -> None:
+    def __init__(self, writer: RowInserter, normaliser: Normaliser, *, topic_name: Callable[[str], str] = str) -> None:
         self._writer = writer
         self._topic_name = topic_name
         self._normaliser = normaliser
@@ -85,18 +85,18 @@ class Sink:
         if source is not None:
             for event in self._normaliser(value, source=source, recorded_at=timestamp):
                 if isinstance(event, Event):
-                    self._add_event(event, Origin(topic, partition, offset, timestamp))
+                    self._add_event(event, SourceMessage(topic, partition, offset, timestamp))
             return
         table = self._tables[topic]
         if value:
-            origin = Origin(topic, partition, offset, timestamp)
+            origin = SourceMessage(topic, partition, offset, timestamp)
             wrong = _wrong(value)
             if wrong:
                 self._batch.refuse(value, origin, wrong)
             else:
                 self._batch.add(table, value, origin)
 
-    def _add_event(self, event: Event, origin: Origin) -> None:
+    def _add_event(self, event: Event, origin: SourceMessage) -> None:
         self._batch.add(EVENT_ROWS, _encode_event(event), origin)
         touch = self._touch_row(event)
         if touch is not None:

@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 import structlog
 from clickhouse_connect.driver import Client
 
+from schemas import metrics
 from schemas.errors import ClickHouseError
-from sinks import metrics
 from sinks.clickhouse import ANSWER_SECONDS, Address, connected
 
 #: A row may become visible so long after the moment that it is stamped with; a sink writes it again after ANSWER_SECONDS
@@ -51,13 +51,13 @@ class Reconciled(NamedTuple):
     recent: int
 
 
-def settle(client: Client) -> Reconciled:
+def reconcile(client: Client) -> Reconciled:
     """Settle all rows written so far. Raises the driver's errors; then the next call does what this one did not."""
     began, last, number = client.query(
-        "SELECT toUnixTimestamp(now()), toUnixTimestamp(argMax(settled_at, number)), max(number) FROM settlement_rows"
+        "SELECT toUnixTimestamp(now()), toUnixTimestamp(argMax(reconciled_at, number)), max(number) FROM reconciliation_rows"
     ).result_rows[0]
     if began < last - CLOCKS_AGREE_SECONDS:
-        log.warning("ClickHouse's clock was set back; all rows are looked at", seconds=last - began)
+        log.warning("clickhouse_clock_set_back", seconds=last - began)
         last = 0
     last = min(last, began)
     since = max(0, last - OVERLAP_SECONDS)
@@ -71,7 +71,7 @@ def settle(client: Client) -> Reconciled:
         client.command(_sql("usage"), {**moments, "week": week})
     if weeks:
         mark = {"began": began, "number": number + 1}
-        client.command("INSERT INTO settlement_rows VALUES ({began:UInt32}, {number:UInt64})", mark)
+        client.command("INSERT INTO reconciliation_rows VALUES ({began:UInt32}, {number:UInt64})", mark)
     return Reconciled(since, tuple(weeks), recent)
 
 
@@ -108,7 +108,7 @@ class Reconciler:
 
     def start(self) -> None:
         """Begin."""
-        metrics.SETTLED.set_to_current_time()
+        metrics.RECONCILED.set_to_current_time()
         self._thread.start()
 
     def _run(self) -> None:
@@ -117,17 +117,17 @@ class Reconciler:
             began = time.monotonic()
             try:
                 with connected(self._address) as client:
-                    settled = settle(client)
+                    settled = reconcile(client)
                     disagreeing = count_disagreeing(client, settled)
             except ClickHouseError as error:
                 # It waits until ClickHouse is there again, as writing does, which tells of it.
-                log.debug("not settled", error=str(error))
+                log.debug("not_reconciled", error=str(error))
                 continue
             seconds = time.monotonic() - began
-            metrics.SETTLE_SECONDS.observe(seconds)
-            metrics.SETTLED.set_to_current_time()
+            metrics.RECONCILE_SECONDS.observe(seconds)
+            metrics.RECONCILED.set_to_current_time()
             if disagreeing is not None:
-                metrics.DISAGREEING.set(disagreeing)
+                metrics.DISAGREEING_COPIES.set(disagreeing)
             if settled.weeks:
-                log.info("settled", weeks=len(settled.weeks), seconds=round(seconds, 3))
+                log.info("reconciled", weeks=len(settled.weeks), seconds=round(seconds, 3))
             pause = min(max(SHORTEST_PAUSE_SECONDS, PAUSE_FACTOR * seconds), LONGEST_PAUSE_SECONDS)

@@ -8,13 +8,13 @@ from typing import Final
 
 import structlog
 
+from schemas import metrics
 from schemas.config.definitions import Definitions
 from schemas.errors import ClickHouseError
-from sinks import metrics
 from sinks.batch import Batch
 from sinks.clickhouse import connected
 from sinks.definition_rows import record
-from sinks.insert import RowWriter
+from sinks.insert import RowInserter
 
 FIRST_RETRY_SECONDS: Final = 0.25
 LAST_RETRY_SECONDS: Final = 10.0
@@ -28,7 +28,7 @@ class RetryingWriter:
     Before the first batch it writes the configuration: no row is there without what the views say of it.
     """
 
-    def __init__(self, writer: RowWriter, definitions: Definitions, stop: threading.Event) -> None:
+    def __init__(self, writer: RowInserter, definitions: Definitions, stop: threading.Event) -> None:
         self._writer = writer
         #: None once it is written.
         self._definitions: Definitions | None = definitions
@@ -37,7 +37,7 @@ class RetryingWriter:
         self._away_because = ""
         #: Since when a batch is being written; None while nothing is.
         self._writing_since: float | None = None
-        metrics.AWAY.set_function(self._away_seconds)
+        metrics.CLICKHOUSE_UNAVAILABLE.set_function(self._away_seconds)
 
     @property
     def waiting(self) -> tuple[str, float, str] | None:
@@ -65,19 +65,19 @@ class RetryingWriter:
                 self._write_configuration()
                 written = batch.write(self._writer)
             except ClickHouseError as error:
-                metrics.RETRIES.inc()
+                metrics.SINK_RETRIES.inc()
                 self._note_away(str(error))
                 if self._stop.wait(delay):
-                    log.warning("stopped; rows not written are read again at the next start", rows=batch.rows)
+                    log.warning("rows_not_written", rows=batch.rows)
                     return False
                 delay = min(delay * 2, LAST_RETRY_SECONDS)
             else:
                 self._note_back()
                 if written:
                     seconds = time.monotonic() - began
-                    metrics.BATCHES.inc()
-                    metrics.WRITE_SECONDS.observe(seconds)
-                    log.info("rows written", rows=batch.rows, bytes=batch.bytes, seconds=round(seconds, 3), **written)
+                    metrics.SINK_BATCHES.inc()
+                    metrics.SINK_WRITE_SECONDS.observe(seconds)
+                    log.info("rows_written", rows=batch.rows, bytes=batch.bytes, seconds=round(seconds, 3), **written)
                 return True
 
     def _write_configuration(self) -> None:
@@ -92,9 +92,9 @@ class RetryingWriter:
         elif because == self._away_because:
             return
         self._away_because = because
-        log.warning("ClickHouse takes no rows; they wait in Kafka", error=because)
+        log.warning("clickhouse_unavailable", error=because)
 
     def _note_back(self) -> None:
         if self._away_since is not None:
-            log.info("ClickHouse takes rows again", seconds_away=round(time.monotonic() - self._away_since, 1))
+            log.info("clickhouse_available", seconds=round(time.monotonic() - self._away_since, 1))
             self._away_since, self._away_because = None, ""

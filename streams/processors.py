@@ -1,6 +1,6 @@
 """The processors: pure functions from a batch and a partition's rows to an outcome.
 
-`streams/runtime` executes outcomes on Kafka, `local.py` in memory.
+`streams.runtime.commit_order` makes outcomes durable on Kafka, `streams.local` in memory.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import orjson
 
 from deploy.alerts.alert import Alert
 from sinks.clickhouse import Address, connected
-from sinks.insert import RowWriter
+from sinks.insert import RowInserter
 
 #: A resolved alert that is older than a day is not sent after a restart.
 SENT_LATE_MS: Final = 86_400_000
@@ -32,7 +32,7 @@ class AlertRows:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._writer = RowWriter(address)
+        self._writer = RowInserter(address)
 
     def close(self) -> None:
         self._writer.close()

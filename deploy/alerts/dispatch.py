@@ -16,9 +16,9 @@ from urllib.parse import unquote
 import structlog
 import urllib3
 
-from deploy.alerts import metrics
 from deploy.alerts.alert import Alert
 from deploy.alerts.channels import REPEATED_AFTER_SECONDS, Request, repeats, request
+from schemas import metrics
 from schemas.config.monitors import Channel, unusable_because
 
 ANSWER_SECONDS: Final = 10.0
@@ -97,7 +97,7 @@ class _ChannelThread:
         self._http = urllib3.PoolManager(
             timeout=urllib3.Timeout(total=ANSWER_SECONDS), retries=False, headers={"User-Agent": "firstcall"}
         )
-        metrics.WAITING.labels(name).set_function(lambda: len(self._pending))
+        metrics.ALERTS_PENDING.labels(name).set_function(lambda: len(self._pending))
         self.thread = threading.Thread(target=self._run, name=f"alerts-{name}", daemon=True)
         self.thread.start()
 
@@ -163,21 +163,21 @@ class _ChannelThread:
     def _repeat(self) -> None:
         self._repeated_at = time.monotonic()
         problem = self._send(list(self._firing.values()))
-        metrics.DELIVERIES.labels(self._name, "failed" if problem else "delivered").inc()
+        metrics.ALERT_DELIVERIES.labels(self._name, "failed" if problem else "delivered").inc()
         if problem:
-            log.warning("alerts not repeated", channel=self._name, problem=problem)
+            log.warning("alerts_not_repeated", channel=self._name, problem=problem)
 
     def _deliver(self, pending: _Pending) -> None:
         alert = pending.alert
         pending.attempts += 1
         problem = self._send([alert])
-        metrics.DELIVERIES.labels(self._name, "failed" if problem else "delivered").inc()
+        metrics.ALERT_DELIVERIES.labels(self._name, "failed" if problem else "delivered").inc()
         if problem:
             pending.not_before = time.monotonic() + pending.retry_seconds
             pending.retry_seconds = min(2 * pending.retry_seconds, LAST_RETRY_SECONDS)
-            log.warning("alert not delivered; trying again", channel=self._name, alert=alert.alert_id, problem=problem)
+            log.warning("alert_not_delivered", channel=self._name, alert=alert.alert_id, problem=problem)
             return
-        log.info("alert delivered", channel=self._name, alert=alert.alert_id, state=alert.state)
+        log.info("alert_delivered", channel=self._name, alert=alert.alert_id, state=alert.state)
         # Before it leaves `_pending`, so that `idle` means that it is written too.
         self._delivered(alert, self._name, pending.attempts)
         with self._changed:

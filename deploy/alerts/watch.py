@@ -13,7 +13,6 @@ from clickhouse_connect.driver import Client
 from confluent_kafka import KafkaException
 from kafka.errors import KafkaError
 
-from deploy.alerts import metrics
 from deploy.alerts.alert import Alert, resolved
 from deploy.alerts.alert_rows import AlertRows
 from deploy.alerts.dispatch import Dispatch
@@ -22,6 +21,7 @@ from deploy.alerts.progress import Progress, read_positions
 from deploy.alerts.publisher import Publish
 from deploy.services import topics
 from deploy.services.topics import consumed_topics
+from schemas import metrics
 from schemas.config.monitors import Monitors
 from schemas.config.settings import Settings
 from schemas.errors import ClickHouseError, DeploymentError
@@ -86,7 +86,7 @@ class Watch:
             client = self._connected()
             self._drop_erased(evaluator)
         except ClickHouseError as error:
-            log.warning("alerts wait for ClickHouse", error=str(error))
+            log.warning("clickhouse_unavailable", error=str(error))
             self.waits("ClickHouse", str(error))
             return []
         self.goes_on("ClickHouse")
@@ -100,10 +100,10 @@ class Watch:
                     self._rows.write_monitor(self._monitor_row(evaluator, evaluation))
                 self._send(evaluator, name, evaluation)
             except ClickHouseError as error:
-                log.warning("monitor not evaluated", monitor=name, error=str(error))
+                log.warning("monitor_not_evaluated", monitor=name, error=str(error))
                 self.waits("ClickHouse", str(error))
-                metrics.FAILED_EVALUATIONS.inc()
-        metrics.EVALUATED.set_to_current_time()
+                metrics.EVALUATIONS_FAILED.inc()
+        metrics.MONITORS_EVALUATED.set_to_current_time()
         # Other alerts have ended and are delivered.
         alive = evaluator.alerts() | self.dispatch.alerts()
         self._posted = {posted for posted in self._posted if posted[0] in alive}
@@ -118,7 +118,7 @@ class Watch:
             try:
                 self._rows.write_delivery(*self._undelivered[0])
             except ClickHouseError as error:
-                log.warning("deliveries not written", error=str(error))
+                log.warning("deliveries_not_written", error=str(error))
                 return
             del self._undelivered[0]
 
@@ -176,7 +176,7 @@ class Watch:
                 if self._publish is not None:
                     self._publish(alert)
         except KafkaException as error:
-            log.warning("alert not published; trying again", monitor=name, error=str(error))
+            log.warning("alert_not_published", monitor=name, error=str(error))
             return
         carried.pending.clear()
         self._rows.write_monitor(self._monitor_row(evaluator, evaluation))
@@ -194,8 +194,8 @@ def run(settings: Settings, watch: Watch, stop: threading.Event, heartbeats: Hea
     """Check every minute until `stop` is set. Kafka and ClickHouse may come and go."""
     heartbeats = heartbeats or Heartbeats()
     heartbeats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
-    metrics.EVALUATED.set_to_current_time()
-    log.info("watching", monitors=len(watch.monitors.watch), channels=sorted(watch.monitors.channels))
+    metrics.MONITORS_EVALUATED.set_to_current_time()
+    log.info("alerts_started", monitors=len(watch.monitors.watch), channels=sorted(watch.monitors.channels))
     progress = Progress()
     checked_at = -CHECK_SECONDS
     while not stop.is_set():
@@ -210,9 +210,7 @@ def run(settings: Settings, watch: Watch, stop: threading.Event, heartbeats: Hea
                         watch.check(progress.known_until)
                     stop.wait(POLL_SECONDS)
         except (KafkaError, DeploymentError) as error:
-            log.warning(
-                "alerts wait for Kafka: without it, nothing shows which events are still to come", error=str(error)
-            )
+            log.warning("kafka_unavailable", error=str(error))
             watch.waits("Kafka", str(error))
             heartbeats.beat(LOOP)
             stop.wait(POLL_SECONDS)

@@ -60,10 +60,10 @@ def monitors_or_exit(settings: Settings) -> Monitors:
 def _serve(settings: Settings, monitors: Monitors) -> None:
     from prometheus_client import REGISTRY
 
-    from deploy.alerts.metrics import ALERTS
     from deploy.alerts.publisher import publisher
     from deploy.alerts.watch import Watch, run
     from deploy.local.process import status_server
+    from schemas import metrics
     from sinks.clickhouse import Address
     from streams.runtime.heartbeats import Heartbeats
     from streams.runtime.watchdog import Watchdog
@@ -81,7 +81,7 @@ def _serve(settings: Settings, monitors: Monitors) -> None:
         for thread in watch.dispatch.threads():
             heartbeats.watch(thread)
         watchdog = Watchdog(heartbeats, watch.report, None, stop)
-        REGISTRY.register(ALERTS)
+        REGISTRY.register(metrics.ALERTS)
         status_server.show(settings, "alerts", watchdog)
         watchdog.start()
         run(settings, watch, stop, heartbeats)

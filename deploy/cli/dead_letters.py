@@ -112,7 +112,7 @@ def replay_letters(
     from deploy.services.required import reachable_clickhouse, require_broker
     from schemas.config.loading import hmac_secrets
     from sinks.clickhouse import Address
-    from sinks.insert import RowWriter
+    from sinks.insert import RowInserter
     from streams.normalise.normaliser import Normaliser
     from streams.normalise.suppression_list import SuppressionList
     from streams.runtime.suppression_feed import SuppressionFeed
@@ -132,7 +132,7 @@ def replay_letters(
         letters = opened.enter_context(closing(Letters(address)))
         originals = opened.enter_context(closing(Originals(settings)))
         normaliser = Normaliser(definitions, secrets, suppressed)
-        writer = opened.enter_context(closing(RowWriter(address)))
+        writer = opened.enter_context(closing(RowInserter(address)))
         replay = Replay(settings, letters, originals, normaliser, writer, dry_run=dry_run)
         summary = replay.run(letters.refused(wanted, limit))
         for line in report(summary, dry_run=dry_run):

@@ -13,7 +13,7 @@ from clickhouse_connect.driver import Client
 
 from deploy.queries.catalog import Answer
 from sinks.clickhouse import Address, connect, named_errors
-from sinks.insert import RowWriter
+from sinks.insert import RowInserter
 from streams.normalise.clock import text
 
 #: Messages that one query reads.
@@ -80,7 +80,7 @@ class Letters:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._client: Client = connect(address)
-        self._writer = RowWriter(address)
+        self._writer = RowInserter(address)
 
     def close(self) -> None:
         """Close the connections."""

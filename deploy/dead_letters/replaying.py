@@ -20,8 +20,8 @@ from deploy.dead_letters.originals import Original, Originals
 from deploy.dead_letters.sender import Sender
 from schemas.config.settings import Settings
 from schemas.event import Event, Rejected, Source
-from sinks.insert import RowWriter
-from sinks.message_rows import TABLE_BY_TOPIC, Sink
+from sinks.insert import RowInserter
+from sinks.message_rows import TABLE_BY_TOPIC, RowCollector
 from streams.normalise.normaliser import Normaliser
 from streams.topology import INPUTS, source_of
 
@@ -61,7 +61,7 @@ class Replay:
         letters: Letters,
         originals: Originals,
         normaliser: Normaliser,
-        writer: RowWriter,
+        writer: RowInserter,
         *,
         dry_run: bool = False,
     ) -> None:
@@ -69,7 +69,7 @@ class Replay:
         self._originals = originals
         self._normaliser = normaliser
         self._writer = writer
-        self._sink = Sink(writer, normaliser, topic_name=settings.topic)
+        self._sink = RowCollector(writer, normaliser, topic_name=settings.topic)
         self._dry_run = dry_run
         self._sources: dict[str, Source] = {settings.topic(topic.name): source_of(topic.name) for topic in INPUTS}
         self._row_topics = {settings.topic(name) for name in TABLE_BY_TOPIC}

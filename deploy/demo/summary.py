@@ -15,7 +15,7 @@ from deploy.queries import answers, catalog
 from deploy.services.required import shown_path
 from schemas.config.settings import Settings
 from sinks.clickhouse import Address, connected
-from sinks.reconcile import settle
+from sinks.reconcile import reconcile
 
 #: (query, parameters, title), in the order of a developer's way.
 SUMMARY: Final[tuple[tuple[str, dict[str, str], str], ...]] = (
@@ -36,7 +36,7 @@ def show_summary(settings: Settings, console: Console) -> None:
     """Run the queries of the summary and print the answers."""
     with connected(Address.parse(settings.clickhouse_address)) as client:
         # The sink reconciles every few seconds; the summary must include everything.
-        settle(client)
+        reconcile(client)
         for name, given, title in SUMMARY:
             query = catalog.find_query(name)
             assert not isinstance(query, catalog.Unknown), f"the summary names {name}"

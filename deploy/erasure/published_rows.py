@@ -8,7 +8,7 @@ from typing import Final
 
 from deploy.erasure.statements import Statements, parcels
 from sinks.clickhouse import named_errors
-from sinks.reconcile import settle
+from sinks.reconcile import reconcile
 from streams.topology import ACTIVITY, IDENTITIES, PROFILES
 
 #: (scope, id) as the tables have them, such as ('developer', 'u1') or ('anonymous_id', 'a1').
@@ -72,7 +72,7 @@ def recount_usage(statements: Statements, aliases: Iterable[Subject]) -> None:
     for some in parcels(aliases):
         statements.run("rewrite_counts", {"subjects": some})
     with named_errors(statements.address):
-        settle(statements.client)
+        reconcile(statements.client)
     gone: dict[Subject, int] = {}
     outdated: dict[Subject, list[tuple[int, int]]] = {}
     living: set[Subject] = set()

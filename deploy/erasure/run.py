@@ -127,7 +127,7 @@ class ErasureRun:
         self._send(prune_orders(erasure))
         pipeline.await_all()
         self._feed.refresh()
-        periods = named_periods(self.request, erasure, self._feed.marks)
+        periods = named_periods(self.request, erasure, self._feed.suppression_list)
         erased = {(kind, identifier) for kind, identifier, _, _ in periods}
         progress("Deleting published rows")
         delete_dead_letters(self._statements, erased, alive)
@@ -168,7 +168,7 @@ class ErasureRun:
     def _publish(self, marks: Iterable[Suppression]) -> None:
         """Add suppressions to the list. One of an id replaces the id's message, so it repeats the earlier periods."""
         self._feed.refresh()
-        merged = SuppressionList(self._secrets, self._feed.marks.suppressions())
+        merged = SuppressionList(self._secrets, self._feed.suppression_list.suppressions())
         for mark in marks:
             merged.add(mark)
         changed = {(mark.kind, mark.digest) for mark in marks}
@@ -187,7 +187,7 @@ class ErasureRun:
 
     def _remaining(self, erasure: Erasure) -> Iterator[Event]:
         events = self._events.carrying(erasure.users, erasure.aliases)
-        return (event for event in events if not self._feed.marks.suppresses(event))
+        return (event for event in events if not self._feed.suppression_list.suppresses(event))
 
     def _delete_rows(self, erasure: Erasure, erased: set[ErasedId]) -> None:
         """Delete outdated rows from ClickHouse, after their keys from the topics."""

@@ -16,9 +16,9 @@ from schemas.config.settings import Settings
 from schemas.errors import DeploymentError
 from sinks.clickhouse import Address, connected
 from sinks.definition_rows import write_definitions
-from sinks.insert import RowWriter
-from sinks.message_rows import Sink
-from sinks.reconcile import settle
+from sinks.insert import RowInserter
+from sinks.message_rows import RowCollector
+from sinks.reconcile import reconcile
 from streams.local import LocalRunner
 from streams.messages.outbox import Message
 from streams.normalise.normaliser import Normaliser
@@ -39,7 +39,7 @@ class InProcess:
         self._address = address
         self._settings = settings
         self._definitions = definitions
-        self._sink = Sink(RowWriter(address), Normaliser(definitions, secrets))
+        self._sink = RowCollector(RowInserter(address), Normaliser(definitions, secrets))
         self._runner = LocalRunner(definitions, secrets, self._take_rows)
         self._waiting: dict[str, list[tuple[int, bytes]]] = {topic.name: [] for topic in INPUTS}
 
@@ -58,7 +58,7 @@ class InProcess:
         self._sink.close()
         with connected(self._address) as client:
             write_definitions(client, self._definitions)
-            settle(client)
+            reconcile(client)
         return Lost(0, "")
 
     def _process(self, topic: str) -> None:

@@ -25,7 +25,7 @@ from schemas.config.sources import is_given
 from schemas.errors import DeploymentError
 from sinks.clickhouse import connected
 from sinks.definition_rows import write_definitions
-from sinks.reconcile import settle
+from sinks.reconcile import reconcile
 
 #: While events keep coming, the lag never is 0: below this many records, `PipelineProgress` waits for exact offsets.
 NEARLY: Final = 1_000
@@ -70,7 +70,7 @@ def catch_up(
     pipeline.await_all()
     with connected(generations.address_of(settings, plan.after)) as tables:
         write_definitions(tables, plan.definitions)
-        settle(tables)
+        reconcile(tables)
     advance(total, total)
 
 

@@ -1,4 +1,4 @@
-"""What the brokers say of a group's partitions, asked apart from the consumers that are to be judged by it."""
+"""Asks the brokers for the offsets of a consumer group, on a connection apart from the consumers that are watched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.errors import DeploymentError
 #: How long the brokers may take for an answer.
 ANSWER_SECONDS: Final = 5.0
 
-#: Answers, when none of the partitions that were asked for is there.
+#: Answers when none of the partitions exists.
 _NOT_THERE: Final = (KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001 - public, but for their names
 
 #: A partition by its topic and number.
@@ -21,7 +21,7 @@ Partition = tuple[str, int]
 
 
 class Offsets(NamedTuple):
-    """Of a partition: the next offset that its group has to work on, and the end of the log."""
+    """Of a partition: the next offset that its group has to process, and the end of the log."""
 
     committed: int
     end: int
@@ -35,7 +35,7 @@ class FirstRecord(NamedTuple):
 
 
 def unread_deleted(group: str, place: Partition, position: int, earliest: int) -> DeploymentError:
-    """Kafka has deleted records that a group has not worked on: the numbers would lack them, silently."""
+    """Kafka has deleted records that a group has not processed: the numbers would lack them, silently."""
     return DeploymentError(
         f"records {position} to {earliest - 1} of {place[0]}/{place[1]} were deleted by age or size before they were worked "
         "on. Start over with a new FIRSTCALL_APP_ID and replay, or, to go on without them, commit the offset of the consumer "
@@ -44,20 +44,19 @@ def unread_deleted(group: str, place: Partition, position: int, earliest: int) -
 
 
 class Brokers:
-    """Asks on behalf of a consumer group. `options`: properties of librdkafka (addresses, authentication). For one thread.
+    """Queries for one consumer group. `options`: properties of librdkafka (addresses, authentication). For one thread.
 
-    A consumer asks, not librdkafka's client for administration: that one ends the process by an assertion when the brokers
-    do not answer in time.
+    It uses a consumer: librdkafka's admin client ends the process by an assertion when the brokers do not answer in time.
     """
 
     def __init__(self, group: str, options: Mapping[str, Any], probe: Partition) -> None:
-        """`probe`: a partition that there always is, to see whether anyone answers."""
+        """`probe`: a partition that always exists, to see whether the brokers answer."""
         self._probe = probe
         self._consumer = Consumer(
             {
                 **options,
                 "client.id": f"{group}-watchdog",
-                # Never joined: it only asks what the group has committed.
+                # It never joins the group.
                 "group.id": group,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
@@ -65,19 +64,19 @@ class Brokers:
                 # One record is asked for; a whole batch comes all the same.
                 "fetch.message.max.bytes": 16_384,
                 "queued.min.messages": 1,
-                # That there is nothing is an answer too, which the broker need not put off.
+                # An empty answer is an answer too, and need not wait.
                 "fetch.wait.max.ms": 10,
             },
             logger=logging.getLogger("librdkafka"),
         )
 
     def offsets(self, partitions: Iterable[Partition]) -> dict[Partition, Offsets]:
-        """Where the group and the logs are. Partitions without a leader are left out. Raises KafkaException."""
+        """The offsets of partitions, except of those without a leader. Raises KafkaException."""
         wanted = list(partitions)
         ends = listed(self._consumer, [*wanted, self._probe], OFFSET_END)
         asked = self._consumer.committed([TopicPartition(*place) for place in wanted], ANSWER_SECONDS) if wanted else []
         begun = {(each.topic, each.partition): each.offset for each in asked if each.error is None and each.offset >= 0}
-        # Nothing was ever acknowledged there: all that is kept is to do.
+        # Nothing was ever committed there: all records are to be processed.
         unbegun = [place for place in ends if place in wanted and place not in begun]
         begun |= listed(self._consumer, unbegun, OFFSET_BEGINNING)
         return {place: Offsets(begun[place], ends[place]) for place in wanted if place in ends and place in begun}
@@ -102,7 +101,7 @@ class Brokers:
             self._consumer.unassign()
 
     def close(self) -> None:
-        """Leave the brokers."""
+        """Close the connections."""
         self._consumer.close()
 
 

@@ -1,4 +1,4 @@
-"""The Faust app itself: how it is configured, how it logs in, and what it tells of itself beside its agents."""
+"""The Faust app: its configuration, its credentials, and its heartbeat."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from faust.types.auth import CredentialsT
 from mode import Service
 from yarl import URL
 
+from schemas import metrics
 from schemas.config.kafka_options import KafkaOptions
 from schemas.config.settings import Settings
-from streams.runtime import metrics
 from streams.runtime.batch_consumer import BatchConsumer, BatchTransport
 from streams.runtime.brokers import Brokers
 from streams.runtime.heartbeats import Heartbeats
@@ -23,11 +23,11 @@ from streams.runtime.shutdown import end_in_time
 from streams.runtime.state_store import RowTable
 from streams.topology import INPUTS, UPDATES
 
-#: What may be fetched and not taken, of all partitions together if one worker has them all, as it comes from the brokers; and of one
-#: partition at most. A message that is larger comes by itself.
+#: Compressed bytes that may be fetched and not processed: of all partitions, if one worker has them all, and of one partition.
+#: A larger message comes by itself.
 FETCHED_BYTES: Final = 64 * 1024**2
 PARTITION_FETCHED_BYTES: Final = 4 * 1024**2
-#: The event loop turns at least so often, if nothing on it hangs.
+#: The event loop turns at least so often, unless something blocks it.
 LOOP_TURNS_WITHIN_SECONDS: Final = 45.0
 TURN_SECONDS: Final = 1.0
 LOOP: Final = "the event loop"
@@ -39,11 +39,11 @@ class StreamsApp(faust.App):
     """A Faust app that consumes in batches, and shows that its event loop turns."""
 
     heartbeats: Heartbeats
-    #: Where batches wait in front of each agent.
+    #: The queue of batches in front of each agent.
     queues: dict[str, Any]
-    #: Asked by the consumer for what its client does not say.
+    #: Finds the end of a log for the consumer, whose own client does not know it.
     brokers: Brokers
-    #: Its consumer, once there is one.
+    #: The consumer, once there is one.
     reader: BatchConsumer | None = None
 
     @Service.task
@@ -55,12 +55,12 @@ class StreamsApp(faust.App):
             await self.sleep(TURN_SECONDS)
 
     def on_rebalance_start(self) -> None:
-        """Count it."""
+        """Count the rebalance."""
         metrics.REBALANCES.inc()
         super().on_rebalance_start()
 
     async def crash(self, reason: BaseException) -> None:
-        """Stop because of an error."""
+        """Stop because of an error, within a time limit."""
         end_in_time()
         await super().crash(reason)
 
@@ -69,18 +69,18 @@ class StreamsApp(faust.App):
 
 
 class Process(faust.Worker):
-    """Faust's process around the app, whose end cannot be held up."""
+    """Faust's process around the app, which ends within a time limit."""
 
     def stop_and_shutdown(self) -> None:
-        """End in order."""
+        """Shut down in order."""
         end_in_time()
         super().stop_and_shutdown()
 
 
 def make_app(settings: Settings) -> StreamsApp:
-    """The app of a worker, without agents and tables."""
+    """The app of a worker, without agents and tables. Set `brokers` before it starts."""
     BatchConsumer.batch_size = settings.batch_size
-    return StreamsApp(
+    app = StreamsApp(
         settings.streams_id,
         broker=[URL(f"kafka://{server}") for server in settings.brokers.split(",")],
         broker_credentials=_credentials(settings.kafka_options),
@@ -91,7 +91,7 @@ def make_app(settings: Settings) -> StreamsApp:
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication_factor,
         topic_disable_leader=True,
-        # A batch of each partition, so that none waits for room that another one takes.
+        # One batch of each partition, so that none waits for room that another partition takes.
         stream_buffer_maxsize=len(INPUTS) * settings.partitions,
         broker_max_poll_records=settings.batch_size,
         stream_wait_empty=True,
@@ -103,10 +103,12 @@ def make_app(settings: Settings) -> StreamsApp:
         table_standby_replicas=0,
         Table=RowTable,
     )
+    app.heartbeats, app.queues = Heartbeats(), {}
+    return app
 
 
 class _TokenInFile(AbstractTokenProvider):  # type: ignore[misc]  # published without types
-    """The token of the moment, for each connection that is made."""
+    """The current token, read for each new connection."""
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
@@ -116,13 +118,13 @@ class _TokenInFile(AbstractTokenProvider):  # type: ignore[misc]  # published wi
 
 
 def _fetched_bytes(partitions: int) -> int:
-    """What may be fetched of each partition at once, where topics have so many."""
+    """The fetch limit of each partition, for topics of so many partitions."""
     all_partitions = sum(1 if topic.single else partitions for topic in (*INPUTS, *UPDATES))
     return min(PARTITION_FETCHED_BYTES, FETCHED_BYTES // all_partitions)
 
 
 def _credentials(options: KafkaOptions) -> CredentialsT | None:
-    """The same authentication in Faust's terms; None for a plain connection."""
+    """The Kafka options as Faust's credentials; None for a plain connection."""
     context = None
     if options.uses_tls:
         context = ssl.create_default_context(cafile=options.ssl_ca_file)

@@ -1,13 +1,13 @@
-"""Who has the say over a changelog, when a worker that was cut off or stood still has been given up but still writes.
+"""Keeps the late writes of a worker that lost its partitions out of the state.
 
-Kafka fences no plain producer: what a worker had in hand when its partitions went to another one may reach the changelog
-at any time later, behind newer changes of the same rows. Two things keep it out of the numbers:
+Kafka fences no plain producer. A worker that was suspended or cut off may write to a changelog after its partitions went to
+another worker, behind newer changes of the same rows. Two rules keep these records out of the numbers:
 
-- Each change carries its version, the end of its batch in the log that the stage reads. Batches go forward, so a record with
-  a version before that of an earlier record came too late; recovery leaves it out, and the next batch writes the row again,
-  since compaction would keep the late one.
-- A worker's own records must follow each other in the changelog. If anything lies between them, two workers write: it stops before
-  it writes its own rows, whose offset would cover what it has not seen, and learns at its next start what the other one wrote.
+- Each change carries a version: the end of its batch in the processor's input. Batches go forward, so a record with a lower
+  version than an earlier record is late. Recovery skips it, and the next batch writes the row again, since compaction would
+  keep the late record.
+- A worker's own records must be contiguous in the changelog. If another record lies between them, two workers write. The worker
+  stops before it writes its local rows, whose offset would cover the other's records, and recovers them at its next start.
 """
 
 from __future__ import annotations
@@ -29,23 +29,22 @@ class Written(NamedTuple):
 
 
 class WriterFence:
-    """Where the changelog of each partition ends, as its one writer knows it."""
+    """The end of each changelog, as its only writer knows it."""
 
     def __init__(self) -> None:
         self._ends: dict[tuple[str, int], int] = {}
 
     def follow(self, topic: str, partition: int, recovered_to: int, written: Written) -> None:
-        """Take note of records that were written. Raises FencedError if they do not follow what this worker knows.
+        """Advance the end by records that were written. Raises FencedError if they do not continue it.
 
-        `recovered_to`: the last offset that the changelog had when recovery read it for the last time, which may be before
-        this worker's own last record.
+        `recovered_to`: the last offset of the changelog at the last recovery. It may precede this worker's own last record.
         """
         start = max(self._ends.get((topic, partition), 0), recovered_to + 1)
         self._ends[topic, partition] = written.last + 1
         if written.last + 1 != start + written.records:
             raise FencedError(
                 f"another worker has written to {topic}/{partition}: {written.records} records from {start} on were expected to end "
-                f"before {start + written.records}, and lie from {written.first} to {written.last}. This worker stood still, or was cut "
+                f"before {start + written.records}, and lie from {written.first} to {written.last}. This worker was suspended, or cut "
                 "off from the brokers, and its partitions went to another one, or that happened to the other one; start it again"
             )
 

@@ -1,4 +1,4 @@
-"""Signs of life of a process' parts: loops that must turn, threads that must not end."""
+"""Signs of life inside a process: loops that must turn, threads that must not end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from time import monotonic
 
 
 class Heartbeats:
-    """Which loops turn and which threads live. Any thread may beat, and any may ask."""
+    """Which loops turn and which threads live. All methods are safe from any thread."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -16,26 +16,26 @@ class Heartbeats:
         self._threads: list[threading.Thread] = []
 
     def expect(self, loop: str, within_seconds: float) -> None:
-        """From now on the loop must beat at least every so many seconds."""
+        """Require a beat of the loop at least every so many seconds from now on."""
         self._loops[loop] = (within_seconds, self._clock())
 
     def beat(self, loop: str) -> None:
-        """The loop turns. One that is not expected may beat as well."""
+        """Record that the loop turns. A loop that is not expected may beat as well."""
         expected = self._loops.get(loop)
         if expected is not None:
             self._loops[loop] = (expected[0], self._clock())
 
     def watch(self, thread: threading.Thread) -> None:
-        """From now on the thread must live. It is started already."""
+        """Require that a started thread lives from now on."""
         self._threads.append(thread)
 
     def renew(self) -> None:
-        """Let all have beaten just now: the process itself stood still, so nobody could."""
+        """Count a beat for all loops: the whole process was suspended, so none could beat."""
         for loop in list(self._loops):
             self.beat(loop)
 
     def missing(self) -> list[str]:
-        """What does not live, a line for each: nothing if all is well."""
+        """One line for each loop or thread that is dead; empty if all live."""
         now = self._clock()
         late = [
             f"{loop} has not turned for {now - at:.0f} s"

@@ -1,11 +1,11 @@
-"""The right to speak for a partition, which another worker may have taken while this one stood still.
+"""Ends a worker that was suspended for so long that its partitions may have gone to another one, or whose wall clock was set back.
 
-A worker that is stopped for longer than the consumer group waits (a suspended machine, SIGSTOP) loses its partitions without
-noticing. Going on with the batch it was in, it would write over the newer state of the next owner. So time is measured at
-every step of a batch and every second in between, and a gap that is too long ends the worker.
+A suspended worker (a sleeping machine, SIGSTOP) does not notice that the consumer group gave its partitions away. If it finished
+its batch, it would write over the newer state of the next owner. So time is measured at every step of a batch and every
+second in between, and a gap that is too long ends the worker.
 
-A wall clock that is set back makes the Kafka client stand still: it waits until times of day, so a wait that had a tenth of a second
-left takes as much longer as the clock went back. Only a new start helps.
+The Kafka client waits until times of day. If the wall clock is set back, a wait of a tenth of a second takes as much longer as the clock
+went back. Only a restart helps.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Final
 
 from schemas.errors import FencedError
 
-#: What clocks are set back by in daily life, and does no harm.
+#: Corrections of the clock up to this do no harm.
 SET_BACK_SECONDS: Final = 5.0
 
 
 class WallClock:
-    """Tells when the wall clock is set back, against the clock that only counts seconds."""
+    """Compares the wall clock with the monotonic clock."""
 
     def __init__(self, wall: Callable[[], float] = time, steady: Callable[[], float] = monotonic) -> None:
         self._wall, self._steady = wall, steady
@@ -37,7 +37,7 @@ class WallClock:
 
 
 class Lease:
-    """Held from the first `check` on, as long as the next ones come at least every `seconds`."""
+    """A time limit between checks, which begins with the first. `seconds`: the session timeout of the consumer group."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = monotonic) -> None:
         self._seconds = seconds
@@ -46,13 +46,13 @@ class Lease:
         self._longest_gap = 0.0
 
     def check(self) -> None:
-        """Raise FencedError if the worker has ever stood still for too long."""
+        """Raise FencedError if there was ever too long a gap between checks."""
         now = self._clock()
         if self._checked_at is not None:
             self._longest_gap = max(self._longest_gap, now - self._checked_at)
         self._checked_at = now
         if self._longest_gap > self._seconds:
             raise FencedError(
-                f"the worker stood still for {self._longest_gap:.0f} s, and after {self._seconds:.0f} s its partitions may have "
+                f"the worker was suspended for {self._longest_gap:.0f} s, and after {self._seconds:.0f} s its partitions may have "
                 "gone to another one; start it again"
             )

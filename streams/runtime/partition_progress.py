@@ -1,4 +1,4 @@
-"""Where a partition stands between its log and its stage."""
+"""How far a partition is fetched, delivered and processed."""
 
 from __future__ import annotations
 
@@ -6,45 +6,52 @@ from collections import deque
 
 import msgspec
 
+from streams.runtime.batch import Batch
+
 
 class PartitionProgress(msgspec.Struct):
-    """Where a partition stands, in offsets. It is forgotten with every seek to the committed offsets."""
+    """Offsets of a partition on its way from the log to its processor. A seek to the committed offsets resets it."""
 
-    #: Up to where its records are worked on and may be committed.
-    done: int | None = None
-    #: From where the stage must go on.
-    following: int | None = None
-    #: Where it was read again because records seemed to be missing.
-    sought: int | None = None
-    #: From where it must be read again because a batch was dropped on its way to the stage.
-    dropped: int | None = None
-    #: From where the stage has not gone on though there is more, and since when.
-    waiting: tuple[int, float] | None = None
-    #: Where the client was found ahead of what was delivered: (delivered to, the client's position).
+    #: All records before it are processed; their offsets may be committed.
+    processed: int | None = None
+    #: The processor goes on from here: the end of the last batch that it accepted.
+    expected: int | None = None
+    #: A hole in the log from here on was fetched again, to find out whether records are missing.
+    refetched: int | None = None
+    #: A batch was dropped on its way to the processor, so the log must be read again from here.
+    reread_from: int | None = None
+    #: The processor has not gone on from this offset though more was delivered, and since when.
+    not_accepted: tuple[int, float] | None = None
+    #: The client was found ahead of what was delivered: (end of what was delivered, the client's position).
     ahead: tuple[int, int] | None = None
-    #: What was delivered and is not worked on: the end of each batch, and the timestamp of its first record.
+    #: Batches that are delivered and not processed: the end of each, and the timestamp of its first record.
     delivered: deque[tuple[int, int]] = msgspec.field(default_factory=deque)
 
     @property
-    def waits(self) -> bool:
-        """Whether something that was delivered is not taken yet."""
-        return bool(self.delivered) and self.following is not None and self.delivered[-1][0] > self.following
+    def has_waiting_batch(self) -> bool:
+        """Whether a delivered batch is not accepted yet."""
+        return bool(self.delivered) and self.expected is not None and self.delivered[-1][0] > self.expected
 
     @property
-    def oldest(self) -> int | None:
-        """The timestamp, in ms, of the oldest record in hand that is not worked on. For any thread."""
+    def oldest_timestamp(self) -> int | None:
+        """The timestamp, in ms, of the oldest record in memory that is not processed. Safe from any thread."""
         return min((timestamp for _, timestamp in list(self.delivered)), default=None)
 
     def finish(self, end: int) -> None:
-        """All before `end` is worked on."""
-        self.done = max(self.done or 0, end)
-        while self.delivered and self.delivered[0][0] <= self.done:
+        """All records before `end` are processed."""
+        self.processed = max(self.processed or 0, end)
+        while self.delivered and self.delivered[0][0] <= self.processed:
             self.delivered.popleft()
 
     def skip(self, end: int) -> None:
-        """There is nothing to work on before `end`, and all that was delivered is worked on."""
-        self.following, self.ahead = end, None
+        """No record lies before `end`, and everything that was delivered is processed."""
+        self.expected, self.ahead = end, None
         self.finish(end)
+
+    def drop(self, batch: Batch) -> None:
+        """The batch was dropped: read again from the offset that the processor expects, or from the batch if it is earlier."""
+        known = (self.expected, self.reread_from)
+        self.reread_from = min([batch.start, *(offset for offset in known if offset is not None)])
 
     def undeliver(self, offset: int) -> None:
         """What was delivered from `offset` on will be delivered again."""

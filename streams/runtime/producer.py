@@ -1,4 +1,4 @@
-"""Sending through librdkafka, and knowing when the brokers have it."""
+"""A producer that waits until the brokers have acknowledged every message."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from schemas import metrics
 from schemas.errors import DeploymentError
-from streams.runtime import metrics
 from streams.runtime.fencing import Written
 from streams.topology import MAX_MESSAGE_BYTES
 
 Headers = list[tuple[str, str | bytes | None]]
 
-#: How long the brokers may take to acknowledge a batch before the worker gives up and lets another one try.
+#: The worker ends if the brokers have not acknowledged a batch after so long.
 ACKNOWLEDGED_WITHIN_SECONDS = 120.0
-#: How often a queue that is full is looked at.
-ROOM_SECONDS = 0.05
+#: How long to wait for room in a full queue before producing is tried again.
+FULL_QUEUE_SECONDS = 0.05
 
 
 class AcknowledgedProducer:
-    """An idempotent producer: in order and once per partition while the process lives.
+    """An idempotent librdkafka producer: in order, and once per partition while the process lives.
 
     `options`: further properties of librdkafka (addresses, authentication).
     """
@@ -40,8 +40,8 @@ class AcknowledgedProducer:
                 "queue.buffering.max.kbytes": 262_144,
                 "message.max.bytes": MAX_MESSAGE_BYTES,
                 "partitioner": "murmur2_random",
-                # A partition may be without a leader for a moment, as when a broker was paused; librdkafka may look for the
-                # new one only at its next refresh, which is five minutes away by default.
+                # After a change of leaders librdkafka may find the new one only at its next refresh, by default after
+                # five minutes.
                 "topic.metadata.refresh.interval.ms": 10_000,
                 **options,
             },
@@ -49,13 +49,13 @@ class AcknowledgedProducer:
         )
         self._failure: KafkaError | None = None
         self._written: dict[tuple[str, int], Written] = {}
-        #: Each agent that waits has a thread, and any of these may hear of anyone's messages.
-        self._hearing = threading.Lock()
+        #: Guards `_written`: each waiting agent has a thread, and any of these may receive the others' acknowledgements.
+        self._lock = threading.Lock()
 
     async def send(
         self, topic: str, key: bytes, value: bytes | None, partition: int = -1, headers: Headers | None = None
     ) -> None:
-        """Queue a message, once there is room. `partition` -1: by the key. Raises DeploymentError where no broker would take it."""
+        """Queue a message, once there is room. `partition` -1: by the key. Raises DeploymentError if it is too large."""
         if value is not None and len(value) > MAX_MESSAGE_BYTES:
             raise DeploymentError(
                 f"the row of {key!r} for {topic} has {len(value):,} bytes; at most {MAX_MESSAGE_BYTES:,} can be sent. "
@@ -66,11 +66,11 @@ class AcknowledgedProducer:
                 self._producer.produce(topic, value, key, partition, on_delivery=self._delivered, headers=headers)
                 return
             except BufferError:
-                # Brokers are slow or away. In another thread, as in `acknowledged`: the event loop has more to do than this.
-                await asyncio.get_running_loop().run_in_executor(None, self._producer.poll, ROOM_SECONDS)
+                # The brokers are slow. The wait is in another thread, as in `acknowledged`, so that the event loop goes on.
+                await asyncio.get_running_loop().run_in_executor(None, self._producer.poll, FULL_QUEUE_SECONDS)
 
     async def acknowledged(self) -> None:
-        """Wait until the brokers have acknowledged all that was sent. Raises DeploymentError."""
+        """Wait until the brokers have acknowledged every message. Raises DeploymentError."""
         loop = asyncio.get_running_loop()
         left = await loop.run_in_executor(None, self._producer.flush, ACKNOWLEDGED_WITHIN_SECONDS)
         if self._failure is not None:
@@ -78,9 +78,9 @@ class AcknowledgedProducer:
         if left:
             raise DeploymentError(f"{left} messages were not acknowledged within {ACKNOWLEDGED_WITHIN_SECONDS:.0f} s")
 
-    def written(self, topic: str, partition: int) -> Written | None:
-        """What was acknowledged in a partition since this was asked last; None: nothing was."""
-        with self._hearing:
+    def take_written(self, topic: str, partition: int) -> Written | None:
+        """The records acknowledged in a partition since the last call; None if there are none."""
+        with self._lock:
             return self._written.pop((topic, partition), None)
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
@@ -90,7 +90,7 @@ class AcknowledgedProducer:
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         if topic is not None and partition is not None and offset is not None:
             metrics.MESSAGES_SENT.labels(topic).inc()
-            with self._hearing:
+            with self._lock:
                 known = self._written.get((topic, partition), Written(offset, offset, 0))
                 self._written[topic, partition] = Written(
                     min(known.first, offset), max(known.last, offset), known.records + 1

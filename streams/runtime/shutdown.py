@@ -1,4 +1,4 @@
-"""Processes whose end cannot be held up."""
+"""A time limit for the end of a process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-#: From the moment that a process is told to end, or fails, until it is gone.
+#: From a signal to end, or a failure, until the process is gone.
 ENDED_WITHIN_SECONDS: Final = 9.0
 
 log = structlog.get_logger("firstcall")
@@ -17,14 +17,14 @@ log = structlog.get_logger("firstcall")
 
 @cache
 def end_in_time(code: int = 1) -> None:
-    """Let the process end at once, with that exit code, if it does not in time.
+    """End the process with that exit code if it has not ended in time.
 
-    Clients may wait for each other, or for who is away, for ever in the end, and a process that neither works nor ends is
-    replaced by no one. What it has not acknowledged is done again.
+    At shutdown, clients may wait for each other or for a server without end. Nobody restarts a process that neither works
+    nor ends. What it has not acknowledged is processed again.
     """
 
     def end() -> None:
-        log.critical("ends_at_once", because="it did not end in order", seconds=ENDED_WITHIN_SECONDS)
+        log.critical("shutdown_timed_out", seconds=ENDED_WITHIN_SECONDS, exit_code=code)
         os._exit(code)
 
     timer = threading.Timer(ENDED_WITHIN_SECONDS, end)

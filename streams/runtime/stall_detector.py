@@ -1,7 +1,7 @@
-"""Which places have not gone on though there is more: what "stuck" means, whatever the place is.
+"""Which locations have work to do and make no progress: the one definition of "stuck", for partitions and phases alike.
 
-Only time in which going on was possible counts. While that is not known (the brokers do not answer, the machine slept) the
-clocks start anew, so a fault of something else never looks like one of the place.
+Only time in which progress was possible counts. While that is unknown (the brokers do not answer, the machine slept) the
+clocks are reset, so a fault elsewhere never looks like a stall.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ Location = TypeVar("Location", bound=Hashable)
 
 
 class StallDetector(Generic[Location]):
-    """Since when each place stands still. Times are seconds of one clock, which never goes back."""
+    """How long each location has made no progress. Times are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self._since: dict[Location, tuple[Hashable, float]] = {}
 
-    def observe(self, now: float, marks: Mapping[Location, Hashable]) -> dict[Location, float]:
-        """For how long the mark of each place has been the same, in seconds.
+    def observe(self, now: float, progress: Mapping[Location, Hashable]) -> dict[Location, float]:
+        """How long the progress of each location has been the same, in seconds.
 
-        `marks` has the places that have work to do. One that is not among them any more has done it, and starts anew.
+        `progress` holds the locations that have work to do. The clock of one that is missing is reset: its work is done.
         """
         before = self._since
         self._since = {}
-        for place, mark in marks.items():
-            known = before.get(place)
-            self._since[place] = known if known is not None and known[0] == mark else (mark, now)
-        return {place: now - since for place, (_, since) in self._since.items()}
+        for location, value in progress.items():
+            known = before.get(location)
+            self._since[location] = known if known is not None and known[0] == value else (value, now)
+        return {location: now - since for location, (_, since) in self._since.items()}
 
-    def forget(self) -> None:
-        """Start all clocks anew."""
+    def reset(self) -> None:
+        """Reset all clocks."""
         self._since = {}

@@ -1,11 +1,11 @@
-"""Faust tables whose rows are written by batches: RocksDB per partition, rebuilt from the changelog by Faust.
+"""Faust tables whose rows are written by batches: one RocksDB database per partition, recovered from the changelog by Faust.
 
-The batch writes the changelog itself and waits for it, then writes here with the changelog's offset in the same write:
-what is here is never ahead of the changelog, so losing the last writes (there is no write-ahead log) costs only a
-longer recovery.
+`streams.runtime.commit_order` writes the changelog first, and waits for the brokers. Then it writes the rows here, and the changelog's
+offset in the same write. So the rows are never ahead of the changelog. There is no write-ahead log: losing the last writes
+makes recovery longer, and nothing else.
 
-What the disk does not give back as it was written is found by RocksDB's checksums. The worker says so and stops; at its next
-start the partition is thrown away and comes from the changelog. `streams/runtime/fencing.py` says what else a changelog may hold.
+RocksDB's checksums find damage by the disk. The worker logs it and stops; at its next start the partition is deleted and recovered
+from the changelog. `streams.runtime.fencing` describes late records in a changelog.
 """
 
 from __future__ import annotations
@@ -29,39 +29,39 @@ from streams.runtime.batch import Batch
 from streams.runtime.fencing import version_of
 
 _OFFSET_KEY = rocksdb.Store.offset_key
-#: The version of the latest change that is here.
+#: The version of the latest change in the database.
 _VERSION_KEY: Final = b"__firstcall\0version__"
-#: Before each key that someone who was too late has written to the changelog, over the change that is here.
+#: Prefix of the keys whose last record in the changelog came from a fenced worker, and is older than the row in the database.
 _OVERWRITTEN: Final = b"__firstcall\0overwritten__"
 
-#: Kafka forgets deletions a day after it compacted them (delete.retention.ms), so rows that were not looked after for so long may
-#: be deleted ones. Half of it leaves room for clocks that differ.
-LOOKED_AFTER_SECONDS: Final = 43_200.0
+#: A database that no worker had open for so long is deleted. Kafka drops deletions a day after it compacted them
+#: (delete.retention.ms), so an older database may hold deleted rows. Half a day allows for clocks that differ.
+MAX_UNUSED_SECONDS: Final = 43_200.0
 
-#: What all databases of the process may hold in memory together, however many partitions they are: blocks, indexes and filters of
-#: files, and write buffers, which may take so much of it. Without one limit for all, each partition had its own.
+#: Memory of all databases of the process together: blocks, indexes and filters of files, and write buffers, which have a limit within it.
+#: One limit for all bounds the process; a limit per partition would grow with their number.
 _MEMORY_BYTES: Final = 512 * 1024**2
 _WRITE_BUFFERS_BYTES: Final = 192 * 1024**2
 
 _CACHE: Final = rocksdict.Cache(_MEMORY_BYTES)
 WRITE_BUFFERS: Final = rocksdict.WriteBufferManager.new_write_buffer_manager_with_cache(
     _WRITE_BUFFERS_BYTES,
-    False,  # writers need not wait: what is being flushed is little, and soon gone
+    False,  # writers need not wait: little is being flushed at any time
     _CACHE,
 )
-#: Of one database: a write buffer, of which it may have two, and the bits of a filter for each row.
+#: Of one database: one write buffer, of which it may have two, and the bits of a filter for each row.
 _WRITE_BUFFER_BYTES: Final = 32 * 1024**2
 _BLOOM_BITS: Final = 10
-#: Of one database: what RocksDB tells of itself in files, which it would write on and on, figures of itself every ten minutes.
+#: Of one database: RocksDB's own log files, which would otherwise grow without limit.
 _LOG_BYTES: Final = 1024**2
 _LOG_FILES: Final = 2
 
-#: Properties of a database: its rows, then what makes up its size.
+#: Properties of a database: its rows, then the parts of its size.
 _SIZES = ("estimate-num-keys", "total-sst-files-size", "cur-size-all-mem-tables")
 
 
 class Size(NamedTuple):
-    """How much a table holds, as RocksDB estimates it. `bytes`: of files and write buffers."""
+    """Rows and bytes of a table, as RocksDB estimates them. `bytes`: of files and write buffers."""
 
     rows: int
     bytes: int
@@ -71,13 +71,13 @@ log = structlog.get_logger("firstcall.streams")
 
 
 class PartitionRows:
-    """The rows of one partition of a table. `path`: where they lie."""
+    """The rows of one partition of a table. `path`: the database's folder."""
 
     def __init__(self, db: Any, path: Path) -> None:
         self._db = db
         self._path = path
         self._options = rocksdict.WriteOptions()
-        self._options.disable_wal = True  # type: ignore[assignment, method-assign] # a property; the stubs say method
+        self._options.disable_wal = True  # type: ignore[assignment, method-assign] # a property; a method in the stubs
 
     def get(self, key: bytes) -> bytes | None:
         """The row, or None. Raises StateError."""
@@ -97,46 +97,46 @@ class PartitionRows:
             yield key, rows.value()
             rows.next()
         try:
-            # Rows that cannot be read end an iteration as the last row does.
+            # An unreadable row ends an iteration without an error.
             rows.status()
         except Exception as error:
             raise self._named(error) from error
 
     def write(self, changes: Iterable[tuple[bytes, bytes | None]], offset: int, version: int) -> None:
-        """Apply changes of a version that stand in the changelog up to `offset`, at once. Raises StateError."""
+        """Apply changes of a version in one write. They are in the changelog up to `offset`. Raises StateError."""
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in changes:
             _put(batch, key, value)
         self._write(batch, offset, version)
 
     def overwritten(self) -> list[bytes]:
-        """The keys whose last record in the changelog is not what is here; not any more after `forget_overwritten`."""
+        """The keys whose last record in the changelog is older than the row here, until `clear_overwritten`."""
         return [key.removeprefix(_OVERWRITTEN) for key, _ in self.scan(_OVERWRITTEN)]
 
-    def forget_overwritten(self, keys: Iterable[bytes]) -> None:
-        """The changelog says of these keys what is here again."""
+    def clear_overwritten(self, keys: Iterable[bytes]) -> None:
+        """The changelog has the rows of these keys again."""
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key in keys:
             batch.delete(_OVERWRITTEN + key)
         self._db.write(batch, self._options)
 
     def size(self) -> Size:
-        """How much is in it."""
+        """The size of the database."""
         counted = [self._db.property_int_value(f"rocksdb.{name}") or 0 for name in _SIZES]
         return Size(counted[0], sum(counted[1:]))
 
     def recover(self, batch: Batch) -> int:
-        """Apply what the changelog has; how many records of it came too late, and were left out. Raises StateError."""
+        """Apply records of the changelog, except those of a fenced worker. The number of the latter. Raises StateError."""
         changes = rocksdict.WriteBatch(raw_mode=True)
         known = self.get(_VERSION_KEY)
         version, too_late = -1 if known is None else int(known), 0
         for record in batch.records:
-            told = version_of(record.headers)
-            if told < version:
+            record_version = version_of(record.headers)
+            if record_version < version:
                 changes.put(_OVERWRITTEN + record.key, b"")
                 too_late += 1
                 continue
-            version = told
+            version = record_version
             changes.delete(_OVERWRITTEN + record.key)
             _put(changes, record.key, record.value)
         self._write(changes, batch.end - 1, version)
@@ -151,16 +151,16 @@ class PartitionRows:
             raise self._named(error) from error
 
     def _named(self, error: Exception) -> Exception:
-        """The error as this package names it. Damage is noted for the next start: of all tables, as they share the disk."""
+        """The error as a StateError if it is damage. The next start deletes all tables on the disk: a marker file requests it."""
         if not _is_damage(error):
             return error
         for path in self._path.parent.glob("*.db"):
-            _damage_note(path).touch()
+            _damage_marker(path).touch()
         return StateError(f"{self._path}: {error}")
 
 
 class StateOptions(rocksdb.RocksDBOptions):
-    """Options of every partition's database: all share the process' memory for state."""
+    """Options of every partition's database. All share the memory for state of the process."""
 
     write_buffer_size = _WRITE_BUFFER_BYTES
     max_write_buffer_number = 2
@@ -173,7 +173,7 @@ class StateOptions(rocksdb.RocksDBOptions):
         options.set_stats_dump_period_sec(0)
         files = rocksdict.BlockBasedOptions()
         files.set_block_cache(_CACHE)
-        # They would else grow with the state, beside the cache.
+        # Otherwise they grow with the state, outside of the cache.
         files.set_cache_index_and_filter_blocks(True)
         files.set_pin_l0_filter_and_index_blocks_in_cache(True)
         files.set_bloom_filter(_BLOOM_BITS, False)  # of whole files, not of blocks
@@ -182,50 +182,50 @@ class StateOptions(rocksdb.RocksDBOptions):
 
 
 class RowStore(rocksdb.Store):
-    """Faust's RocksDB store, giving out partitions, and applying changelogs that arrive in batches."""
+    """Faust's RocksDB store, with access by partition, and recovery in batches."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.rocksdb_options = StateOptions()
 
     def partition(self, number: int) -> PartitionRows:
-        """The rows of one partition that this worker has."""
+        """The rows of one of this worker's partitions."""
         return PartitionRows(self._db_for_partition(number), self.partition_path(number))
 
-    def held(self) -> list[PartitionRows]:
-        """The rows of all partitions that this worker has. Only for the thread that opens and closes them."""
+    def open_partitions(self) -> list[PartitionRows]:
+        """The rows of this worker's partitions. Only for the thread that opens and closes them."""
         return [PartitionRows(db, self.partition_path(number)) for number, db in self._dbs.items()]
 
     def persisted_offset(self, tp: TP) -> int | None:
-        """The last offset of the changelog that is here."""
+        """The last offset of the changelog that is in the database."""
         offset = self.partition(tp.partition).get(_OFFSET_KEY)
         return None if offset is None else int(offset)
 
     async def stop(self) -> None:
-        """Write what is in memory to the disk, so that the next start need not read it from the changelog."""
+        """Flush memory to the disk, so that the next start need not read it from the changelog."""
         for partition, db in self._dbs.items():
             try:
                 db.flush()
-            except Exception as error:  # noqa: BLE001 - RocksDB's have no kinds; what is not on the disk is in the changelog
+            except Exception as error:  # noqa: BLE001 - RocksDB has one error class; what is not on the disk is in the changelog
                 log.warning("state_not_flushed", path=str(self.partition_path(partition)), error=str(error))
         await super().stop()
 
     def size(self) -> Size:
-        """How much is in the partitions that this worker has. Only for the thread that opens and closes them."""
-        sizes = [rows.size() for rows in self.held()]
+        """The size of this worker's partitions. Only for the thread that opens and closes them."""
+        sizes = [rows.size() for rows in self.open_partitions()]
         return Size(sum(size.rows for size in sizes), sum(size.bytes for size in sizes))
 
     def apply_changelog_batch(
         self, batch: Iterable[EventT[Any]], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
     ) -> None:
-        """Write what recovery read. The keys and values are bytes, so neither callable is needed."""
+        """Apply what recovery read. Keys and values are bytes, so neither callable is needed."""
         del to_key, to_value
         for event in batch:
             delivered = cast("Batch", event.message.value)
             try:
                 too_late = self.partition(delivered.tp.partition).recover(delivered)
             except Exception as error:
-                # Faust would log it and wait for ever.
+                # Faust would log it and wait without end.
                 self._crashing = asyncio.ensure_future(self.app.crash(error))
                 raise
             if too_late:
@@ -233,11 +233,11 @@ class RowStore(rocksdb.Store):
 
     def _open_for_partition(self, partition: int) -> Any:
         path = self.partition_path(partition)
-        if _damage_note(path).exists():
+        if _damage_marker(path).exists():
             self._start_over(
                 path, "state_damaged", "it, or another table on this disk, could not be read when the worker ran last"
             )
-        elif _is_left_alone(path):
+        elif _is_too_old(path):
             self._start_over(path, "state_too_old", "it may hold rows that were deleted since")
         try:
             return super()._open_for_partition(partition)
@@ -247,11 +247,11 @@ class RowStore(rocksdb.Store):
             self._start_over(path, "state_damaged", str(error))
             return super()._open_for_partition(partition)
 
-    def _start_over(self, path: Path, event: str, because: str) -> None:
-        """Throw the rows of a partition away: they come from the changelog."""
-        log.warning(event, path=str(path), because=because, what_now="it is rebuilt from the changelog")
+    def _start_over(self, path: Path, event: str, reason: str) -> None:
+        """Delete the rows of a partition: they are recovered from the changelog."""
+        log.warning(event, path=str(path), reason=reason, action="recovered from the changelog")
         shutil.rmtree(path, ignore_errors=True)
-        _damage_note(path).unlink(missing_ok=True)
+        _damage_marker(path).unlink(missing_ok=True)
 
 
 class RowTable(faust.Table):  # type: ignore[type-arg]
@@ -270,19 +270,19 @@ class RowTable(faust.Table):  # type: ignore[type-arg]
         )
 
     def partition(self, number: int) -> PartitionRows:
-        """The rows of one partition that this worker has."""
+        """The rows of one of this worker's partitions."""
         return cast("RowStore", self.data).partition(number)
 
-    def held(self) -> list[PartitionRows]:
-        """The rows of all partitions that this worker has."""
-        return cast("RowStore", self.data).held()
+    def open_partitions(self) -> list[PartitionRows]:
+        """The rows of this worker's partitions."""
+        return cast("RowStore", self.data).open_partitions()
 
     def size(self) -> Size:
-        """How much is in the partitions that this worker has."""
+        """The size of this worker's partitions."""
         return cast("RowStore", self.data).size()
 
     def changelog(self, partition: int) -> TP:
-        """Where the changes of a partition are written."""
+        """The changelog of a partition."""
         return TP(self.changelog_topic_name, partition)
 
 
@@ -294,16 +294,16 @@ def _put(batch: Any, key: bytes, value: bytes | None) -> None:
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether an error of RocksDB, which has no kinds, says that files are not what was written."""
+    """Whether an error of RocksDB, which has one class of errors, means that files are damaged."""
     text = str(error)
     return text.startswith("Corruption") or "No such file" in text
 
 
-def _damage_note(path: Path) -> Path:
+def _damage_marker(path: Path) -> Path:
     return path.with_name(f"{path.name}.damaged")
 
 
-def _is_left_alone(path: Path) -> bool:
-    """Whether no worker has had the rows open for long."""
+def _is_too_old(path: Path) -> bool:
+    """Whether no worker had the database open for `MAX_UNUSED_SECONDS`."""
     files = list(path.glob("*")) if path.is_dir() else []
-    return bool(files) and time.time() - max(file.stat().st_mtime for file in files) > LOOKED_AFTER_SECONDS
+    return bool(files) and time.time() - max(file.stat().st_mtime for file in files) > MAX_UNUSED_SECONDS

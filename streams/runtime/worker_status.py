@@ -1,4 +1,4 @@
-"""What a worker says of itself to its watchdog, which asks from another thread: nothing here may wait, or change anything."""
+"""The worker's report to its watchdog. The watchdog calls it from its own thread: nothing here may wait or change anything."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ from typing import Any, Final
 from streams.runtime.batch_consumer import BatchConsumer
 from streams.runtime.watchdog import Report, WorkProgress
 
-#: Before the group has given it partitions, or while it gives them out anew; while tables are read from their changelogs.
+#: The group assigns partitions; tables are recovered from their changelogs; batches are processed.
 JOINING: Final = "joining"
 RECOVERING: Final = "recovering"
 RUNNING: Final = "running"
 
 
-def report(app: Any, consumer: BatchConsumer | None, stages: Mapping[str, str]) -> Report:
-    """Where a Faust app stands. `stages`: the stage that works on a topic, by the topic's name in Kafka.
+def report(app: Any, consumer: BatchConsumer | None, processors: Mapping[str, str]) -> Report:
+    """The progress of a Faust app. `processors`: the name of the processor by topic, as the topic is named in Kafka.
 
-    A partition whose batch waits for its stage goes on as the stage does, with whichever partition: its turn comes. On a machine
-    that is too busy that may take long, and ending the worker would only make it longer.
+    A partition whose batch waits in a queue goes on as its processor does, with whichever partition: its turn comes. On a busy
+    machine that may take long, and ending the worker would make it longer.
     """
-    if consumer is None or consumer.held is None:
+    if consumer is None or consumer.assigned is None:
         return Report(JOINING, 0, {})
-    held, queued = [tp for tp in consumer.held if tp.topic in stages], consumer.queued()
-    done = Counter[str]()
-    for tp in held:
-        done[stages[tp.topic]] += consumer.steps[tp]
-    standings = {}
-    for tp in held:
-        stage = stages[tp.topic]
-        steps = done[stage] if tp in queued else consumer.steps[tp]
-        standings[tp.topic, tp.partition] = WorkProgress(stage, steps, consumer.oldest(tp))
+    assigned, queued = [tp for tp in consumer.assigned if tp.topic in processors], consumer.queued()
+    steps_of = Counter[str]()
+    for tp in assigned:
+        steps_of[processors[tp.topic]] += consumer.steps[tp]
+    progress = {}
+    for tp in assigned:
+        processor = processors[tp.topic]
+        steps = steps_of[processor] if tp in queued else consumer.steps[tp]
+        progress[tp.topic, tp.partition] = WorkProgress(processor, steps, consumer.oldest_timestamp(tp))
     if app.rebalancing:
-        return Report(JOINING, app.rebalancing_count, standings)
+        return Report(JOINING, app.rebalancing_count, progress)
     if app.in_recovery:
-        return Report(
-            RECOVERING, sum(offset or 0 for offset in list(app.tables.recovery.active_offsets.values())), standings
-        )
-    return Report(RUNNING if consumer.flow_active else RECOVERING, 0, standings)
+        recovered = sum(offset or 0 for offset in list(app.tables.recovery.active_offsets.values()))
+        return Report(RECOVERING, recovered, progress)
+    return Report(RUNNING if consumer.flow_active else RECOVERING, 0, progress)

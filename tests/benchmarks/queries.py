@@ -25,7 +25,7 @@ from schemas.sql.named_queries import Query, query_names, read_query
 from sinks.clickhouse import Address, connect
 from sinks.definition_rows import write_definitions
 from sinks.migrations import migrate
-from sinks.reconcile import settle
+from sinks.reconcile import reconcile
 from tests.benchmarks.dashboard_questions import GIVEN, QUESTIONS
 
 SYNTHETIC: Final = Path(__file__).parent / "synthetic"
@@ -77,14 +77,14 @@ def _load(client: Client, rows: int) -> None:
         _run(client, "touches", {"first": first, "rows": min(STEP, rows - first), "total": rows})
     _tell("events written", began)
     began = time.perf_counter()
-    settle(client)
+    reconcile(client)
     _tell("all settled", began)
     for name in ("profiles", "activity", "rolling", "refusals", "replays"):
         _run(client, name)
     began = time.perf_counter()
     # As much as one insert of a sink that is behind; some of them copies of what is there.
     _run(client, "events", {"first": rows - 2_000, "rows": 4_000, "total": rows})
-    settle(client)
+    reconcile(client)
     _tell("4,000 more settled", began)
 
 

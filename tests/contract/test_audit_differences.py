@@ -180,7 +180,9 @@ def test_touches_and_outreach_that_are_not_there_are_missing(tamper, client, add
 
 def test_usage_that_the_sink_has_yet_to_count_is_no_difference(client, address):
     load(address, [record(page_viewed(MONDAY, anonymous_id="a"))], DEFINITIONS)
-    client.command("INSERT INTO settlement_rows SELECT min(settled_at) - 60, max(number) + 1 FROM settlement_rows")
+    client.command(
+        "INSERT INTO reconciliation_rows SELECT min(reconciled_at) - 60, max(number) + 1 FROM reconciliation_rows"
+    )
     client.command("TRUNCATE TABLE usage_rows")
     found = audit(address, DEFINITIONS)
     assert (found.wrong, unproven(found)) == (0, {"usage by day": 1})

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from sinks.insert import RowWriter
-from sinks.message_rows import Sink
+from sinks.insert import RowInserter
+from sinks.message_rows import RowCollector
 from streams.local import LocalRunner
 from streams.messages.outbox import Message
 from streams.normalise.clock import text
@@ -47,11 +47,11 @@ EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as the client gives a time of UTC
 @pytest.fixture
 def load(address):
     """Runs messages through the streams and the sink, in chunks that a seed decides."""
-    writer = RowWriter(address)
+    writer = RowInserter(address)
 
     def run(records: list[Record], seed: int = 0) -> None:
         random = Random(seed)
-        sink = Sink(writer, Normaliser(DEFINITIONS, SECRETS))
+        sink = RowCollector(writer, Normaliser(DEFINITIONS, SECRETS))
 
         def take(messages: list[Message]) -> None:
             for message in messages:
@@ -75,7 +75,7 @@ def load(address):
 @pytest.fixture
 def insert(address):
     """Inserts rows of a table as the streams publish them."""
-    writer = RowWriter(address)
+    writer = RowInserter(address)
 
     def write(table: str, *found: dict[str, Any]) -> None:
         assert writer.write(table, [orjson.dumps(row) for row in found]) == []

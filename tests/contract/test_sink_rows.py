@@ -11,9 +11,9 @@ import pytest
 
 from schemas.event import ALIAS_KINDS, Event
 from sinks.clickhouse import StatementError
-from sinks.insert import RowWriter
-from sinks.message_rows import TABLE_BY_TOPIC, Sink
-from sinks.reconcile import settle
+from sinks.insert import RowInserter
+from sinks.message_rows import TABLE_BY_TOPIC, RowCollector
+from sinks.reconcile import reconcile
 from streams import topology
 from streams.local import LocalRunner
 from streams.normalise.normaliser import Normaliser, content_hash
@@ -36,14 +36,14 @@ NO_EVENT = b"no event"
 
 @pytest.fixture
 def writer(address):
-    writer = RowWriter(address)
+    writer = RowInserter(address)
     yield writer
     writer.close()
 
 
 @pytest.fixture
 def sink(writer):
-    return Sink(writer, Normaliser(DEFINITIONS, SECRETS))
+    return RowCollector(writer, Normaliser(DEFINITIONS, SECRETS))
 
 
 def identity(alias: str, version: Any = 1, user: str = "u1", **fields: Any) -> bytes:
@@ -148,7 +148,7 @@ def test_copies_are_one_event_at_the_earliest_time_in_any_order(sink, client):
         for copy in Random(seed).sample(copies, len(copies)):
             sink.add("web-events", copy, NOON)
             sink.write()
-        settle(client)
+        reconcile(client)
         assert rows(client, "SELECT message_id, time FROM events") == [
             ("m1", client.query(f"SELECT fromUnixTimestamp64Milli({min(times)}, 'UTC')").result_rows[0][0])
         ]
@@ -299,5 +299,5 @@ def test_a_message_of_another_topic_is_a_mistake(sink):
 
 
 def test_topics_carry_the_names_of_the_deployment(writer):
-    sink = Sink(writer, Normaliser(DEFINITIONS, SECRETS), topic_name=lambda name: f"staging.{name}")
+    sink = RowCollector(writer, Normaliser(DEFINITIONS, SECRETS), topic_name=lambda name: f"staging.{name}")
     assert set(sink.topics) == {f"staging.{topic.name}" for topic in (*topology.INPUTS, *topology.ROWS)}

@@ -10,8 +10,8 @@ from deploy.audit import audit
 from deploy.erasure.statements import Statements
 from deploy.erasure.suppressed_events import NamedPeriod, count_touches, delete_touches
 from schemas.config.definitions import build
-from sinks.insert import RowWriter
-from sinks.message_rows import Sink
+from sinks.insert import RowInserter
+from sinks.message_rows import RowCollector
 from streams.normalise.normaliser import Normaliser
 from tests.support.audited import differences, load
 from tests.support.contract_reader import rows, wire
@@ -37,12 +37,12 @@ DEFINITIONS = small_definitions()
 
 @pytest.fixture
 def sink(address):
-    sink = Sink(RowWriter(address), Normaliser(DEFINITIONS, SECRETS))
+    sink = RowCollector(RowInserter(address), Normaliser(DEFINITIONS, SECRETS))
     yield sink
     sink.close()
 
 
-def add(sink: Sink, *messages) -> None:
+def add(sink: RowCollector, *messages) -> None:
     for message in messages:
         one = record(message)
         sink.add(f"{one.topic}-events", wire(one), one.timestamp_ms)
@@ -88,19 +88,19 @@ def test_copies_leave_the_earliest_whatever_the_order_and_the_weeks(client, sink
 def test_a_batch_that_failed_between_its_tables_is_written_again_without_a_trace(client, address):
     """event_rows ok, touch_rows lost: the sink has committed nothing, reads the messages again, and writes both."""
 
-    class Dying(RowWriter):
+    class Dying(RowInserter):
         def write(self, table, rows):
             if table == "touch_rows":
                 raise ConnectionError(table)
             return super().write(table, rows)
 
-    crashed = Sink(Dying(address), Normaliser(DEFINITIONS, SECRETS))
+    crashed = RowCollector(Dying(address), Normaliser(DEFINITIONS, SECRETS))
     add(crashed, ad_clicked(MONDAY, user_id="u", message_id="m"))
     with pytest.raises(ConnectionError):
         crashed.write()
     assert rows(client, "SELECT count() FROM event_rows") == [(1,)]
     assert kept(client) == []
-    again = Sink(RowWriter(address), Normaliser(DEFINITIONS, SECRETS))
+    again = RowCollector(RowInserter(address), Normaliser(DEFINITIONS, SECRETS))
     add(again, ad_clicked(MONDAY, user_id="u", message_id="m"))
     again.write()
     assert rows(client, "SELECT count() FROM event_rows FINAL") == [(1,)]

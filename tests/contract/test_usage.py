@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from sinks.clickhouse import connect
-from sinks.insert import RowWriter
-from sinks.message_rows import Sink
-from sinks.reconcile import SHARE_ROWS, count_disagreeing, settle
+from sinks.insert import RowInserter
+from sinks.message_rows import RowCollector
+from sinks.reconcile import SHARE_ROWS, count_disagreeing, reconcile
 from streams.normalise.clock import text
 from streams.normalise.normaliser import Normaliser
 from tests.support.contract_reader import rows, usage_differences
@@ -38,8 +38,8 @@ BY_DAY = "SELECT toString(day), sum(events) FROM usage GROUP BY 1 ORDER BY 1"
 @pytest.fixture
 def write(address):
     """Writes events as the sink does."""
-    writer = RowWriter(address)
-    sink = Sink(writer, Normaliser(small_definitions(), SECRETS))
+    writer = RowInserter(address)
+    sink = RowCollector(writer, Normaliser(small_definitions(), SECRETS))
 
     def run(*events):
         for event in events:
@@ -53,7 +53,7 @@ def write(address):
 @pytest.fixture
 def link(address):
     """Says who is behind an alias: users and from when on."""
-    writer = RowWriter(address)
+    writer = RowInserter(address)
 
     def run(kind, alias, *owners, company="", version=1):
         row = {"alias_kind": kind, "alias": alias, "version": version, "is_deleted": 0, "company_id": company}
@@ -91,7 +91,7 @@ def test_a_copy_of_any_other_week_gives_way_to_the_earliest_whenever_it_comes(cl
     for seed in range(4):
         for time in Random(seed).sample(times, len(times)):
             write(page(time, "m"), page(time, f"other-{time}"))
-            settle(client)
+            reconcile(client)
         assert rows(client, "SELECT toUnixTimestamp64Milli(time) FROM events WHERE message_id = 'm'") == [(MONDAY,)]
         assert rows(client, "SELECT count() FROM events") == [(1 + len(times),)]
         assert usage_differences(client) == []
@@ -101,7 +101,7 @@ def test_a_copy_of_any_other_week_gives_way_to_the_earliest_whenever_it_comes(cl
 def test_a_displaced_copy_stays_away_from_a_period_that_does_not_have_the_earliest(client, write):
     write(page(MONDAY, "m"))
     write(page(MONDAY + 5 * WEEK, "m"))
-    settle(client)
+    reconcile(client)
     write(page(MONDAY + 5 * WEEK, "m"))
     assert rows(client, "SELECT * FROM events WHERE time > '2026-01-20'") == []
     # The mark in its place carries what it is to be found by when its person is erased.
@@ -114,14 +114,14 @@ def test_a_displaced_copy_stays_away_from_a_period_that_does_not_have_the_earlie
 def test_copies_that_disagree_are_told_and_others_are_not(client, write):
     known: Message = {"anonymous_id": "laptop", "message_id": "b"}
     write(page(MONDAY, "a"), page(MONDAY + HOUR, "a"), page(MONDAY + 9 * DAY, "a"), page_viewed(MONDAY, **known))
-    assert count_disagreeing(client, settle(client)) == 0
+    assert count_disagreeing(client, reconcile(client)) == 0
     came_an_hour_ago(client)
     write(page_viewed(MONDAY + MINUTE, path="/other", **known), page(MONDAY, "c"), page(MONDAY, "b", device="phone"))
-    settled = settle(client)
+    settled = reconcile(client)
     assert count_disagreeing(client, settled) == 1
     assert count_disagreeing(client, settled._replace(recent=SHARE_ROWS + 1)) is None
     came_an_hour_ago(client)
-    assert count_disagreeing(client, settle(client)) == 0
+    assert count_disagreeing(client, reconcile(client)) == 0
     (copies,) = answer(client, "disagreeing-copies", **{"from": "2026-01-01", "to": "2026-12-31"})
     assert copies["differ_in"] == ["properties"]
     assert (copies["alias"], copies["message_id"], copies["copies"]) == ("laptop", "b", 2)
@@ -130,10 +130,10 @@ def test_copies_that_disagree_are_told_and_others_are_not(client, write):
 
 def test_an_earlier_copy_moves_the_count_to_its_day(client, write):
     write(page(MONDAY + 2 * DAY, "m"))
-    settle(client)
+    reconcile(client)
     assert rows(client, BY_DAY) == [("2026-01-07", 1)]
     write(page(MONDAY, "m"))
-    settle(client)
+    reconcile(client)
     assert rows(client, BY_DAY) == [("2026-01-05", 1)]
 
 
@@ -143,14 +143,14 @@ def test_an_earlier_copy_moves_the_count_to_its_day(client, write):
 def test_writing_all_again_changes_nothing_and_writes_no_count(client, write):
     events = [page(MONDAY + i * 5 * HOUR, f"m{i}") for i in range(60)]
     write(*events)
-    settle(client)
+    reconcile(client)
     before = (
         rows(client, "SELECT * FROM usage ORDER BY ALL"),
         rows(client, "SELECT count(), max(version) FROM usage_rows"),
     )
     for _ in range(2):
         write(*events)
-        settle(client)
+        reconcile(client)
     assert rows(client, "SELECT count(), max(version) FROM usage_rows") == before[1]
     assert rows(client, "SELECT * FROM usage ORDER BY ALL") == before[0]
 
@@ -172,9 +172,9 @@ def test_settling_that_was_stopped_anywhere_is_done_by_the_next(client, address,
 
             monkeypatch.setattr(stopping, "command", command)
             with pytest.raises(Stopped):
-                settle(stopping)
-    assert rows(client, "SELECT count() FROM settlement_rows") == [(0,)]
-    settle(client)
+                reconcile(stopping)
+    assert rows(client, "SELECT count() FROM reconciliation_rows") == [(0,)]
+    reconcile(client)
     assert usage_differences(client) == []
     assert rows(client, "SELECT count() FROM events") == [(6,)]
 
@@ -184,7 +184,7 @@ def test_several_may_settle_at_once(client, address, write):
 
     def run(_):
         with connect(address) as own:
-            settle(own)
+            reconcile(own)
 
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(run, range(3)))
@@ -194,9 +194,9 @@ def test_several_may_settle_at_once(client, address, write):
 
 def test_what_is_deleted_is_counted_no_more_and_the_others_stay(client, write):
     write(page(MONDAY, "m1"), page(MONDAY, "m2", "phone"))
-    settle(client)
+    reconcile(client)
     client.command("DELETE FROM event_rows WHERE alias = 'laptop'")
-    settle(client)
+    reconcile(client)
     assert rows(client, "SELECT alias, events FROM usage") == [("phone", 1)]
     assert usage_differences(client) == []
 
@@ -209,11 +209,12 @@ def test_nothing_is_left_out_or_counted_wrong_after_clickhouses_clock_was_ahead(
     m2, m3 of two weeks     set back ═╩══▽══        and then as always
     """
     write(page(MONDAY, "m1"))
-    settle(client)
+    reconcile(client)
     assert rows(client, BY_DAY) == [("2026-01-05", 1)]
     later = {"seconds": ahead // 1000}
     client.command(
-        "INSERT INTO settlement_rows SELECT now() + {seconds:UInt32}, max(number) + 1 FROM settlement_rows", later
+        "INSERT INTO reconciliation_rows SELECT now() + {seconds:UInt32}, max(number) + 1 FROM reconciliation_rows",
+        later,
     )
     client.command(
         "INSERT INTO usage_rows SELECT * REPLACE (version + 1000 * {seconds:UInt32} AS version, 7 AS events) FROM usage_rows",
@@ -223,11 +224,11 @@ def test_nothing_is_left_out_or_counted_wrong_after_clickhouses_clock_was_ahead(
     if ahead > 2 * MINUTE:
         came_an_hour_ago(client)
     for _ in range(2):
-        settle(client)
+        reconcile(client)
         assert usage_differences(client) == []
         assert rows(client, BY_DAY) == [("2026-01-05", 2), ("2026-01-12", 1)]
         assert rows(client, "SELECT count() FROM events") == [(3,)]
-    assert settle(client).since > 0, "it goes on from the last settlement"
+    assert reconcile(client).since > 0, "it goes on from the last settlement"
 
 
 # Who they belong to
@@ -235,7 +236,7 @@ def test_nothing_is_left_out_or_counted_wrong_after_clickhouses_clock_was_ahead(
 
 def test_a_late_link_moves_counts_without_counting_anew(client, write, link):
     write(api_call(MONDAY, api_key="sk_live_1", message_id="c1"), page(MONDAY, "p"))
-    settle(client)
+    reconcile(client)
     assert [owner for owner, _ in rows(client, BY_DEVELOPER)] == [
         "anonymous_id:laptop",
         f"api_key:{key_alias('sk_live_1')}",
@@ -257,7 +258,7 @@ def test_a_shared_device_is_split_within_a_day_at_the_millisecond(client, write,
     """
     noon = MONDAY + 12 * HOUR
     write(*(page(noon + moment, f"p{i}") for i, moment in enumerate((-MINUTE, 0, HOUR - 1, HOUR))))
-    settle(client)
+    reconcile(client)
     link("anonymous_id", "laptop", ("u1", noon), ("u2", noon + HOUR))
     assert rows(client, BY_DEVELOPER) == [("u1", 3), ("u2", 1)]
     link("anonymous_id", "laptop", ("u2", noon + HOUR), version=2)
@@ -271,7 +272,7 @@ def test_the_company_of_a_call_is_the_stamped_one_else_the_keys_else_the_develop
         api_call(MONDAY, api_key="sk_live_2", user_id="u", message_id="3"),
         api_call(MONDAY, api_key="sk_live_1", message_id="4"),
     )
-    settle(client)
+    reconcile(client)
     link("api_key", key_alias("sk_live_1"), company="keys")
     link("user_id", "u", company="developers")
     found = rows(client, "SELECT company_id, sum(events) FROM usage_resolved GROUP BY 1 ORDER BY 1")
@@ -284,7 +285,7 @@ def test_counts_tell_errors_latency_and_library(client, write):
         properties = {"status": status} | ({"latency_ms": latency} if latency else {})
         call = api_call(MONDAY, api_key="sk_live_1", message_id=str(i))
         write(call | {"properties": properties, "context": {"sdk": "go"}})
-    settle(client)
+    reconcile(client)
     totals = "sdk, sum(successes), sum(client_errors), sum(server_errors), sum(latency_events), sum(latency_ms)"
     assert rows(client, f"SELECT {totals} FROM usage_resolved GROUP BY sdk") == [("go", 1, 1, 1, 2, 30.75)]
 

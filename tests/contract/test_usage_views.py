@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from schemas.config.definitions import build
 from schemas.event import Event
 from sinks.definition_rows import write_definitions
-from sinks.reconcile import settle
+from sinks.reconcile import reconcile
 from streams.normalise.normaliser import Normaliser
 from tests.support.audited import load
 from tests.support.contract_reader import rows
@@ -51,7 +51,7 @@ def tell(client, address):
         records = [record(message) for message in messages]
         load(address, records, definitions)
         write_definitions(client, definitions)
-        settle(client)
+        reconcile(client)
         return compute(records, definitions, SECRETS)
 
     return run
@@ -88,14 +88,14 @@ def test_every_number_of_any_world_is_that_of_the_reference(connected, address, 
     definitions = small_definitions()
     load(address, world, definitions)
     write_definitions(connected, definitions)
-    settle(connected)
+    reconcile(connected)
     assert usage_differences(connected, compute(world, definitions, SECRETS), definitions, moments=1) == []
 
 
 def test_every_number_of_a_population_is_that_of_the_reference(client, address, simulated):
     load(address, simulated, SHIPPED)
     write_definitions(client, SHIPPED)
-    settle(client)
+    reconcile(client)
     published = compute(simulated, SHIPPED, SECRETS)
     assert len(published.calls) > 1_000
     assert usage_differences(client, published, SHIPPED, moments=3) == []

@@ -1,4 +1,4 @@
-"""A stage that has much to do does nothing twice, and holds up nobody else."""
+"""A busy processor does nothing twice, and holds up no other one."""
 
 from __future__ import annotations
 
@@ -23,42 +23,43 @@ EVENTS, BATCH = 300, 20
 BUSY, FREE, CHANGELOG = TP("updates", 0), TP("events", 0), TP("changelog", 0)
 
 
-def test_a_batch_that_waits_for_a_busy_stage_is_not_taken_for_lost(broker: str, unique: str, tmp_path: Path) -> None:
+def test_a_batch_that_waits_for_a_busy_processor_does_not_count_as_dropped(
+    broker: str, unique: str, tmp_path: Path
+) -> None:
     with running(broker, unique, tmp_path, load(), workers=0) as pipeline:
         pipeline._options["batch_size"] = BATCH
         pipeline.feed(signups(EVENTS))
         pipeline.start("worker-1", "tests.support.workers.slow")
         pipeline.settle()
         scraped = metrics_of(pipeline.url("worker-1"))
-        assert scraped.sum("firstcall_messages_read_total", stage=SLOW) == EVENTS
+        assert scraped.sum("firstcall_messages_read_total", processor=SLOW) == EVENTS
 
 
-def test_a_partition_is_not_read_on_while_a_batch_of_it_waits():
+def test_a_partition_is_not_fetched_while_a_batch_of_it_waits():
     consumer = reader()
     for tp in (BUSY, CHANGELOG):
-        place = consumer._places[tp]
-        place.following = 0
-        place.delivered.append((10, 0))
+        progress = consumer._progress[tp]
+        progress.expected = 0
+        progress.delivered.append((10, 0))
     assert asked_of(consumer) == {FREE, CHANGELOG}
-    # It is taken, and worked on.
-    consumer._places[BUSY].following = 10
+    # It is accepted.
+    consumer._progress[BUSY].expected = 10
     assert asked_of(consumer) == {BUSY, FREE, CHANGELOG}
 
 
-def test_a_partition_whose_batch_waits_goes_on_as_its_stage_does():
+def test_a_partition_whose_batch_waits_goes_on_as_its_processor_does():
     other = TP(BUSY.topic, 1)
     consumer = reader()
-    consumer.held, consumer.steps, consumer.flow_active = frozenset({BUSY, other}), Counter(), True
+    consumer.assigned, consumer.steps, consumer.flow_active = frozenset({BUSY, other}), Counter(), True
     consumer.app.queues["fold"] = SimpleNamespace(_queue=deque([SimpleNamespace(message=SimpleNamespace(tp=BUSY))]))
     app = SimpleNamespace(rebalancing=False, in_recovery=False)
 
     def steps(tp: TP) -> int:
-        standing = report(app, consumer, {BUSY.topic: "fold"}).standings[tp.topic, tp.partition]
-        return standing.steps
+        return report(app, consumer, {BUSY.topic: "fold"}).progress[tp.topic, tp.partition].steps
 
     before = steps(BUSY)
     consumer.steps[other] += 1
-    assert steps(BUSY) > before, "it waits, and the stage goes on with another one"
+    assert steps(BUSY) > before, "it waits, and the processor goes on with another one"
     consumer.app.queues["fold"]._queue.clear()
     before = steps(BUSY)
     consumer.steps[other] += 1
@@ -66,9 +67,9 @@ def test_a_partition_whose_batch_waits_goes_on_as_its_stage_does():
 
 
 def reader() -> Any:
-    """A consumer whose client gives nothing, and notes what it is asked for."""
+    """A consumer whose client fetches nothing, and records the partitions that it is asked for."""
     consumer: Any = BatchConsumer.__new__(BatchConsumer)
-    consumer._places = defaultdict(PartitionProgress)
+    consumer._progress = defaultdict(PartitionProgress)
     consumer.app = SimpleNamespace(tables=SimpleNamespace(changelog_topics={CHANGELOG.topic}), queues={})
     consumer._thread = Client()
     return consumer

@@ -50,8 +50,8 @@ def test_a_stage_that_hangs_is_found_within_a_minute_and_ends_the_worker(
             assert any(reason.startswith("normalise_events has not gone on with ") for reason in body["reasons"])
             scraped = metrics_of(pipeline.url("worker-1"))
             assert scraped.sum("firstcall_ready") == 0
-            assert scraped.sum("firstcall_standing_still_seconds", stage="normalise_events") > UNREADY_AFTER_SECONDS
-            assert scraped.sum("firstcall_lag_events", stage="normalise_events") == len(story.records)
+            assert scraped.sum("firstcall_stalled_seconds", processor="normalise_events") > UNREADY_AFTER_SECONDS
+            assert scraped.sum("firstcall_lag_events", processor="normalise_events") == len(story.records)
             assert asked(pipeline.url("worker-1"), "/healthz")[0] == 200, "it may still go on"
             assert pipeline.ended("worker-1", 60) == EXIT_STUCK
             assert time.monotonic() - began < 60

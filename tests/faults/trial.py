@@ -205,7 +205,7 @@ class Trial(Deployment):
         assert seconds < TERMINATED_WITHIN_SECONDS, (victim, seconds, self.log(victim)[-3000:])
         if victim == "sink":
             said = self.log(victim)
-            assert said.rfind("offsets committed") > said.rfind("rows written"), said[-3000:]
+            assert said.rfind("offsets_committed") > said.rfind("rows_written"), said[-3000:]
         elif not self._workers:
             # Of several, what one has done in a rebalance is another's to do again.
             assert not (undone := self._undone(victim)), undone
@@ -214,7 +214,11 @@ class Trial(Deployment):
     def _undone(self, worker: str) -> dict[tuple[str, int], tuple[int, int]]:
         """Where a worker that has ended was done with more than is acknowledged: up to where, and what is acknowledged."""
         lines = (orjson.loads(line) for line in self.log(worker).splitlines() if line.startswith('{"agent":'))
-        done = {(line["topic"], line["partition"]): line["next_offset"] for line in lines if line["event"] == "batch"}
+        done = {
+            (line["topic"], line["partition"]): line["next_offset"]
+            for line in lines
+            if line["event"] == "batch_processed"
+        }
         assert done, "it says what it has done"
         with topics.administration(self.settings) as client:
             found = topics.committed_by(client, self.settings.streams_id)

@@ -28,7 +28,7 @@ from schemas.config.definitions import build as build_definitions
 from schemas.config.monitors import Monitors, SilenceMonitor, build
 from schemas.sql.named_queries import Query
 from sinks.clickhouse import Address, connect
-from sinks.insert import RowWriter
+from sinks.insert import RowInserter
 from streams.alerting.series import ALL, DAY, HOUR_MS, WEEK, Scope
 
 DEFINITIONS = build_definitions({})
@@ -127,7 +127,7 @@ def activated(
 
 
 def fill(address: Address, table: str, rows: list[bytes]) -> None:
-    writer = RowWriter(address)
+    writer = RowInserter(address)
     assert writer.write(table, rows) == []
     writer.close()
 

@@ -27,7 +27,7 @@ from schemas.sql.named_queries import query_names, read_query
 from sinks.clickhouse import Address, StatementError, connect, connected
 from sinks.definition_rows import recorded, write_definitions
 from sinks.migrations import migrate, pending_migrations
-from sinks.reconcile import settle
+from sinks.reconcile import reconcile
 from tests.support.audited import load
 from tests.support.worlds import journey, small_definitions
 
@@ -141,7 +141,7 @@ def work_of_the_sink_and_alerts(url: str) -> None:
     load(address, journey().records, DEFINITIONS)
     with connect(address) as client:
         write_definitions(client, DEFINITIONS)
-        settle(client)
+        reconcile(client)
         assert client.query("SELECT count() > 0 FROM profile_rows").result_rows == [(True,)]
     alerts = AlertRows(address)
     alerts.carried()

@@ -13,8 +13,8 @@ from deploy.erasure.event_log import ArrivedEvents
 from deploy.erasure.statements import Statements, parcels
 from schemas.event import Event
 from sinks.clickhouse import Address, connect
-from sinks.insert import RowWriter
-from sinks.message_rows import Sink
+from sinks.insert import RowInserter
+from sinks.message_rows import RowCollector
 from streams.erasure.plan import Alias, Request, plan_erasure
 from streams.normalise.normaliser import Normaliser, content_hash
 from streams.normalise.suppression_list import SuppressionList
@@ -31,7 +31,7 @@ WEEK = 7 * DAY
 def write(address: Address, records: list[Record]) -> None:
     with connect(address) as client:
         empty_tables(client)
-    sink = Sink(RowWriter(address), Normaliser(DEFINITIONS, SECRETS))
+    sink = RowCollector(RowInserter(address), Normaliser(DEFINITIONS, SECRETS))
     for each in records:
         sink.add(f"{each.topic}-events", wire(each), each.timestamp_ms)
     sink.write()

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 
 from schemas.config.definitions import Environment, build
 from schemas.event import Event
-from sinks.batch import Origin, _dead_letter, _Refused
-from sinks.message_rows import Sink
+from sinks.batch import SourceMessage, _dead_letter, _Refused
+from sinks.message_rows import RowCollector
 from streams import processors
 from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.normalise.normaliser import Normaliser
@@ -31,10 +31,10 @@ PLAN = CompiledDefinitions(DEFINITIONS)
 
 def written(message: bytes) -> list[str]:
     """The rows of a message as they are sent to ClickHouse, and the dead letters they become if it refuses them."""
-    sink = Sink(None, NORMALISER)  # type: ignore[arg-type]
+    sink = RowCollector(None, NORMALISER)  # type: ignore[arg-type]
     sink.add("api-events", message, timestamp=NOW_MS, partition=0, offset=1)
     rows = [row for rows, _ in sink.take()._tables.values() for row in rows]
-    refused = [_dead_letter(_Refused(Origin("api-events", 0, 1, NOW_MS), row, "refused")) for row in rows]
+    refused = [_dead_letter(_Refused(SourceMessage("api-events", 0, 1, NOW_MS), row, "refused")) for row in rows]
     return [row.decode() for row in [*rows, *refused]]
 
 

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from sinks.clickhouse import Address, StatementError, UnavailableError, connect, named_errors
-from sinks.insert import RowWriter
+from sinks.insert import RowInserter
 
 PASSWORD = "p@ss/w:rd"
 QUOTED = "p%40ss%2Fw%3Ard"
@@ -66,7 +66,7 @@ def test_an_address_is_shown_without_user_and_password():
 
 def test_a_server_that_is_not_there_is_an_error_that_says_where_and_why(nobody):
     address = Address.parse(f"http://me:{QUOTED}@127.0.0.1:{nobody}/mine")
-    for attempt in (lambda: connect(address), lambda: RowWriter(address).write("event_rows", [b"{}"])):
+    for attempt in (lambda: connect(address), lambda: RowInserter(address).write("event_rows", [b"{}"])):
         with pytest.raises(UnavailableError) as caught:
             attempt()
         told = "".join(traceback.format_exception(caught.value))
@@ -91,5 +91,5 @@ def test_an_answer_that_is_an_error_has_its_name_and_what_clickhouse_says(clickh
 
 def test_a_database_that_is_not_there_is_told_with_what_to_do(clickhouse, unique):
     with pytest.raises(StatementError, match="firstcall migrate") as caught:
-        RowWriter(Address.parse(f"{clickhouse}/{unique}")).write("event_rows", [b"{}"])
+        RowInserter(Address.parse(f"{clickhouse}/{unique}")).write("event_rows", [b"{}"])
     assert caught.value.name == "UNKNOWN_DATABASE"

@@ -129,7 +129,8 @@ def test_a_deployment_shows_what_it_does(broker: str, unique: str, tmp_path: Pat
         for url in (worker, sink, alerts):
             await_ready(url)
         until(
-            lambda: metrics_of(worker).sum("firstcall_messages_read_total", stage="normalise_events") >= fed, "unread"
+            lambda: metrics_of(worker).sum("firstcall_messages_read_total", processor="normalise_events") >= fed,
+            "unread",
         )
         pipeline.settle()
         letters = pipeline.rows().rows("dead-letters")
@@ -160,12 +161,12 @@ def test_a_deployment_shows_what_it_does(broker: str, unique: str, tmp_path: Pat
 
 
 def check_worker(shown: Scrape, fed: int, reasons: list[str]) -> None:
-    assert shown.sum("firstcall_messages_read_total", stage="normalise_events") == fed
+    assert shown.sum("firstcall_messages_read_total", processor="normalise_events") == fed
     for reason in set(reasons):
         assert shown.sum("firstcall_dead_letters_total", reason=reason) == reasons.count(reason)
     assert shown.sum("firstcall_dead_letters_total") == len(reasons)
     for stage in ("normalise_events", "fold_aliases", "fold_developers", "fold_companies"):
-        assert shown.sum("firstcall_batch_seconds_count", stage=stage) > 0
+        assert shown.sum("firstcall_batch_seconds_count", processor=stage) > 0
     for table in ("fold_aliases", "fold_developers", "fold_companies"):
         assert shown.sum("firstcall_state_rows", table=table) > 0
         assert shown.sum("firstcall_state_bytes", table=table) > 0
@@ -184,5 +185,5 @@ def check_sink(shown: Scrape, written: dict[str, int], topic: str) -> None:
         "firstcall_visible_seconds_count", topic=topic
     )
     assert shown.sum("firstcall_sink_batches_total") == shown.sum("firstcall_sink_write_seconds_count") > 0
-    assert shown.sum("firstcall_settled_timestamp_seconds") > 0
-    assert shown.sum("firstcall_clickhouse_away_seconds") == 0
+    assert shown.sum("firstcall_reconciled_timestamp_seconds") > 0
+    assert shown.sum("firstcall_clickhouse_unavailable_seconds") == 0

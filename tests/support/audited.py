@@ -9,9 +9,9 @@ from clickhouse_connect.driver import Client
 from deploy.audit import Audit, Difference
 from schemas.config.definitions import Definitions
 from sinks.clickhouse import Address, connected
-from sinks.insert import RowWriter
-from sinks.message_rows import Sink
-from sinks.reconcile import settle
+from sinks.insert import RowInserter
+from sinks.message_rows import RowCollector
+from sinks.reconcile import reconcile
 from streams.local import LocalRunner
 from streams.messages.outbox import Message
 from streams.normalise.normaliser import Normaliser
@@ -24,8 +24,8 @@ def load(
     address: Address, records: Iterable[Record], definitions: Definitions, secrets: Sequence[Sequence[bytes]] = ()
 ) -> None:
     """Run messages through the streams and the sink. `secrets`: those in force for each message, the oldest first."""
-    writer = RowWriter(address)
-    sink = Sink(writer, Normaliser(definitions, SECRETS))
+    writer = RowInserter(address)
+    sink = RowCollector(writer, Normaliser(definitions, SECRETS))
 
     def take(rows: list[Message]) -> None:
         for row in rows:
@@ -42,9 +42,11 @@ def load(
     sink.write()
     sink.close()
     with connected(address) as client:
-        settle(client)
+        reconcile(client)
         # Moments of ClickHouse are whole seconds: what was written and settled in one is known to be settled in the next.
-        client.command("INSERT INTO settlement_rows SELECT max(settled_at) + 1, max(number) + 1 FROM settlement_rows")
+        client.command(
+            "INSERT INTO reconciliation_rows SELECT max(reconciled_at) + 1, max(number) + 1 FROM reconciliation_rows"
+        )
 
 
 def differences(found: Audit) -> dict[str, list[Difference]]:

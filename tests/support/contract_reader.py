@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver import Client
 
-from sinks.reconcile import settle
+from sinks.reconcile import reconcile
 from tests.support.reference import Published, Record, Resolved
 from tests.support.worlds import as_bytes
 
@@ -17,7 +17,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def read_contract(client: Client) -> Published:
     """Everything that the views say, once settled."""
-    settle(client)
+    reconcile(client)
     published = Published()
     published.identities = {
         (kind, alias, level, parent, ms(time))

@@ -7,8 +7,8 @@ from random import Random
 
 from schemas.config.definitions import Definitions
 from sinks.clickhouse import Address, connect
-from sinks.insert import RowWriter
-from sinks.message_rows import Sink
+from sinks.insert import RowInserter
+from sinks.message_rows import RowCollector
 from streams.local import LocalRunner
 from streams.messages.outbox import Message
 from streams.normalise.normaliser import Normaliser
@@ -32,7 +32,7 @@ class InMemoryStreams:
         choose = Random(seed).choice
         self._runner = LocalRunner(definitions, SECRETS, self._take, partitions=partitions, choose=choose)
         self._tables = tables
-        self._sink = Sink(RowWriter(tables), Normaliser(definitions, SECRETS)) if tables else None
+        self._sink = RowCollector(RowInserter(tables), Normaliser(definitions, SECRETS)) if tables else None
 
     def feed(self, records: Sequence[Record], *, batch: int = 1_000) -> None:
         """Feed records in batches, and wait until all that follows from them is done."""

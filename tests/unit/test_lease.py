@@ -15,7 +15,7 @@ def test_a_lease_is_lost_by_one_long_gap_and_stays_lost() -> None:
     for now in (9.0, 18.5, 28.0):  # noqa: B007 - the clock reads it
         lease.check()
     now = 39.0
-    with pytest.raises(FencedError, match="stood still for 11 s"):
+    with pytest.raises(FencedError, match="suspended for 11 s"):
         lease.check()
     now = 40.0
     with pytest.raises(FencedError):

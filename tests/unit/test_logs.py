@@ -33,10 +33,10 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., list[dic
 
 def test_lines_of_structlog_and_of_the_standard_library_have_one_form(lines):
     lines(log_format="json")
-    structlog.get_logger("firstcall.sink").info("rows written", rows=3)
+    structlog.get_logger("firstcall.sink").info("rows_written", rows=3)
     logging.getLogger("elsewhere").warning("careful: %s", "hot")
     ours, theirs = lines()
-    assert (ours["event"], ours["rows"], ours["level"], ours["logger"]) == ("rows written", 3, "info", "firstcall.sink")
+    assert (ours["event"], ours["rows"], ours["level"], ours["logger"]) == ("rows_written", 3, "info", "firstcall.sink")
     assert (theirs["event"], theirs["level"], theirs["logger"]) == ("careful: hot", "warning", "elsewhere")
     assert ours["at"].endswith("Z")
 

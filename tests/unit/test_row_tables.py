@@ -1,4 +1,4 @@
-"""The worker's tables on its disk: what is damaged is found, what came too late to a changelog is left out."""
+"""The worker's tables on its disk: damage is found, and late records of a changelog are skipped."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from faust.types import TP
 from schemas.errors import FencedError, StateError
 from streams.runtime.batch import Batch
 from streams.runtime.fencing import WriterFence, Written, header
-from streams.runtime.state_store import LOOKED_AFTER_SECONDS, WRITE_BUFFERS, PartitionRows, RowStore, StateOptions
+from streams.runtime.state_store import MAX_UNUSED_SECONDS, WRITE_BUFFERS, PartitionRows, RowStore, StateOptions
 from tests.faults.damage import flip
 
 CHANGELOG = TP("a-changelog", 0)
 
 
-class InMemoryStreams(NamedTuple):
+class ChangelogRecord(NamedTuple):
     """A record of a changelog."""
 
     offset: int
@@ -33,11 +33,11 @@ class InMemoryStreams(NamedTuple):
 
 def changelog(*records: tuple[int, str, str | None], start: int = 0) -> Batch:
     """A part of a changelog of (version, key, value)."""
-    told = [
-        InMemoryStreams(offset, key.encode(), None if value is None else value.encode(), header(version))
+    records_written = [
+        ChangelogRecord(offset, key.encode(), None if value is None else value.encode(), header(version))
         for offset, (version, key, value) in enumerate(records, start)
     ]
-    return Batch(CHANGELOG, start, start + len(told), told)
+    return Batch(CHANGELOG, start, start + len(records_written), records_written)
 
 
 def opened(path: Path) -> PartitionRows:
@@ -56,20 +56,20 @@ def test_recovery_takes_the_changelog_in_its_order(rows: PartitionRows) -> None:
     assert (rows.get(b"a"), rows.get(b"b"), rows.overwritten()) == (b"2", None, [])
 
 
-def test_a_record_that_came_too_late_is_left_out_and_to_be_written_over(rows: PartitionRows) -> None:
+def test_a_late_record_is_skipped_and_its_row_is_written_again(rows: PartitionRows) -> None:
     """
-    offset   0    1    2    3         the worker of version 5 was given up, and its record
-    version  5    9    5    9         comes after the one of version 9
+    offset   0    1    2    3         the worker of version 5 lost its partition, and its record
+    version  5    9    5    9         comes after that of version 9
     key      a    a    a    b
     """
     assert rows.recover(changelog((5, "a", "old"), (9, "a", "new"), (5, "a", "late"), (9, "b", "x"))) == 1
     assert (rows.get(b"a"), rows.get(b"b")) == (b"new", b"x")
     assert rows.overwritten() == [b"a"]
-    rows.forget_overwritten([b"a"])
+    rows.clear_overwritten([b"a"])
     assert rows.overwritten() == []
 
 
-def test_what_came_too_late_is_known_from_one_part_of_the_changelog_to_the_next(rows: PartitionRows) -> None:
+def test_late_records_are_found_across_parts_of_the_changelog(rows: PartitionRows) -> None:
     rows.recover(changelog((9, "a", "new")))
     assert rows.recover(changelog((5, "a", "late"), (5, "c", "late"), start=1)) == 2
     assert (rows.get(b"a"), rows.get(b"c"), rows.overwritten()) == (b"new", None, [b"a", b"c"])
@@ -77,19 +77,19 @@ def test_what_came_too_late_is_known_from_one_part_of_the_changelog_to_the_next(
     assert (rows.get(b"a"), rows.overwritten()) == (b"newer", [b"c"])
 
 
-def test_what_this_worker_wrote_is_newer_than_what_comes_too_late(rows: PartitionRows) -> None:
+def test_a_late_record_does_not_replace_what_this_worker_wrote(rows: PartitionRows) -> None:
     rows.write([(b"a", b"own")], 7, version=20)
     assert rows.recover(changelog((19, "a", "late"), start=8)) == 1
     assert rows.get(b"a") == b"own"
 
 
-def test_own_records_that_follow_each_other_are_alone() -> None:
+def test_contiguous_records_pass_the_fence() -> None:
     known = WriterFence()
     known.follow("c", 0, 41, Written(42, 44, 3))
     known.follow("c", 0, 41, Written(45, 45, 1))
-    # Recovery has read what others wrote meanwhile.
+    # Recovery has read the records of others meanwhile.
     known.follow("c", 0, 99, Written(100, 100, 1))
-    # Recovery looked for the end before the last own record was there.
+    # Recovery read the end before the last own record was there.
     known.follow("c", 0, 99, Written(101, 110, 10))
 
 
@@ -98,7 +98,7 @@ def test_own_records_that_follow_each_other_are_alone() -> None:
     [Written(43, 45, 3), Written(42, 45, 3), Written(41, 43, 3)],
     ids=["others before", "others in between", "own from before"],
 )
-def test_records_of_others_between_its_own_stop_a_worker(written: Written) -> None:
+def test_records_of_another_worker_between_its_own_stop_a_worker(written: Written) -> None:
     with pytest.raises(FencedError, match="another worker has written to c/0"):
         WriterFence().follow("c", 0, 41, written)
 
@@ -139,23 +139,23 @@ class _Options:
 
 
 def store_of(tmp_path: Path) -> RowStore:
-    """A store whose partitions lie in a directory, without an app around it."""
+    """A store with its partitions in a directory, without an app around it."""
     store = RowStore.__new__(RowStore)
     store._dbs, store.read_only, store.rocksdb_options = {}, False, cast("Any", _Options())
     store.partition_path = lambda partition: tmp_path / f"rows-{partition}.db"  # type: ignore[method-assign]
     return store
 
 
-def test_sound_state_is_taken_up(tmp_path: Path) -> None:
+def test_undamaged_state_is_kept(tmp_path: Path) -> None:
     filled(tmp_path / "rows-0.db")
     assert store_of(tmp_path).persisted_offset(TP("c", 0)) == 2_000
 
 
-@pytest.mark.parametrize("damage", ["note", "index", "missing", "age"])
-def test_state_that_cannot_be_trusted_is_begun_anew(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["marker", "index", "missing", "age"])
+def test_state_that_cannot_be_trusted_is_deleted(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "rows-0.db"
     filled(path)
-    if damage == "note":
+    if damage == "marker":
         (tmp_path / "rows-0.db.damaged").touch()
     elif damage == "index":
         assert flip(tmp_path, "index", Random(1))
@@ -163,7 +163,7 @@ def test_state_that_cannot_be_trusted_is_begun_anew(tmp_path: Path, damage: str)
         for file in path.glob("*.sst"):
             file.unlink()
     else:
-        before = time.time() - LOOKED_AFTER_SECONDS - 60
+        before = time.time() - MAX_UNUSED_SECONDS - 60
         for file in path.glob("*"):
             os.utime(file, (before, before))
     store = store_of(tmp_path)
@@ -180,5 +180,7 @@ def test_all_partitions_share_one_limit_of_memory_and_keep_no_endless_logs(tmp_p
     for rows in partitions:
         rows.write([(b"%d" % number, bytes(1_000)) for number in range(3_000)], 1, 1)
     assert WRITE_BUFFERS.get_usage() - before > 6_000_000, "the buffers of both count"
-    said = "".join(file.read_text() for file in (tmp_path / "0.db").glob("OPTIONS-*"))
-    assert {"keep_log_file_num=2", "stats_dump_period_sec=0", "cache_index_and_filter_blocks=true"} <= set(said.split())
+    options = "".join(file.read_text() for file in (tmp_path / "0.db").glob("OPTIONS-*"))
+    assert {"keep_log_file_num=2", "stats_dump_period_sec=0", "cache_index_and_filter_blocks=true"} <= set(
+        options.split()
+    )

@@ -1,4 +1,4 @@
-"""What a worker's stages wait for while the brokers take nothing."""
+"""A worker whose brokers accept nothing: its producer waits, and its event loop goes on."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.conftest import free_port
 
 
 @pytest.mark.timeout(60)
-def test_while_there_is_no_room_in_the_queue_the_event_loop_turns():
-    """On it run the other stages, and the lease by which a worker knows that it still has its partitions."""
+def test_while_the_queue_is_full_the_event_loop_turns():
+    """The other processors and the lease run on it."""
 
     async def fill() -> None:
         options = {"bootstrap.servers": f"127.0.0.1:{free_port()}", "queue.buffering.max.messages": 10}
-        delivery = AcknowledgedProducer(options)
+        producer = AcknowledgedProducer(options)
         for number in range(11):
-            await delivery.send("updates", b"", b"%d" % number)
+            await producer.send("updates", b"", b"%d" % number)
 
     async def fill_for_a_while() -> None:
         await asyncio.wait_for(fill(), 0.5)

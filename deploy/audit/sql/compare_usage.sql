@@ -1,6 +1,6 @@
 -- Events counted by day and alias, and what is added up of them. What was written since the sink last settled is yet to be counted.
 WITH
-    (SELECT argMax(settled_at, number) FROM settlement_rows) AS settled_at,
+    (SELECT argMax(reconciled_at, number) FROM reconciliation_rows) AS reconciled_at,
     sides AS
     (
         SELECT
@@ -36,7 +36,7 @@ WITH
                 sumIf(server_errors, is_found), sumIf(latencies, is_found), sumIf(latency_us, is_found),
                 sumMapIf(uses, is_found)) AS found,
             multiIf(
-                expected = found, 'agree', max(written_at) >= settled_at, 'unproven', found.1 = 0, 'missing', expected.1 = 0, 'surplus', 'differ') AS verdict
+                expected = found, 'agree', max(written_at) >= reconciled_at, 'unproven', found.1 = 0, 'missing', expected.1 = 0, 'surplus', 'differ') AS verdict
         FROM sides
         GROUP BY day, kind, alias, api_key, company_id, said
     )

@@ -16,9 +16,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from prometheus_client import REGISTRY, Info
+from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
+from schemas import metrics
 from schemas.config.settings import Settings
 from schemas.errors import DeploymentError
 
@@ -26,11 +27,6 @@ from schemas.errors import DeploymentError
 REQUEST_SECONDS: Final = 10.0
 #: At the same time; each takes a thread. Others are turned away.
 MOST_CONNECTIONS: Final = 32
-
-_BUILD: Final = Info(
-    "firstcall_build",
-    "Version and role of the process. Different versions at the same time: a deploy is under way, or stopped half way.",
-)
 
 
 class Vitals(Protocol):
@@ -125,5 +121,7 @@ def show(settings: Settings, role: str, vitals: Vitals) -> None:
             "process on a machine a FIRSTCALL_METRICS_PORT of its own"
         ) from None
     server.vitals = vitals
-    _BUILD.info({"version": importlib.metadata.version("firstcall"), "python": platform.python_version(), "role": role})
+    metrics.BUILD.info(
+        {"version": importlib.metadata.version("firstcall"), "python": platform.python_version(), "role": role}
+    )
     threading.Thread(target=server.serve_forever, name="status", daemon=True).start()

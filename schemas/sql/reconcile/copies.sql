@@ -16,7 +16,7 @@ FROM
         -- The same in all copies. They are kept so that whoever is erased takes his marks along.
         any((anonymous_id, session_token, api_key, user_id, company_id, previous_id)) AS identifiers,
         min(week) AS first_week,
-        groupUniqArrayIf(week, is_deleted = 1) AS settled_weeks,
+        groupUniqArrayIf(week, is_deleted = 1) AS displaced_weeks,
         groupArray((time, week)) AS copies
     FROM event_rows
     PREWHERE content_hash IN
@@ -35,5 +35,5 @@ FROM
     GROUP BY alias_kind, alias, content_hash
     HAVING max(week) > first_week
 )
-ARRAY JOIN arrayFilter(copy -> copy.2 > first_week AND NOT has(settled_weeks, copy.2), copies) AS displaced
+ARRAY JOIN arrayFilter(copy -> copy.2 > first_week AND NOT has(displaced_weeks, copy.2), copies) AS displaced
 SETTINGS insert_allow_materialized_columns = 1
