@@ -35,7 +35,7 @@ def rebuild(
 ) -> None:
     """Rebuild all numbers from the input topics after a change of the definitions, while the old numbers are served.
 
-    Interrupted, it continues when it is run again (deploy/README.md, Changing the definitions).
+    Interrupted, it continues when it is run again (deploy/docs/rebuild.md).
 
     Example: `firstcall rebuild --dry-run`, then `firstcall rebuild`, and later `firstcall rebuild --drop-old`
     """
