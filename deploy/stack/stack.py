@@ -160,6 +160,9 @@ class Stack:
         history.copy_tables(self.settings, before, now)
         self.settings = generations.of_generation(self.settings, now)
         self._new_children()
+        if self._ports is not None:
+            # The same ports again: they may be scraped.
+            self.show_metrics()
         self._done(f"Generation {now} takes over")
         self.start_streams(self._workers)
         if self._alerts:
