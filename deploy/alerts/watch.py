@@ -20,7 +20,7 @@ from deploy.alerts.evaluator import Evaluation, Evaluator
 from deploy.alerts.progress import Progress, read_positions
 from deploy.alerts.publisher import Publish
 from deploy.services import topics
-from deploy.services.topics import consumed_topics
+from deploy.services.groups import consumed_topics
 from schemas import metrics
 from schemas.config.monitors import Monitors
 from schemas.config.settings import Settings

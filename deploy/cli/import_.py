@@ -22,9 +22,7 @@ _LINES_SHOWN = 1000
 
 
 def import_(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE", help="NDJSON, also gzipped (.gz), or `-` for stdin.")
-    ],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="NDJSON, also gzipped (.gz), or `-` for stdin.")],
     source: Annotated[Literal["web", "api"], typer.Option(help="The source of events that carry none.")] = "web",
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Without Kafka, straight into an empty ClickHouse database.")

@@ -24,7 +24,7 @@ from deploy.demo.summary import next_steps, show_summary
 from deploy.importer.feed import Destination, Feeder, report
 from deploy.importer.in_process import InProcess
 from deploy.importer.kafka_topics import KafkaTopics
-from deploy.services import topics
+from deploy.services import groups, topics
 from deploy.simulator import Population
 from deploy.stack.lines import print_done
 from deploy.stack.stack import Stack
@@ -109,7 +109,7 @@ class Demo:
 
         Two polls in a row must find no lag and no new commit: a commit precedes the end offsets that it leads to.
         """
-        consumed = topics.consumed_topics(stack.settings)
+        consumed = groups.consumed_topics(stack.settings)
         with topics.administration(stack.settings) as client:
             left, _ = _behind(client, consumed)
             idle_at: int | None = None
@@ -151,5 +151,5 @@ def _try_kafka(stack: Stack) -> str:
 
 def _behind(client: KafkaAdminClient, consumed: dict[str, list[str]]) -> tuple[int, int]:
     """Records not committed, and the sum of all committed offsets, over all groups and topics."""
-    found = topics.lags(client, consumed)
+    found = groups.lags(client, consumed)
     return sum(lag.records for lag in found), sum(lag.committed for lag in found)

@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from deploy.doctor.finding import Finding
 from deploy.local.process.status_server import reached_at, url_of
 from deploy.rebuild import generations
-from deploy.services import topics
+from deploy.services import groups, topics
 from deploy.services.required import require_clickhouse
 from schemas.config.definitions import load as load_definitions
 from schemas.config.settings import Settings
@@ -49,11 +49,11 @@ def check_lag(settings: Settings) -> Iterator[Finding]:
     """How far worker and sink are behind."""
     try:
         with topics.administration(settings, REACHED_WITHIN_MS) as client:
-            found = topics.lags(client, topics.consumed_topics(settings))
+            found = groups.lags(client, groups.consumed_topics(settings))
     except (KafkaError, DeploymentError) as error:
         yield Finding("lag", "wrong", f"{settings.brokers}: {error}", _start_kafka(settings))
         return
-    for group in topics.consumed_topics(settings):
+    for group in groups.consumed_topics(settings):
         behind = {lag.topic: lag.records for lag in found if lag.group == group and lag.records}
         total = sum(behind.values())
         most = max(behind, key=lambda topic: behind[topic], default="")
@@ -80,7 +80,7 @@ def check_sink(settings: Settings) -> Iterator[Finding]:
 def _group(settings: Settings, role: str, group: str) -> Finding:
     try:
         with topics.administration(settings, REACHED_WITHIN_MS) as client:
-            members = topics.members_of(client, group)
+            members = groups.members_of(client, group)
     except (KafkaError, DeploymentError) as error:
         return Finding(role, "wrong", f"{settings.brokers}: {error}", _start_kafka(settings))
     if members:

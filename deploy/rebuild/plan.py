@@ -9,7 +9,7 @@ from typing import Final
 from kafka.admin import KafkaAdminClient
 
 from deploy.rebuild import generations
-from deploy.services import topics
+from deploy.services import groups
 from schemas.config.definitions import Definitions
 from schemas.config.settings import Settings
 from schemas.config.sources import is_given
@@ -73,7 +73,7 @@ def make_plan(client: KafkaAdminClient, settings: Settings, definitions: Definit
             abandoned.append(after)
             after += 1
     names = [settings.topic(topic.name) for topic in INPUTS]
-    ranges = topics.ranges_of(client, names)
+    ranges = groups.ranges_of(client, names)
     return Plan(
         before,
         after,

@@ -11,7 +11,6 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import GroupIdNotFoundError
 
 from deploy.rebuild.generations import address_of, of_generation
-from deploy.services import topics
 from schemas.config.settings import Settings
 from schemas.errors import DeploymentError
 from sinks.clickhouse import connected
@@ -32,11 +31,11 @@ def remove(client: KafkaAdminClient, settings: Settings, removed: Iterable[int])
     existing = set(client.list_topics())
     for number in removed:
         each = of_generation(settings, number)
-        groups = [each.streams_id, f"{each.streams_id}-sink"]
-        _await_end(client, number, groups)
-        _delete_groups(client, number, groups)
-        names = [each.topic(topic.name) for topic in (*UPDATES, *ROWS)] + changelogs(each)
-        if found := sorted(existing.intersection(names)):
+        names = [each.streams_id, f"{each.streams_id}-sink"]
+        _await_end(client, number, names)
+        _delete_groups(client, number, names)
+        own_topics = [each.topic(topic.name) for topic in (*UPDATES, *ROWS)] + changelogs(each)
+        if found := sorted(existing.intersection(own_topics)):
             client.delete_topics(found)
         drop_tables(settings, number)
         for directory in (settings.data_dir, *settings.data_dir.glob("worker-*")):
@@ -48,18 +47,18 @@ def changelogs(settings: Settings) -> list[str]:
     return [f"{settings.streams_id}-{table.__name__}-changelog" for table in PROCESSORS.values()]
 
 
-def _await_end(client: KafkaAdminClient, generation: int, groups: Iterable[str]) -> None:
+def _await_end(client: KafkaAdminClient, generation: int, names: Iterable[str]) -> None:
     """Wait until no worker or sink is a member of the groups."""
     end = time.monotonic() + _GONE_WITHIN_SECONDS
-    while not all(topics.is_deserted(client, group) for group in groups):
+    while not all(groups.is_deserted(client, group) for group in names):
         if time.monotonic() > end:
             raise DeploymentError(f"a worker or sink of generation {generation} still runs; stop it first")
         time.sleep(_POLL_SECONDS)
 
 
-def _delete_groups(client: KafkaAdminClient, generation: int, groups: list[str]) -> None:
+def _delete_groups(client: KafkaAdminClient, generation: int, names: list[str]) -> None:
     """Delete the groups with their offsets: a later generation of the same number must read from the start."""
-    for group, answer in client.delete_groups(groups).items():
+    for group, answer in client.delete_groups(names).items():
         if answer not in ("OK", GroupIdNotFoundError.__name__):
             raise DeploymentError(
                 f"the consumer group {group} of generation {generation} cannot be deleted: {answer}. If a worker or sink of it"

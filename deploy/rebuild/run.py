@@ -18,7 +18,7 @@ from kafka.admin import KafkaAdminClient
 
 from deploy.rebuild import generations, history, views
 from deploy.rebuild.plan import Plan
-from deploy.services import topics
+from deploy.services import groups
 from deploy.services.pipeline_progress import STALLED_SECONDS, PipelineProgress
 from schemas.config.settings import Settings
 from schemas.config.sources import is_given
@@ -49,11 +49,11 @@ def catch_up(
     Raises DeploymentError when worker or sink make no progress, ClickHouseError and KafkaError.
     """
     after = generations.of_generation(settings, plan.after)
-    consumed = topics.consumed_topics(after)
+    consumed = groups.consumed_topics(after)
     total, least, since = 0, -1, time.monotonic()
     while True:
         check()
-        left = sum(lag.records for lag in topics.lags(client, consumed))
+        left = sum(lag.records for lag in groups.lags(client, consumed))
         total = max(total, left)
         advance(total - left, total)
         if left <= NEARLY:

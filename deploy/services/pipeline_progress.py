@@ -9,7 +9,7 @@ from typing import Final
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from deploy.services import topics
+from deploy.services import groups
 from schemas.config.settings import Settings
 from schemas.errors import DeploymentError
 from streams.topology import INPUTS, ROWS, UPDATES, Topic
@@ -33,12 +33,12 @@ class PipelineProgress:
 
     def require_running(self) -> None:
         """Raise DeploymentError unless both run."""
-        end = time.monotonic() + topics.JOINED_WITHIN_SECONDS
-        while missing := [name for group, name in self._names() if not topics.members_of(self._client, group)]:
+        end = time.monotonic() + groups.JOINED_WITHIN_SECONDS
+        while missing := [name for group, name in self._names() if not groups.members_of(self._client, group)]:
             if time.monotonic() > end:
                 raise DeploymentError(
-                    f"no {' and no '.join(missing)} runs, or they are still starting: erasing is done by them. Start them,"
-                    " and give the same command again"
+                    f"no {' and no '.join(missing)} runs, or they are still starting. Start them, and run the same"
+                    " command again"
                 )
             time.sleep(POLL_SECONDS)
 
@@ -73,10 +73,10 @@ class PipelineProgress:
             time.sleep(POLL_SECONDS)
 
     def _ends(self, wanted: Iterable[Topic]) -> Ends:
-        return topics.ends_of(self._client, [self._settings.topic(topic.name) for topic in wanted])
+        return groups.ends_of(self._client, [self._settings.topic(topic.name) for topic in wanted])
 
     def _committed(self, group: str) -> Ends:
-        return topics.committed_by(self._client, group)
+        return groups.committed_by(self._client, group)
 
     def _names(self) -> tuple[tuple[str, str], ...]:
         return ((self._worker, "worker"), (self._sink, "sink"))

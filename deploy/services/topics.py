@@ -1,35 +1,26 @@
-"""Creates the topics, compares them with what they must be, and measures the lag of the consumer groups."""
+"""Creates the topics, and compares those there are with what they must be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import structlog
-from kafka import TopicPartition
-from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.admin import KafkaAdminClient
 from kafka.errors import (
-    CoordinatorLoadInProgressError,
-    CoordinatorNotAvailableError,
-    GroupIdNotFoundError,
     KafkaError,
-    NotCoordinatorError,
     TopicAlreadyExistsError,
     for_code,
 )
 
 from deploy.services.required import require_broker
 from schemas.config.settings import Settings
-from streams.topology import INPUTS, MAX_INPUT_BYTES, OWN_TOPICS, ROWS, TOPICS, UPDATES, Topic
+from streams.topology import INPUTS, MAX_INPUT_BYTES, OWN_TOPICS, TOPICS, Topic
 
 DAY_MS = 86_400_000
-#: A group has no members while it rebalances.
-JOINED_WITHIN_SECONDS = 15.0
-#: A new coordinator loads the offsets of its groups first.
-LOADED_WITHIN_SECONDS = 30.0
 #: The pause between two attempts to reach brokers, besides the timeout of `administration`.
 ASKED_AGAIN_SECONDS = 1.0
 
@@ -44,16 +35,6 @@ class TopicState:
     partitions: int
     created: bool
     problem: str = ""
-
-
-@dataclass(frozen=True)
-class Lag:
-    """How many records of a topic a consumer group has not committed yet, over all partitions."""
-
-    group: str
-    topic: str
-    records: int
-    committed: int
 
 
 @contextmanager
@@ -162,103 +143,3 @@ def _creation(settings: Settings, topic: Topic) -> dict[str, Any]:
         "replication_factor": settings.replication_factor,
         "configs": configs,
     }
-
-
-def lags(client: KafkaAdminClient, consumed: Mapping[str, Iterable[str]]) -> list[Lag]:
-    """The lag of each group on each of the topics it consumes. A missing topic has none.
-
-    Without a committed offset, it counts from the earliest record on. Committed offsets are read before the end offsets, so
-    that a record that is processed into another topic meanwhile counts in one of the two.
-    """
-    existing = set(client.list_topics())
-    topics = {topic for names in consumed.values() for topic in names} & existing
-    partitions = _partitions(client, topics)
-    if not partitions:
-        return []
-    committed = {group: committed_by(client, group) for group in consumed}
-    first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-    end = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-    found = []
-    for group, names in consumed.items():
-        for topic in sorted(set(names) & existing):
-            records = done = 0
-            for partition in partitions:
-                if partition.topic == topic:
-                    at = committed[group].get(partition, -1)
-                    done += max(at, 0)
-                    records += max(end[partition].offset - max(at, first[partition].offset), 0)
-            found.append(Lag(group, topic, records, done))
-    return found
-
-
-def members_of(client: KafkaAdminClient, group: str) -> int:
-    """How many members a group has; 0 while it rebalances."""
-    try:
-        found = client.describe_groups([group])[group]
-    except (GroupIdNotFoundError, CoordinatorNotAvailableError):
-        return 0
-    return len(found["members"]) if found["group_state"] == "Stable" else 0
-
-
-def is_deserted(client: KafkaAdminClient, group: str) -> bool:
-    """Whether it is certain that a group has no members, and is not rebalancing."""
-    try:
-        return str(client.describe_groups([group])[group]["group_state"]) in ("Empty", "Dead")
-    except GroupIdNotFoundError:
-        return True
-    except CoordinatorNotAvailableError:
-        return False
-
-
-def _partitions(client: KafkaAdminClient, names: Iterable[str]) -> list[TopicPartition]:
-    """The partitions of topics that exist."""
-    wanted = sorted(names)
-    return [
-        TopicPartition(each["name"], partition["partition_index"])
-        # For an empty list, Kafka describes all topics.
-        for each in (client.describe_topics(wanted) if wanted else [])
-        for partition in each["partitions"]
-    ]
-
-
-def ends_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[TopicPartition, int]:
-    """The offsets after the last records of topics; no entry for a partition without records."""
-    partitions = _partitions(client, names)
-    first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-    end = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-    return {each: end[each].offset for each in partitions if end[each].offset > first[each].offset}
-
-
-def ranges_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[TopicPartition, tuple[int, int]]:
-    """By partition, the offset of the first record that topics still hold, and the one after the last."""
-    partitions = _partitions(client, set(names) & set(client.list_topics()))
-    if not partitions:
-        return {}
-    first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-    end = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-    return {each: (first[each].offset, end[each].offset) for each in partitions}
-
-
-def committed_by(client: KafkaAdminClient, group: str) -> dict[TopicPartition, int]:
-    """The committed offsets of a group by partition. Waits while the coordinator loads them."""
-    end = monotonic() + LOADED_WITHIN_SECONDS
-    while True:
-        try:
-            offsets = client.list_group_offsets({group: None})[group]
-        except (GroupIdNotFoundError, CoordinatorNotAvailableError):
-            # A group that has never existed has committed nothing.
-            return {}
-        except (CoordinatorLoadInProgressError, NotCoordinatorError):
-            if monotonic() > end:
-                raise
-            sleep(0.2)
-        else:
-            return {partition: found.offset for partition, found in offsets.items() if found.offset >= 0}
-
-
-def consumed_topics(settings: Settings) -> dict[str, list[str]]:
-    """The topics that each consumer group reads."""
-    inputs = [settings.topic(topic.name) for topic in INPUTS]
-    updates = [settings.topic(topic.name) for topic in UPDATES]
-    rows = [settings.topic(topic.name) for topic in ROWS]
-    return {settings.streams_id: inputs + updates, f"{settings.streams_id}-sink": inputs + rows}

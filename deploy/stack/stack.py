@@ -13,7 +13,7 @@ from deploy.local.process.children import Children
 from deploy.local.process.status_server import reached_at, url_of
 from deploy.local.process.supervision import Supervision
 from deploy.rebuild import generations, history, views
-from deploy.services import topics
+from deploy.services import groups, topics
 from deploy.services.required import require_clickhouse, shown_path
 from deploy.stack.environment import free_ports, log_dir, variables, worker_variables
 from deploy.stack.lines import ended, print_done
@@ -93,8 +93,8 @@ class Stack:
             self._await(
                 "Starting worker and sink",
                 lambda: (
-                    topics.members_of(client, settings.streams_id) >= workers
-                    and topics.members_of(client, f"{settings.streams_id}-sink") >= 1
+                    groups.members_of(client, settings.streams_id) >= workers
+                    and groups.members_of(client, f"{settings.streams_id}-sink") >= 1
                 ),
                 STREAMS_WITHIN_SECONDS,
             )

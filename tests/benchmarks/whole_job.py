@@ -19,8 +19,8 @@ from confluent_kafka import Producer
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.kafka.broker import LocalBroker, jars_directory
 from deploy.local.process.children import unwinding_signals
-from deploy.services import topics
-from deploy.services.topics import consumed_topics
+from deploy.services import groups, topics
+from deploy.services.groups import consumed_topics
 from deploy.simulator import Population
 from schemas.config.settings import Settings
 from sinks.clickhouse import Address, connect
@@ -56,7 +56,7 @@ def _measure(directory: Path, kafka: str, clickhouse: str, events: int, workers:
         streams_done = None
         try:
             while True:
-                lags = topics.lags(client, consumed_topics(settings))
+                lags = groups.lags(client, consumed_topics(settings))
                 if streams_done is None and not any(lag.records for lag in lags if lag.group == settings.app_id):
                     streams_done = time.perf_counter() - began
                 if not any(lag.records for lag in lags):

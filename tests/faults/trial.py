@@ -20,8 +20,8 @@ import orjson
 from kafka.errors import KafkaError
 
 from deploy.audit import audit
-from deploy.services import topics
-from deploy.services.topics import consumed_topics
+from deploy.services import groups, topics
+from deploy.services.groups import consumed_topics
 from deploy.simulator import Population
 from schemas.config.definitions import build
 from schemas.config.sources import TEST_PREFIX
@@ -221,7 +221,7 @@ class Trial(Deployment):
         }
         assert done, "it says what it has done"
         with topics.administration(self.settings) as client:
-            found = topics.committed_by(client, self.settings.streams_id)
+            found = groups.committed_by(client, self.settings.streams_id)
         acknowledged = {(place.topic, place.partition): offset for place, offset in found.items()}
         return {
             place: (upto, acknowledged.get(place, 0))
@@ -283,7 +283,7 @@ class Trial(Deployment):
         """(acknowledged by workers, acknowledged by the sink, left to do for both); None while no broker says so."""
         try:
             with topics.administration(self.settings, timeout_ms=5_000) as client:
-                lags = topics.lags(client, consumed_topics(self.settings))
+                lags = groups.lags(client, consumed_topics(self.settings))
         except (KafkaError, DeploymentError, OSError):
             return None
         own = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from deploy.services import topics
+from deploy.services import groups, topics
 from schemas.config.definitions import load
 from streams.topology import MAX_MESSAGE_BYTES
 from tests.support.pipeline import Pipeline, running
@@ -46,7 +46,7 @@ def refused(pipeline: Pipeline, topic: str) -> Iterator[None]:
 def acknowledged(pipeline: Pipeline, *names: str) -> int:
     """How much of topics the workers have acknowledged."""
     with topics.administration(pipeline.settings) as client:
-        lags = topics.lags(client, {pipeline.settings.streams_id: [pipeline.settings.topic(name) for name in names]})
+        lags = groups.lags(client, {pipeline.settings.streams_id: [pipeline.settings.topic(name) for name in names]})
     return sum(lag.committed for lag in lags)
 
 

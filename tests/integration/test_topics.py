@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError
 
-from deploy.services import topics
+from deploy.services import groups, topics
 from schemas.config.loading import load_settings
 from schemas.config.settings import Settings
 from streams.topology import TOPICS, WEB_EVENTS, Topic
@@ -88,7 +88,7 @@ def test_lag_counts_what_is_not_acknowledged(settings, admin):
     #                 partition 0    partition 1
     # web-events      .....xx        xx               x: not acknowledged
     # api-events      xxx                             never read by this group
-    found = {lag.topic: lag for lag in topics.lags(admin, {group: [web, api, "there-is-no-such-topic"]})}
+    found = {lag.topic: lag for lag in groups.lags(admin, {group: [web, api, "there-is-no-such-topic"]})}
     assert {name: lag.records for name, lag in found.items()} == {web: 4, api: 3}
     assert found[web].committed == 5
 
@@ -96,9 +96,9 @@ def test_lag_counts_what_is_not_acknowledged(settings, admin):
 def test_a_group_that_was_never_there_is_behind_by_everything(settings, admin):
     topics.ensure_topics(admin, settings, [Topic(WEB_EVENTS, "delete")])
     produce(settings, WEB_EVENTS, 4)
-    (lag,) = topics.lags(admin, {f"{settings.app_id}-never": [settings.topic(WEB_EVENTS)]})
+    (lag,) = groups.lags(admin, {f"{settings.app_id}-never": [settings.topic(WEB_EVENTS)]})
     assert lag.records == 4
-    assert topics.members_of(admin, f"{settings.app_id}-never") == 0
+    assert groups.members_of(admin, f"{settings.app_id}-never") == 0
 
 
 def test_nobody_home_is_an_error_in_time(unique):

@@ -16,7 +16,7 @@ import yaml
 from clickhouse_connect.driver import Client
 
 from deploy.rebuild import generations
-from deploy.services import topics
+from deploy.services import groups, topics
 from deploy.simulator import Population
 from schemas.config.definitions import Definitions, build
 from schemas.config.settings import Settings
@@ -211,7 +211,7 @@ def test_it_shows_its_plan_and_refuses_what_cannot_be_meant(deployment, records,
     )
 
     with topics.administration(deployment.settings) as admin:
-        ranges = topics.ranges_of(admin, [web])
+        ranges = groups.ranges_of(admin, [web])
         lost = next(at for at, (_, end) in ranges.items() if end > 1)
         admin.delete_records({lost: 2})
     code, output = refused(deployment, monkeypatch, "rebuild", "--dry-run")

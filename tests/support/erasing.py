@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deploy.services import topics
-from deploy.services.topics import consumed_topics
+from deploy.services import groups, topics
+from deploy.services.groups import consumed_topics
 from schemas.config.definitions import Definitions
 from sinks.clickhouse import Address, connect
 from streams.topology import NOTIFICATIONS, ROWS
@@ -60,7 +60,7 @@ class Deployment(Pipeline):
         end = time.monotonic() + SETTLED_WITHIN_SECONDS
         while True:
             with topics.administration(self.settings) as client:
-                lags = topics.lags(client, {group: consumed_topics(self.settings)[group]})
+                lags = groups.lags(client, {group: consumed_topics(self.settings)[group]})
             if not any(lag.records for lag in lags):
                 return
             assert time.monotonic() < end, f"the sink does not arrive: {self.log('sink')[-3000:]}"

@@ -17,8 +17,8 @@ import yaml
 from confluent_kafka import Producer
 from kafka.admin import KafkaAdminClient
 
-from deploy.services import topics
-from deploy.services.topics import consumed_topics
+from deploy.services import groups, topics
+from deploy.services.groups import consumed_topics
 from schemas.config.definitions import Definitions
 from schemas.config.settings import Settings
 from streams.messages.outbox import Message
@@ -163,7 +163,7 @@ class Pipeline:
         group = self.settings.app_id
         consumed = {group: consumed_topics(self.settings)[group]}
         with topics.administration(self.settings) as client:
-            lags = topics.lags(client, consumed)
+            lags = groups.lags(client, consumed)
         return sum(lag.committed for lag in lags), sum(lag.records for lag in lags)
 
     def settle(self) -> None:

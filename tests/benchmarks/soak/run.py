@@ -24,8 +24,8 @@ from kafka.errors import KafkaError
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.kafka.broker import LocalBroker, jars_directory
 from deploy.local.process.children import unwinding_signals
-from deploy.services import topics
-from deploy.services.topics import consumed_topics
+from deploy.services import groups, topics
+from deploy.services.groups import consumed_topics
 from schemas.config.settings import Settings
 from sinks.clickhouse import Address
 from sinks.migrations import migrate
@@ -159,7 +159,7 @@ class Soak:
             if process.poll() is not None:
                 sys.exit(f"{name} has ended; its log is kept beside {SAMPLES}")
         try:
-            lags = topics.lags(self._client, self._consumed)
+            lags = groups.lags(self._client, self._consumed)
         except KafkaError as error:
             # On a busy machine an answer may take too long; the next one comes.
             print(f"no sample: {error}")
