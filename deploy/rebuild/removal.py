@@ -11,6 +11,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import GroupIdNotFoundError
 
 from deploy.rebuild.generations import address_of, of_generation
+from deploy.services import groups
 from schemas.config.settings import Settings
 from schemas.errors import DeploymentError
 from sinks.clickhouse import connected

@@ -26,8 +26,8 @@ from confluent_kafka import Producer
 
 from deploy.cli.main import app
 from deploy.local.kafka.broker import Missing, availability, jars_directory
-from deploy.services import topics
-from deploy.services.topics import consumed_topics
+from deploy.services import groups, topics
+from deploy.services.groups import consumed_topics
 from schemas.config.settings import Settings
 from tests.conftest import JARS_HOME, free_port
 
@@ -299,7 +299,7 @@ class Running:
         """Wait until worker and sink have acknowledged everything."""
         end = time.monotonic() + 60
         with topics.administration(self.settings) as client:
-            while any(lag.records for lag in topics.lags(client, consumed_topics(self.settings))):
+            while any(lag.records for lag in groups.lags(client, consumed_topics(self.settings))):
                 assert time.monotonic() < end, "the deployment is behind"
                 time.sleep(0.3)
 
