@@ -1,4 +1,4 @@
-"""`firstcall audit`: every published number, computed anew from the rows of events and compared.
+"""`firstcall audit`: every published number, recomputed from the rows of events and compared.
 
 event_rows ─▶ recomputation (SQL, working tables) ─▶ comparison ◀─ views that dashboards read
 """

@@ -1,4 +1,4 @@
-"""What was published beside what was computed anew, one finding for each published thing."""
+"""Compares what was published with what was recomputed: one finding for each published thing."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from schemas.config.definitions import Definitions, Level
 #: How many differences of each kind are shown.
 EXAMPLES: Final = 5
 
-#: What the sink counts, after the events that it counts.
 USAGE: Final = "usage by day"
 
-#: What is compared of the subjects that both sides know.
+#: Attributes of subjects that both sides have.
 ATTRIBUTES: Final = ("kind", "company", "first seen", "last active", "stages", "first touch", "segments", "internal")
 
 _ATTRIBUTES_TYPE: Final = (
     "'Tuple(kind String, company String, is_internal Bool, is_bot Bool, first_seen Int64, last_active Int64,"
-    " stages Array(Tuple(String, Int64)), touched Int64, said Array(Tuple(String, String)),"
+    " stages Array(Tuple(String, Int64)), touched Int64, fields Array(Tuple(String, String)),"
     " segments Array(Tuple(String, String)), possible Array(Tuple(String, String)))'"
 )
 _PROFILES: Final = {
@@ -32,7 +31,7 @@ _PROFILES: Final = {
 
 
 class Difference(NamedTuple):
-    """One thing that is not as it should be. Empty texts: it should not be there, or is not."""
+    """One published thing that differs. Empty texts: it is not expected, or not found."""
 
     id: str
     verdict: str
@@ -42,10 +41,11 @@ class Difference(NamedTuple):
 
 @dataclass
 class Finding:
-    """How many of a published thing were compared, and what of them.
+    """How many of a published thing were compared, and with which result.
 
-    `missing`: computed, not published. `surplus`: published, not computed. `unproven`: published as only a later copy of
-    an event would explain, of which no row is left, or not published as it was written since the sink last settled. `differences`: the first ones by id; `unproven_examples` likewise.
+    `missing`: computed, not published. `surplus`: published, not computed. `unproven`: only a later copy of an event, of which
+    no row is left, would explain it; or its events were written after the sink's last reconciliation. `differences` and
+    `unproven_examples`: the first ones by id.
     """
 
     published: str
@@ -71,17 +71,17 @@ class Finding:
         setattr(self, verdict, getattr(self, verdict) + number)
         if verdict == "agree":
             return
-        told = [Difference(subject, verdict, expected, found) for subject, expected, found in examples]
+        shown = [Difference(subject, verdict, expected, found) for subject, expected, found in examples]
         if verdict == "unproven":
-            self.unproven_examples += told
+            self.unproven_examples += shown
         else:
-            self.differences = sorted([*self.differences, *told])[:EXAMPLES]
+            self.differences = sorted([*self.differences, *shown])[:EXAMPLES]
 
 
 def comparisons(
     workspace: Workspace, definitions: Definitions, copies_ms: int, findings: list[Finding]
 ) -> Iterator[AuditStep]:
-    """What is to be compared, in order; each step appends to `findings`.
+    """The comparisons in order; each step appends to `findings`.
 
     `copies_ms`: how much later than the earliest a copy of an event may be.
     """
@@ -91,8 +91,7 @@ def comparisons(
         "Comparing automated traffic", partial(_compare, workspace, findings, "automated", "automated traffic")
     )
     for name in ("touches", "outreach"):
-        outcome = statement("outcome_by_time", published=name)
-        compare = partial(_compare, workspace, findings, name, name, renamed=statement("renamed"), outcome=outcome)
+        compare = partial(_compare, workspace, findings, name, name, renamed=statement("renamed"))
         yield AuditStep(f"Comparing {name}", compare)
     yield AuditStep("Comparing usage by day", partial(_compare, workspace, findings, "usage", USAGE))
     for level in LEVELS:
@@ -127,7 +126,8 @@ def _compare(
     **texts: str,
 ) -> None:
     finding = Finding(title)
-    for _, verdict, number, examples in workspace.rows(f"compare_{name}", more, **texts):
+    rows = workspace.rows(f"compare_{name}", more, outcome=statement("outcome"), **texts)
+    for verdict, number, examples in rows:
         finding.add(verdict, number, examples)
     findings.append(finding)
 

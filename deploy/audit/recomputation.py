@@ -1,7 +1,7 @@
-"""All published numbers, computed anew from the rows of events by ClickHouse, step by step into the working tables.
+"""Recomputes all published numbers from the event rows in ClickHouse, step by step into the working tables.
 
-Nothing of it comes from what the streams published, and no fact is folded by their code: what an event matches, whom it
-belongs to and what follows from that are said here a second time, in SQL.
+Nothing comes from what the streams published, and none of their code folds a fact. What an event matches, whom it belongs to
+and what follows from that are defined here a second time, in SQL.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from deploy.audit import segments, touches
+from deploy.audit.expressions import Parameters, condition, segment_fields, selectors_in_use
 from deploy.audit.merges import resolve_merges
-from deploy.audit.selectors import Parameters, condition, selectors_in_use
 from deploy.audit.workspace import Workspace, statement
 from schemas.config.definitions import Definitions, Level
 
@@ -25,20 +25,22 @@ _DAY_MS = 86_400_000
 
 
 class AuditStep(NamedTuple):
-    """A part of an audit: what it is doing, for a person, and how to do it."""
+    """A step of an audit: its title, for a person, and how to run it."""
 
     title: str
     run: Callable[[], None]
 
 
 def steps(workspace: Workspace, definitions: Definitions) -> Iterator[AuditStep]:
-    """What is to be done, in order, up to the hours of activity; rolling counts follow after those were compared."""
+    """The steps in order, up to the hours of activity; rolling counts follow after those were compared."""
     numbers = {name: number for number, name in enumerate(selectors_in_use(definitions))}
     given = Parameters()
-    conditions = ", ".join(condition(definitions.selectors[name], given) for name in numbers)
-    is_content = condition(definitions.selectors[definitions.touch], given)
-    is_outreach = condition(definitions.outreach, given) if definitions.outreach else "false"
-    said = segments.said(segments.fields_of(definitions), given)
+    texts = {
+        "content": condition(definitions.selectors[definitions.touch], given),
+        "outreach": condition(definitions.outreach, given) if definitions.outreach else "false",
+        "conditions": ", ".join(condition(definitions.selectors[name], given) for name in numbers),
+        "segment_fields": segment_fields(segments.fields_of(definitions), given),
+    }
     limits = definitions.limits
     workspace.parameters |= given.values | segments.parameters_of(definitions)
     workspace.parameters |= {
@@ -50,12 +52,11 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[AuditStep]
         "most_users": limits.web_alias_users,
         "most_links": limits.web_alias_links,
     }
-    texts = {"made_of": touches.made_of(is_content), "may_be_touch": touches.may_be_touch(is_content)}
+    texts |= {name: statement(name, **texts) for name in ("touch_parts", "may_be_touch")}
     candidates = statement("touch_candidates", **texts)
     yield AuditStep("Finding touches", partial(touches.find_touches, workspace, candidates))
-    sayings = statement("saying_candidates", said=said)
-    yield AuditStep("Finding segments", partial(segments.find_sayings, workspace, definitions, sayings))
-    texts |= {"content": is_content, "outreach": is_outreach, "conditions": conditions, "said": said}
+    sources = statement("segment_candidates", **texts)
+    yield AuditStep("Finding segments", partial(segments.find_segments, workspace, definitions, sources))
     read = partial(workspace.run, "marked", None, renamed=statement("renamed"), **texts)
     yield AuditStep("Reading events", read)
     yield AuditStep("Linking visitors", partial(workspace.run, "links"))
@@ -68,7 +69,7 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[AuditStep]
     yield AuditStep("Computing developers", partial(workspace.run, "developers"))
     yield AuditStep("Computing companies", partial(workspace.run, "companies"))
     yield AuditStep("Computing first touches", partial(workspace.run, "first_touches"))
-    yield AuditStep("Computing segments", partial(workspace.run, "segments_said"))
+    yield AuditStep("Computing segments", partial(workspace.run, "segments_of_events"))
     yield AuditStep("Computing segments of first touches", partial(workspace.run, "segments_touched"))
     for level in LEVELS:
         yield AuditStep(
@@ -78,7 +79,7 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[AuditStep]
 
 
 def rolling_steps(workspace: Workspace) -> Iterator[AuditStep]:
-    """What is left then."""
+    """The last steps, after activity was compared."""
     yield AuditStep("Finding what is counted by segments", partial(workspace.run, "counted"))
     yield AuditStep("Computing rolling counts of activity", partial(workspace.run, "steps_active"))
     yield AuditStep("Computing rolling counts of sign-ups and activations", partial(workspace.run, "steps_moments"))

@@ -1,4 +1,4 @@
-"""What an audit found, for a person and for a program."""
+"""The result of an audit, for a person and for a program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deploy.audit.run import Audit
 _EXPLAINED = "A later copy of an event would explain what is unproven; no row of it is left to prove it."
 _UNSETTLED = "Of the unproven usage by day, events were written since the sink last counted, which it does every few seconds: run it again in a minute."
 _MOVING = (
-    "Rows came in while the audit ran, so differences may only say that the sink, or the streams, are behind."
+    "Rows came in while the audit ran, so differences may only mean that the sink, or the streams, are behind."
     " Run it again when `firstcall doctor` shows no lag."
 )
 _BEHIND = (
@@ -105,7 +105,7 @@ def _verdict(audit: Audit) -> Text:
     if not audit.wrong:
         return Text(f"Everything published agrees with the events: {of}.", "green")
     noun = "difference" if audit.wrong == 1 else "differences"
-    return Text(f"{audit.wrong:,} {noun} between what is published and what the events say: {of}.", "red")
+    return Text(f"{audit.wrong:,} {noun} between what is published and the events: {of}.", "red")
 
 
 def _notes(audit: Audit) -> list[str]:

@@ -1,4 +1,4 @@
-"""An audit from its begin to its end."""
+"""An audit from beginning to end."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def audit(
     memory_bytes: int = MEMORY_BYTES,
     progress: Progress | None = None,
 ) -> Audit:
-    """Compute everything anew and compare it.
+    """Recompute everything and compare it.
 
-    `copies_seconds`: how much later than the earliest a copy of an event may be. Raises ClickHouseError, among them
-    ClickHouseError when the tables are not those of this version.
+    `copies_seconds`: how much later than the earliest a copy of an event may be. Raises ClickHouseError,
+    also when the tables are not those of this version.
     """
     began = monotonic()
     pending = pending_migrations(address)
     if pending:
         raise ClickHouseError(
             f"{address} has not run {pending[0].file_name} yet, so there is nothing to compare with;"
-            " run `firstcall migrate`, or look whether this is the right database"
+            " run `firstcall migrate`, or check that this is the right database"
         )
     findings: list[Finding] = []
     with workspace(address, memory_bytes) as space, named_errors(address):
@@ -73,5 +73,5 @@ def audit(
 
 
 def _newest(space: Workspace) -> list[tuple[int, ...]]:
-    """What changes when rows come in."""
+    """The newest versions, which change when rows come in."""
     return [tuple(row) for row in space.rows("newest")]

@@ -1,7 +1,6 @@
 """The working tables of one audit: unique names, statements from `sql/` that run on them, and their removal.
 
-They lie in the database that is audited, where whoever reads it may write as well, and hold what is computed on the way,
-so that no step needs more memory than its limits say.
+They are in the audited database, and hold intermediate results, so that no step needs more memory than its limit.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ PREFIX: Final = "audit_"
 _TABLE: Final = re.compile(r"CREATE TABLE \{(\w+):Identifier\}")
 #: What a killed audit left is removed by the next one, once no audit can still be at work on it.
 _LEFT_AFTER_HOURS: Final = 24
-#: A statement over many events says nothing for long.
+#: A statement over many events runs for long without an answer.
 _ANSWER_SECONDS: Final = 6 * 3600
 
 

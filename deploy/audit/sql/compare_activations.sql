@@ -12,16 +12,11 @@ WITH
     compared AS
     (
         SELECT
-            concat(id, ' ', definition) AS shown_id, anyIf(times, NOT is_found) AS expected, anyIf(times, is_found) AS found,
-            multiIf(NOT max(is_found), 'missing', min(is_found), 'surplus', expected = found, 'agree', 'differ') AS verdict
+            concat(sides.id, ' ', definition) AS id, anyIf(times, NOT is_found) AS expected, anyIf(times, is_found) AS found,
+            multiIf(NOT max(is_found), 'missing', min(is_found), 'surplus', expected = found, 'agree', 'differ') AS verdict,
+            if(verdict IN ('agree', 'surplus'), '', concat('at ', toString(fromUnixTimestamp64Milli(expected.2, 'UTC')), ', anchor ', toString(fromUnixTimestamp64Milli(expected.1, 'UTC')))) AS shown_expected,
+            if(verdict IN ('agree', 'missing'), '', concat('at ', toString(fromUnixTimestamp64Milli(found.2, 'UTC')), ', anchor ', toString(fromUnixTimestamp64Milli(found.1, 'UTC')))) AS shown_found
         FROM sides
-        GROUP BY id, definition
+        GROUP BY sides.id, definition
     )
-SELECT
-    'activations' AS published, verdict, count(),
-    groupArraySorted({examples:UInt8})(if(verdict = 'agree', ('', '', ''), (
-        shown_id,
-        if(verdict = 'surplus', '', concat('at ', toString(fromUnixTimestamp64Milli(expected.2, 'UTC')), ', anchor ', toString(fromUnixTimestamp64Milli(expected.1, 'UTC')))),
-        if(verdict = 'missing', '', concat('at ', toString(fromUnixTimestamp64Milli(found.2, 'UTC')), ', anchor ', toString(fromUnixTimestamp64Milli(found.1, 'UTC')))))))
-FROM compared
-GROUP BY published, verdict
+/* outcome */

@@ -1,4 +1,4 @@
--- Web aliases of users whose events count for nothing. Those that nobody is known behind are developers by themselves, and compared there.
+-- Web aliases of users whose events count for nothing. Those without a user are visitors, and compared with developers.
 WITH
     sides AS
     (
@@ -8,13 +8,9 @@ WITH
     ),
     compared AS
     (
-        SELECT id, multiIf(NOT max(is_found), 'missing', min(is_found), 'surplus', 'agree') AS verdict
+        SELECT id, multiIf(NOT max(is_found), 'missing', min(is_found), 'surplus', 'agree') AS verdict,
+            if(verdict = 'missing', 'automated', '') AS shown_expected, if(verdict = 'surplus', 'automated', '') AS shown_found
         FROM sides
         GROUP BY id
     )
-SELECT
-    'automated traffic' AS published, verdict, count(),
-    groupArraySorted({examples:UInt8})(if(verdict = 'agree', ('', '', ''), (
-        id, if(verdict = 'missing', 'automated', ''), if(verdict = 'surplus', 'automated', ''))))
-FROM compared
-GROUP BY verdict
+/* outcome */

@@ -19,7 +19,7 @@ WITH
         SELECT toString(kind) AS kind, alias, toString(level) AS level, parent, from_time, false AS is_found FROM expected
         UNION ALL
         SELECT toString(alias_kind), alias, toString(level), parent, toUnixTimestamp64Milli(from_time), true FROM identities
-        -- Which hashes are of one key only the streams can know, who saw the key.
+        -- Which hashes are of one key only the streams know, as they see the key.
         WHERE (alias_kind, alias) NOT IN (SELECT alias_kind, alias FROM identity_rows FINAL WHERE first_hash NOT IN ('', alias))
     ),
     compared AS
@@ -29,20 +29,13 @@ WITH
             arraySort(groupArrayIf((level, parent, from_time), NOT is_found)) AS expected_parents,
             arraySort(groupArrayIf((level, parent, from_time), is_found)) AS found_parents,
             multiIf(expected_parents = found_parents, 'agree', empty(found_parents), 'missing',
-                    empty(expected_parents), 'surplus', 'differ') AS verdict
+                    empty(expected_parents), 'surplus', 'differ') AS verdict,
+            arrayMap(
+                parents -> if(verdict = 'agree', '', arrayStringConcat(
+                    arrayMap(p -> concat(p.1, ' ', p.2, if(p.3 = 0, '', concat(' from ', toString(fromUnixTimestamp64Milli(p.3, 'UTC'))))), parents), ', ')),
+                [expected_parents, found_parents]) AS shown,
+            shown[1] AS shown_expected, shown[2] AS shown_found
         FROM sides
         GROUP BY kind, alias
     )
-SELECT
-    'identities' AS published, verdict, count(),
-    groupArraySorted({examples:UInt8})(if(verdict = 'agree', ('', '', ''), (id, shown_expected, shown_found)))
-FROM
-(
-    SELECT
-        id, verdict,
-        arrayMap(p -> concat(p.1, ' ', p.2, if(p.3 = 0, '', concat(' from ', toString(fromUnixTimestamp64Milli(p.3, 'UTC'))))), expected_parents) AS expected_texts,
-        arrayMap(p -> concat(p.1, ' ', p.2, if(p.3 = 0, '', concat(' from ', toString(fromUnixTimestamp64Milli(p.3, 'UTC'))))), found_parents) AS found_texts,
-        arrayStringConcat(expected_texts, ', ') AS shown_expected, arrayStringConcat(found_texts, ', ') AS shown_found
-    FROM compared
-)
-GROUP BY verdict
+/* outcome */

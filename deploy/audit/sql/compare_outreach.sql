@@ -1,9 +1,9 @@
--- Outreach by what it says, each once, at its earliest time.
+-- Outreach by name and segments, each once, at its earliest time.
 WITH
 /* renamed */,
     sides AS
     (
-        SELECT alias_kind AS kind, alias, event, first.1 AS time, first.2 AS told, first.3 AS name, false AS is_found
+        SELECT alias_kind AS kind, alias, event, first.1 AS time, first.2 AS segment_values, first.3 AS name, false AS is_found
         FROM
         (
             SELECT alias_kind, alias, event, min((time, arraySort(arrayZip(mapKeys(segments), mapValues(segments))), toString(outreach))) AS first
@@ -24,8 +24,10 @@ WITH
             concat(any(kind), ':', any(alias)) AS id,
             minIf(time, NOT is_found) AS expected, minIf(time, is_found) AS found,
             multiIf(NOT max(is_found), 'missing', min(is_found), 'surplus', expected = found, 'agree', 'differ') AS verdict,
-            concat(' ', name, arrayStringConcat(arrayMap(field -> concat(', ', field.1, ' ', field.2), told), '')) AS shown
+            concat(' ', name, arrayStringConcat(arrayMap(field -> concat(', ', field.1, ' ', field.2), segment_values), '')) AS shown,
+            if(verdict IN ('agree', 'surplus'), '', concat('at ', toString(fromUnixTimestamp64Milli(expected, 'UTC')), shown)) AS shown_expected,
+            if(verdict IN ('agree', 'missing'), '', concat('at ', toString(fromUnixTimestamp64Milli(found, 'UTC')), shown)) AS shown_found
         FROM sides
-        GROUP BY event, told, name
+        GROUP BY event, segment_values, name
     )
 /* outcome */

@@ -5,8 +5,8 @@ WITH
         SELECT id, groupArray((toString(definition), at)) AS activations
         FROM {reached:Identifier} WHERE level = {level:String} GROUP BY id
     ),
-    touched AS (SELECT id, at, said FROM {first_touches:Identifier} WHERE level = {level:String}),
-    told AS
+    touched AS (SELECT id, at, fields FROM {first_touches:Identifier} WHERE level = {level:String}),
+    segmented AS
     (
         SELECT
             id, arraySort(groupArray((toString(segment), value))) AS segments,
@@ -24,11 +24,11 @@ WITH
                 arrayMap(stage -> (stage.1, arrayFirst(one -> one.1 = stage.2, activations).2),
                     arrayFilter(stage -> arrayExists(one -> one.1 = stage.2, activations),
                         arrayZip({derived_stages:Array(String)}, {derived_from:Array(String)}))))) AS stages,
-            touched.at AS touched_at, touched.said AS said, told.segments AS segments, told.possible AS possible
+            touched.at AS touched_at, touched.fields AS fields, segmented.segments AS segments, segmented.possible AS possible
         FROM {subjects:Identifier} AS subject
         ANY LEFT JOIN activated ON subject.id = activated.id
         ANY LEFT JOIN touched ON subject.id = touched.id
-        ANY LEFT JOIN told ON subject.id = told.id
+        ANY LEFT JOIN segmented ON subject.id = segmented.id
         WHERE level = {level:String}
     ),
     found AS
@@ -41,20 +41,20 @@ WITH
             arrayFilter(field -> field.2 != '', [
                 ('campaign', first_touch_campaign), ('content', first_touch_content), ('medium', first_touch_medium),
                 ('name', first_touch_name), ('path', first_touch_path), ('referrer', first_touch_referrer),
-                ('source', first_touch_source), ('term', first_touch_term)]) AS said,
-            arraySort(arrayZip(mapKeys(segments), mapValues(segments))) AS told_segments
+                ('source', first_touch_source), ('term', first_touch_term)]) AS fields,
+            arraySort(arrayZip(mapKeys(segments), mapValues(segments))) AS segment_values
         FROM /* profiles */
     ),
     sides AS
     (
         SELECT
             id, false AS is_found,
-            CAST((kind, company, is_internal, is_bot, first_seen, last_active, stages, touched_at, said, segments, possible), /* attributes */) AS profile
+            CAST((kind, company, is_internal, is_bot, first_seen, last_active, stages, touched_at, fields, segments, possible), /* attributes */) AS profile
         FROM expected
         UNION ALL
         SELECT
             id, true,
-            CAST((kind, company, is_internal, is_bot, first_seen_ms, last_active_ms, entered, touched_at, said, told_segments, []), /* attributes */)
+            CAST((kind, company, is_internal, is_bot, first_seen_ms, last_active_ms, entered, touched_at, fields, segment_values, []), /* attributes */)
         FROM found
     ),
     compared AS
@@ -73,7 +73,7 @@ WITH
                         f.last_active > e.last_active AND f.last_active - e.last_active <= {copies_ms:Int64}, 'unproven',
                         'differ')),
                     ('stages', if(e.stages != f.stages, 'differ', '')),
-                    ('first touch', if((e.touched, e.said) != (f.touched, f.said), 'differ', '')),
+                    ('first touch', if((e.touched, e.fields) != (f.touched, f.fields), 'differ', '')),
                     ('segments', multiIf(
                         e.segments = f.segments, '',
                         arrayMap(s -> s.1, e.segments) = arrayMap(s -> s.1, f.segments)
@@ -85,7 +85,7 @@ WITH
         GROUP BY id
     )
 SELECT
-    attribute AS published, outcome AS verdict, count(),
+    attribute, outcome AS verdict, count(),
     groupArraySorted({examples:UInt8})(if(outcome = 'agree', ('', '', ''), (
         id,
         multiIf(
@@ -95,7 +95,7 @@ SELECT
             attribute = 'first seen', toString(fromUnixTimestamp64Milli(e.first_seen, 'UTC')),
             attribute = 'last active', toString(fromUnixTimestamp64Milli(e.last_active, 'UTC')),
             attribute = 'stages', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', toString(fromUnixTimestamp64Milli(s.2, 'UTC'))), arrayFilter(s -> NOT has(f.stages, s), e.stages)), ', '),
-            attribute = 'first touch', if(e.touched = 0, '', concat('at ', toString(fromUnixTimestamp64Milli(e.touched, 'UTC')), ', ', arrayStringConcat(arrayMap(field -> concat(field.1, ' ', field.2), e.said), ', '))),
+            attribute = 'first touch', if(e.touched = 0, '', concat('at ', toString(fromUnixTimestamp64Milli(e.touched, 'UTC')), ', ', arrayStringConcat(arrayMap(field -> concat(field.1, ' ', field.2), e.fields), ', '))),
             attribute = 'segments', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', s.2), arrayFilter(s -> NOT has(f.segments, s), e.segments)), ', '),
             toString(e.is_internal)),
         multiIf(
@@ -105,13 +105,13 @@ SELECT
             attribute = 'first seen', toString(fromUnixTimestamp64Milli(f.first_seen, 'UTC')),
             attribute = 'last active', toString(fromUnixTimestamp64Milli(f.last_active, 'UTC')),
             attribute = 'stages', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', toString(fromUnixTimestamp64Milli(s.2, 'UTC'))), arrayFilter(s -> NOT has(e.stages, s), f.stages)), ', '),
-            attribute = 'first touch', if(f.touched = 0, '', concat('at ', toString(fromUnixTimestamp64Milli(f.touched, 'UTC')), ', ', arrayStringConcat(arrayMap(field -> concat(field.1, ' ', field.2), f.said), ', '))),
+            attribute = 'first touch', if(f.touched = 0, '', concat('at ', toString(fromUnixTimestamp64Milli(f.touched, 'UTC')), ', ', arrayStringConcat(arrayMap(field -> concat(field.1, ' ', field.2), f.fields), ', '))),
             attribute = 'segments', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', s.2), arrayFilter(s -> NOT has(e.segments, s), f.segments)), ', '),
             toString(f.is_internal)))))
 FROM
 (
-    SELECT id, e, f, told.1 AS attribute, told.2 AS outcome
+    SELECT id, e, f, one.1 AS attribute, one.2 AS outcome
     FROM compared
-    ARRAY JOIN arrayConcat([('', verdict)], differing) AS told
+    ARRAY JOIN arrayConcat([('', verdict)], differing) AS one
 )
 GROUP BY attribute, outcome

@@ -19,16 +19,11 @@ WITH
                 metric, ' ', level, if(segment = '', '', concat(' ', segment, ' ', segment_value)), ' ', toString(window_hours), ' h, ',
                 toString(fromUnixTimestamp64Milli(toInt64(hour) * 3600000, 'UTC'))) AS id,
             sumIf(delta, NOT is_found) AS expected, sumIf(delta, is_found) AS found,
-            multiIf(expected = found, 'agree', abs(expected - found) <= sum(open), 'unproven', found = 0, 'missing', expected = 0, 'surplus', 'differ') AS verdict
+            multiIf(expected = found, 'agree', abs(expected - found) <= sum(open), 'unproven', found = 0, 'missing', expected = 0, 'surplus', 'differ') AS verdict,
+            if(expected = 0, '', concat('change of ', toString(expected))) AS shown_expected,
+            if(found = 0, '', concat('change of ', toString(found))) AS shown_found
         FROM sides
         GROUP BY metric, level, segment, segment_value, window_hours, hour
         HAVING expected != 0 OR found != 0
     )
-SELECT
-    'rolling counts' AS published, verdict, count(),
-    groupArraySorted({examples:UInt8})(if(verdict = 'agree', ('', '', ''), (
-        id,
-        if(expected = 0, '', concat('change of ', toString(expected))),
-        if(found = 0, '', concat('change of ', toString(found))))))
-FROM compared
-GROUP BY published, verdict
+/* outcome */

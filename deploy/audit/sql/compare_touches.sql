@@ -1,13 +1,13 @@
--- Touches by what they say, copies that say the same at their earliest time. Whose they are follows from the identities.
+-- Touches by their fields, equal copies at their earliest time. Whose they are follows from the identities.
 WITH
 /* renamed */,
     sides AS
     (
         SELECT
-            alias_kind AS kind, alias, event, said, api_key, company_id AS company,
-            arraySort(arrayZip(mapKeys(segments), mapValues(segments))) AS told, is_content, time, false AS is_found
+            alias_kind AS kind, alias, event, fields, api_key, company_id AS company,
+            arraySort(arrayZip(mapKeys(segments), mapValues(segments))) AS segment_values, is_content, time, false AS is_found
         FROM {marked:Identifier} AS event
-        ANY LEFT JOIN (SELECT fields, said FROM {touches:Identifier}) AS known ON event.touch = known.fields
+        ANY LEFT JOIN (SELECT fields_hash, fields FROM {touches:Identifier}) AS known ON event.touch = known.fields_hash
         WHERE touch != 0
         UNION ALL
         SELECT
@@ -26,8 +26,10 @@ WITH
             concat(any(kind), ':', any(alias)) AS id,
             minIf(time, NOT is_found) AS expected, minIf(time, is_found) AS found,
             multiIf(NOT max(is_found), 'missing', min(is_found), 'surplus', expected = found, 'agree', 'differ') AS verdict,
-            concat(arrayStringConcat(arrayMap(field -> concat(', ', field.1, ' ', field.2), arrayConcat(said, told)), ''), if(is_content, ', content', '')) AS shown
+            concat(arrayStringConcat(arrayMap(field -> concat(', ', field.1, ' ', field.2), arrayConcat(fields, segment_values)), ''), if(is_content, ', content', '')) AS shown,
+            if(verdict IN ('agree', 'surplus'), '', concat('at ', toString(fromUnixTimestamp64Milli(expected, 'UTC')), shown)) AS shown_expected,
+            if(verdict IN ('agree', 'missing'), '', concat('at ', toString(fromUnixTimestamp64Milli(found, 'UTC')), shown)) AS shown_found
         FROM sides
-        GROUP BY event, said, api_key, company, told, is_content
+        GROUP BY event, fields, api_key, company, segment_values, is_content
     )
 /* outcome */

@@ -1,11 +1,11 @@
--- Events counted by day and alias, and what is added up of them. What was written since the sink last settled is yet to be counted.
+-- Events counted by day and alias, and what is added up of them. What was written since the sink last reconciled is not counted yet.
 WITH
     (SELECT argMax(reconciled_at, number) FROM reconciliation_rows) AS reconciled_at,
     sides AS
     (
         SELECT
             toDate(fromUnixTimestamp64Milli(time, 'UTC')) AS day, toString(alias_kind) AS kind, alias, api_key, company_id,
-            (toString(environment), toString(source), toString(type), toString(name), toString(sdk), is_internal, is_bot) AS said,
+            (toString(environment), toString(source), toString(type), toString(name), toString(sdk), is_internal, is_bot) AS dimensions,
             1 AS events,
             ifNull(status >= 200 AND status < 300, 0) AS successes,
             ifNull(status >= 400 AND status < 500, 0) AS client_errors,
@@ -26,7 +26,7 @@ WITH
     compared AS
     (
         SELECT
-            concat(kind, ':', alias, ' ', toString(day), ' ', said.4) AS id,
+            concat(kind, ':', alias, ' ', toString(day), ' ', dimensions.4) AS id,
             tuple(
                 sumIf(events, NOT is_found), sumIf(successes, NOT is_found), sumIf(client_errors, NOT is_found),
                 sumIf(server_errors, NOT is_found), sumIf(latencies, NOT is_found), sumIf(latency_us, NOT is_found),
@@ -36,23 +36,14 @@ WITH
                 sumIf(server_errors, is_found), sumIf(latencies, is_found), sumIf(latency_us, is_found),
                 sumMapIf(uses, is_found)) AS found,
             multiIf(
-                expected = found, 'agree', max(written_at) >= reconciled_at, 'unproven', found.1 = 0, 'missing', expected.1 = 0, 'surplus', 'differ') AS verdict
+                expected = found, 'agree', max(written_at) >= reconciled_at, 'unproven', found.1 = 0, 'missing', expected.1 = 0, 'surplus', 'differ') AS verdict,
+            arrayMap(
+                side -> if(verdict = 'agree' OR side.1 = 0, '', concat(
+                    toString(side.1), ' events, ', toString(side.2), ' successes, ', toString(side.3), ' client errors, ', toString(side.4),
+                    ' server errors, ', toString(side.5), ' latencies of ', toString(side.6), ' us, uses by hour ', toString(side.7))),
+                [expected, found]) AS shown,
+            shown[1] AS shown_expected, shown[2] AS shown_found
         FROM sides
-        GROUP BY day, kind, alias, api_key, company_id, said
+        GROUP BY day, kind, alias, api_key, company_id, dimensions
     )
-SELECT
-    'usage by day' AS published, verdict, count(),
-    groupArraySorted({examples:UInt8})(if(verdict = 'agree', ('', '', ''), (
-        id, if(expected.1 = 0, '', shown_expected), if(found.1 = 0, '', shown_found))))
-FROM
-(
-    SELECT
-        id, verdict, expected, found,
-        arrayMap(side -> concat(
-            toString(side.1), ' events, ', toString(side.2), ' successes, ', toString(side.3), ' client errors, ', toString(side.4),
-            ' server errors, ', toString(side.5), ' latencies of ', toString(side.6), ' us, uses by hour ', toString(side.7)),
-            [expected, found]) AS texts,
-        texts[1] AS shown_expected, texts[2] AS shown_found
-    FROM compared
-)
-GROUP BY verdict
+/* outcome */

@@ -10,7 +10,7 @@ FROM
 (
     SELECT
         marked.*, key.key_company AS key_company,
-        -- The last segment that began at or before the event, else the first.
+        -- The last interval that began at or before the event, else the first.
         multiIf(alias_kind = 'user_id', alias, alias_kind = 'api_key', key.owner,
                 link.users[greatest(1, arrayLastIndex(begin -> begin <= time, link.froms))]) AS leads_to
     FROM

@@ -13,8 +13,8 @@ WITH
 SELECT level, id, first.1, first.2
 FROM
 (
-    SELECT subject.1 AS level, subject.2 AS id, min((at, said)) AS first
-    FROM (SELECT developer, counted_company, at, said FROM touched ANY LEFT JOIN {touches:Identifier} AS known ON touched.touch = known.fields)
+    SELECT subject.1 AS level, subject.2 AS id, min((at, fields)) AS first
+    FROM (SELECT developer, counted_company, at, fields FROM touched ANY LEFT JOIN {touches:Identifier} AS known ON touched.touch = known.fields_hash)
     ARRAY JOIN [('developer', developer), ('company', counted_company)] AS subject
     WHERE id != ''
     GROUP BY level, id

@@ -1,4 +1,4 @@
--- Web alias to users: the earliest link of each user and day, as segments of time.
+-- Web alias to users: the earliest link of each user and day, as intervals of ownership.
 INSERT INTO {links:Identifier}
 WITH
     by_day AS
@@ -18,9 +18,9 @@ WITH
             arrayPushFront(
                 arrayFilter((link, i) -> i = length(ascending) OR ascending[i + 1].1 != link.1, ascending, arrayEnumerate(ascending)),
                 ascending[1]) AS points,
-            arrayFilter((point, i) -> i = 1 OR points[i - 1].2 != point.2, points, arrayEnumerate(points)) AS segments
+            arrayFilter((point, i) -> i = 1 OR points[i - 1].2 != point.2, points, arrayEnumerate(points)) AS intervals
         FROM by_day
         GROUP BY kind, alias
     )
-SELECT kind, alias, arrayMap(segment -> segment.1, segments), arrayMap(segment -> segment.2, segments), is_crowded
+SELECT kind, alias, arrayMap(interval -> interval.1, intervals), arrayMap(interval -> interval.2, intervals), is_crowded
 FROM by_alias

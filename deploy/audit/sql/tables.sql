@@ -1,24 +1,24 @@
 -- The working tables of one audit, dropped when it ends. Their names are unique to it.
 
--- Grain: one row for each touch that events can be, by what it is made of.
+-- Grain: one row for each combination of parts of events that is a touch.
 CREATE TABLE {touches:Identifier}
 (
-    made_of UInt64,       -- hash of what it is made of
+    parts_hash UInt64,
     touch Map(String, String),
-    said Array(Tuple(String, String)) MATERIALIZED arraySort(arrayZip(mapKeys(touch), mapValues(touch))), -- (field, text), sorted
-    fields UInt64 MATERIALIZED sipHash64(said) -- equal for all that say the same
+    fields Array(Tuple(String, String)) MATERIALIZED arraySort(arrayZip(mapKeys(touch), mapValues(touch))), -- (field, text), sorted
+    fields_hash UInt64 MATERIALIZED sipHash64(fields) -- equal touches have the same
 )
-ENGINE = MergeTree ORDER BY made_of;
+ENGINE = MergeTree ORDER BY parts_hash;
 
--- Grain: one row for each thing that events say of segments, by what they say.
-CREATE TABLE {sayings:Identifier}
+-- Grain: one row for each combination of texts in events that has a value of any segment.
+CREATE TABLE {event_segments:Identifier}
 (
-    made_of UInt64,       -- hash of what they say
-    said Map(LowCardinality(String), String) -- value by segment
+    parts_hash UInt64,
+    segments Map(LowCardinality(String), String) -- value by segment
 )
-ENGINE = MergeTree ORDER BY made_of;
+ENGINE = MergeTree ORDER BY parts_hash;
 
--- Grain: one row an event, with what it is by itself.
+-- Grain: one row an event, before it is resolved.
 CREATE TABLE {marked:Identifier}
 (
     alias_kind LowCardinality(String),
@@ -33,7 +33,7 @@ CREATE TABLE {marked:Identifier}
     merged_id String,     -- the user id that leads to user_id
     environment LowCardinality(String),
     selectors Array(UInt16), -- numbers of the selectors that it matches
-    touch UInt64,         -- `fields` of the touch that it is; 0: none
+    touch UInt64,         -- `fields_hash` of the touch that it is; 0: none
     segments Map(LowCardinality(String), String), -- the values that it has
     is_internal Bool,
     is_content Bool,      -- the selector of touches matches it
@@ -42,7 +42,7 @@ CREATE TABLE {marked:Identifier}
 )
 ENGINE = MergeTree ORDER BY (alias_kind, alias);
 
--- Grain: one row for each web alias that users are known behind. Segment i holds from `froms[i]` on, the first one always.
+-- Grain: one row for each web alias with users. Interval i begins at `froms[i]`, the first one always.
 CREATE TABLE {links:Identifier}
 (
     web_kind LowCardinality(String),
@@ -115,7 +115,7 @@ CREATE TABLE {first_touches:Identifier}
     level LowCardinality(String),
     id String,
     at Int64,
-    said Array(Tuple(String, String)) -- (field, text), sorted
+    fields Array(Tuple(String, String)) -- (field, text), sorted
 )
 ENGINE = MergeTree ORDER BY (level, id);
 

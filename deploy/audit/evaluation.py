@@ -1,6 +1,7 @@
-"""What is read in Python: ClickHouse reduces all events to the different things that they can say, only these come here, one by
-one, and what they are goes back. This is reading, not folding, so it is done with the streams' own functions: whether those
-read as they should, their tests say.
+"""Evaluates parts of events in Python. ClickHouse reduces the events to their distinct combinations; the results go back.
+
+Touches and segments depend on how addresses, words and letters are read. That is reading, not folding, so the streams' own
+functions do it; their tests show that they read correctly.
 """
 
 from __future__ import annotations
@@ -14,40 +15,39 @@ from schemas.event import Event
 
 _INSERTED_AT_ONCE: Final = 50_000
 
-#: What the rest of a row says, in the order of its columns; None or nothing if it is not to be kept.
-Read = Callable[[Sequence[Any]], dict[str, str] | None]
+#: The values of one combination of parts, in the order of its columns; None or nothing if it has none.
+Evaluate = Callable[[Sequence[Any]], dict[str, str] | None]
 
 
-def read_back(workspace: Workspace, table: str, column: str, candidates: str, read: Read) -> None:
-    """Fill a working table of `made_of` and a column. `candidates`: a query whose rows begin with what goes into `made_of`."""
-    found = _read(workspace, candidates, read)
+def evaluate_distinct(workspace: Workspace, table: str, column: str, candidates: str, evaluate: Evaluate) -> None:
+    """Fill a working table of `parts_hash` and a column. `candidates`: a query whose rows begin with the hash."""
+    found = _evaluated(workspace, candidates, evaluate)
     while rows := list(islice(found, _INSERTED_AT_ONCE)):
         workspace.client.insert(
             workspace.tables[table],
             rows,
-            column_names=["made_of", column],
+            column_names=["parts_hash", column],
             column_type_names=["UInt64", "Map(String, String)"],
         )
 
 
-def _read(workspace: Workspace, candidates: str, read: Read) -> Iterator[tuple[int, dict[str, str]]]:
+def _evaluated(workspace: Workspace, candidates: str, evaluate: Evaluate) -> Iterator[tuple[int, dict[str, str]]]:
     with workspace.client.query_row_block_stream(
         candidates, parameters=workspace.parameters, settings=workspace.settings
     ) as blocks:
         for block in blocks:
-            for made_of, *parts in block:
-                said = read(parts)
-                if said:
-                    yield made_of, said
+            for parts_hash, *parts in block:
+                if values := evaluate(parts):
+                    yield parts_hash, values
 
 
-def event_saying(
+def partial_event(
     name: str = "",
     properties: dict[str, Any] | None = None,
     context: dict[str, Any] | None = None,
     traits: dict[str, Any] | None = None,
 ) -> Event:
-    """A web event that says no more than this, as the streams' functions take whole events."""
+    """A web event with only these parts, as the streams' functions take whole events."""
     return Event(
         message_id="",
         time=0,

@@ -1,18 +1,18 @@
 -- Values of segments by token, developer and company: of the first event with one, or of the last.
 INSERT INTO {segments:Identifier}
 WITH
-    spoken AS
+    carried AS
     (
         SELECT
             api_key, developer, company, time, developer IN (SELECT developer FROM {own:Identifier}) AS is_own,
-            said.1 AS segment, said.2 AS value
+            one.1 AS segment, one.2 AS value
         FROM {facts:Identifier}
-        ARRAY JOIN arrayZip(mapKeys(segments), mapValues(segments)) AS said
+        ARRAY JOIN arrayZip(mapKeys(segments), mapValues(segments)) AS one
     ),
     by_value AS
     (
         SELECT subject.1 AS level, subject.2 AS id, segment, value, min(time) AS earliest, max(time) AS latest
-        FROM spoken
+        FROM carried
         ARRAY JOIN [('token', if(is_own, '', api_key)), ('developer', developer), ('company', if(is_own, '', company))] AS subject
         WHERE id != ''
         GROUP BY level, id, segment, value
