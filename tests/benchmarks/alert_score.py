@@ -1,6 +1,6 @@
 """Scores the alerts on simulated worlds with known incidents: `python -m tests.benchmarks.alert_score`, or `make alerts-score`.
 
-Seeds for tuning are below REPORTED, those for reporting from it on: what is printed was never looked at while the rules were chosen.
+Seeds for tuning are below REPORTED, those for reporting from it on: the rules were chosen without these worlds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from streams.alerting.monitor import Memory, MonitorState, Opened, Rules, expect
 from streams.alerting.series import ALL, DAY, WEEK, Array, Series
 from streams.alerting.silence import listen
 from tests.benchmarks.alert_worlds import (
-    JUDGED,
+    EVALUATED,
     PAST,
     Shape,
     Source,
@@ -50,8 +50,8 @@ class Case:
     drop: float
     share: float | None = None
     of_tokens: bool = False
-    #: How the incident is told, if not by its drop.
-    told: str = ""
+    #: How the table names the incident, if not by its drop.
+    label: str = ""
 
     def world(self, seed: int) -> World:
         if self.of_tokens:
@@ -70,7 +70,7 @@ class Outcome:
 
 
 def firstcall(world: World) -> Outcome:
-    """What the monitors say."""
+    """The outcome of the monitors."""
     state, memory = MonitorState(), Memory()
     begin, end = _span(world)
     false_alarms = 0
@@ -86,7 +86,7 @@ def firstcall(world: World) -> Outcome:
 
 
 def rule(world: World, on: Array) -> Outcome:
-    """What a rule says that is on or off at each hour."""
+    """The outcome of a rule that is on or off at each hour."""
     begin, _ = _span(world)
     before = on[world.start - 1 : begin]
     found = np.flatnonzero(on[begin : begin + FOUND_WITHIN])
@@ -95,7 +95,7 @@ def rule(world: World, on: Array) -> Outcome:
 
 
 def _span(world: World) -> tuple[int, int]:
-    """Places of the first hour of the incident (the end, if there is none) and one past the last hour to look at."""
+    """Places of the first hour of the incident (the end, if there is none) and one past the last hour to evaluate."""
     end = len(world.counts[ALL])
     if world.incident is None:
         return end, end
@@ -130,7 +130,7 @@ def cases() -> Iterator[Case]:
         for rise in (1.5, 2, 4):
             drop = 1 - 2 * float(stats.norm.cdf(-np.log(rise)))
             yield Case(
-                f"times to first call, {a_day:,} a day", a_day, "sudden", drop, 0.5, told=f"{rise:g} times as long"
+                f"times to first call, {a_day:,} a day", a_day, "sudden", drop, 0.5, label=f"{rise:g} times as long"
             )
     for a_day in (100, 1000):
         yield Case(f"active tokens, {a_day:,} a day", a_day, "none", 0.0, of_tokens=True)
@@ -148,10 +148,10 @@ SILENT_RULES: Final = (10.0, 60.0)
 def silent(a_day: float, seed: int) -> tuple[Outcome, ...]:
     """Of Firstcall, and of rules by which so many minutes without an event are a silence. The delays are minutes."""
     made = source(seed, a_day=a_day)
-    counts = np.bincount((made.times // 60).astype(int), minlength=PAST + JUDGED).astype(np.float64)
+    counts = np.bincount((made.times // 60).astype(int), minlength=PAST + EVALUATED).astype(np.float64)
     gaps = np.diff(made.times)
-    judged = np.flatnonzero((made.times[:-1] >= made.start * 60) & (gaps >= LEAST_GAP))
-    spans = [(float(made.times[place]), float(made.times[place + 1])) for place in judged]
+    tested = np.flatnonzero((made.times[:-1] >= made.start * 60) & (gaps >= LEAST_GAP))
+    spans = [(float(made.times[place]), float(made.times[place + 1])) for place in tested]
     memory = Memory()
 
     @cache
@@ -162,8 +162,8 @@ def silent(a_day: float, seed: int) -> tuple[Outcome, ...]:
         assert expected is not None
         return expected, _usual_gap(made.times, gaps, hour - WEEK)
 
-    def told_at(begin: float, end: float) -> float:
-        """The minute of a gap at which it is told; infinity if it is not."""
+    def alerted_at(begin: float, end: float) -> float:
+        """The minute of a gap at which it is an alert; infinity if it is none."""
         for now in np.arange(np.ceil(begin + LEAST_GAP), end):
             hour = int(now // 60)
             expected, longest = usual(hour)
@@ -181,16 +181,16 @@ def silent(a_day: float, seed: int) -> tuple[Outcome, ...]:
         return float("inf")
 
     rules: list[Callable[[float, float], float]] = [
-        told_at,
+        alerted_at,
         *(lambda begin, end, wait=wait: begin + wait if begin + wait < end else float("inf") for wait in SILENT_RULES),
     ]
     outcomes = []
     for rule_ in rules:
-        told = [(begin, rule_(begin, end)) for begin, end in spans]
+        alerted = [(begin, rule_(begin, end)) for begin, end in spans]
         # The gap of the outage begins with the last event before it.
-        false = sum(at < float("inf") for begin, at in told if not _is_outage(made, begin, at))
-        delays = [at - made.outage[0] for begin, at in told if _is_outage(made, begin, at)]
-        outcomes.append(Outcome(false, JUDGED / MONTH_HOURS, round(min(delays)) if delays else None))
+        false = sum(at < float("inf") for begin, at in alerted if not _is_outage(made, begin, at))
+        delays = [at - made.outage[0] for begin, at in alerted if _is_outage(made, begin, at)]
+        outcomes.append(Outcome(false, EVALUATED / MONTH_HOURS, round(min(delays)) if delays else None))
     return tuple(outcomes)
 
 
@@ -247,7 +247,7 @@ def _line(case: Case, of: Iterable[tuple[Outcome, Outcome, Outcome]]) -> str:
         if not cells[1:] and case.shape == "segment" and any(outcome.delay is not None for outcome in each):
             right = np.mean([outcome.scope_right for outcome in each if outcome.delay is not None])
             cells[0] += f", segment named {100 * right:.0f} %"
-    size = f" {case.told or f'{case.drop:.0%}'} |" if case.shape != "none" else ""
+    size = f" {case.label or f'{case.drop:.0%}'} |" if case.shape != "none" else ""
     return f"| {case.title} |{size} {' | '.join(cells)} |"
 
 

@@ -1,7 +1,7 @@
 """Simulated hourly counts with known incidents, and the two simple rules that monitors are compared with.
 
-A world has eight weeks of past and four weeks that are judged, both with hours of the day, weekends, growth, days better and worse than
-others, and in the past a campaign and a holiday. What is judged holds one incident at most.
+A world has eight weeks of past and four weeks that are evaluated, both with hours of the day, weekends, growth, days better and worse than
+others, and in the past a campaign and a holiday. The evaluated weeks hold one incident at most.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from streams.alerting.series import ALL, DAY, WEEK, Array, Scope, Series
 
-PAST, JUDGED = 8 * WEEK, 4 * WEEK
+PAST, EVALUATED = 8 * WEEK, 4 * WEEK
 SEGMENTS = ("ads", "docs", "search", "events", "partners")
 
 Shape = Literal["none", "sudden", "creeping", "segment", "weekend", "outage"]
@@ -23,7 +23,7 @@ Shape = Literal["none", "sudden", "creeping", "segment", "weekend", "outage"]
 class World:
     """Counts by hour of all scopes (of shares: successes and trials), and the truth about them.
 
-    `start`: the place of the first hour that is judged. `incident`: places of the hours of the incident, first and one past the last.
+    `start`: the place of the first hour that is evaluated. `incident`: places of the hours of the incident, first and one past the last.
     """
 
     counts: dict[Scope, Array]
@@ -57,9 +57,9 @@ def world(
     segments: bool = True,
     day_noise: float | None = None,
 ) -> World:
-    """A world with so many events on a day of its first judged week. `share`: these are trials, so many of which succeed."""
+    """A world with so many events on a day of its first evaluated week. `share`: these are trials, so many of which succeed."""
     chance = np.random.default_rng(seed)
-    hours = PAST + JUDGED
+    hours = PAST + EVALUATED
     rate, noise = _rate(chance, a_day, day_noise)
     kept, incident = _incident(chance, shape, drop)
     parts = chance.dirichlet(np.full(len(SEGMENTS), 3.0))
@@ -91,7 +91,7 @@ def world(
 def token_world(seed: int, *, a_day: float, shape: Shape = "none", drop: float = 0.0) -> World:
     """Distinct tokens by hour, so many on a day: one that is active is so for some hours, and so in the counts of each."""
     chance = np.random.default_rng(seed)
-    hours = PAST + JUDGED
+    hours = PAST + EVALUATED
     # Each begins at an hour of the rate, and stays for 1 + Poisson(4) hours.
     rate, _ = _rate(chance, a_day, None)
     kept, incident = _incident(chance, shape, drop)
@@ -132,13 +132,13 @@ def source(seed: int, *, a_day: float) -> Source:
     times = np.repeat(begins, sizes) + waited - waited[place]
     began = 60.0 * (PAST + WEEK) + chance.uniform(0, 60.0 * WEEK)
     outage = (began, began + 360)
-    heard = (times < outage[0]) | (times >= outage[1])
-    return Source(np.sort(times[heard & (times < 60.0 * len(rate))]), PAST, outage)
+    received = (times < outage[0]) | (times >= outage[1])
+    return Source(np.sort(times[received & (times < 60.0 * len(rate))]), PAST, outage)
 
 
 def _rate(chance: np.random.Generator, a_day: float, day_noise: float | None) -> tuple[Array, float]:
     """The rate of each hour, and how much days vary."""
-    hours = PAST + JUDGED
+    hours = PAST + EVALUATED
     at = np.arange(hours)
     weekend = chance.uniform(0.3, 1.0)
     swing = chance.uniform(0.2, 0.8)
@@ -157,8 +157,8 @@ def _rate(chance: np.random.Generator, a_day: float, day_noise: float | None) ->
 
 
 def _incident(chance: np.random.Generator, shape: Shape, drop: float) -> tuple[Array, tuple[int, int] | None]:
-    """What part of the rate is kept by hour, and where the incident lies: within the second judged week, until the end."""
-    hours = PAST + JUDGED
+    """What part of the rate is kept by hour, and where the incident lies: within the second evaluated week, until the end."""
+    hours = PAST + EVALUATED
     kept = np.ones(hours)
     if shape == "none":
         return kept, None

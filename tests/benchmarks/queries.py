@@ -1,7 +1,7 @@
 """How long each question of a dashboard takes over many events: `make bench-queries ROWS=50000000`.
 
-Makes a synthetic population in the embedded engine itself (`synthetic/`), settles it as the sink does, then asks each question
-three times and prints the best time, so that whoever else uses the machine is seen least. Processor time is told beside it, and
+Makes a synthetic population in the embedded engine itself (`synthetic/`), reconciles it as the sink does, then asks each question
+three times and prints the best time, so that other work on the machine disturbs least. Processor time is printed beside it, and
 that of a reference question: by these, runs on machines with other work can be compared. Loading takes most of the time: a
 directory that is kept (`--keep`) is asked again without it.
 """
@@ -75,17 +75,17 @@ def _load(client: Client, rows: int) -> None:
     for first in range(0, rows, STEP):
         _run(client, "events", {"first": first, "rows": min(STEP, rows - first), "total": rows})
         _run(client, "touches", {"first": first, "rows": min(STEP, rows - first), "total": rows})
-    _tell("events written", began)
+    _print_seconds("events written", began)
     began = time.perf_counter()
     reconcile(client)
-    _tell("all settled", began)
+    _print_seconds("all reconciled", began)
     for name in ("profiles", "activity", "rolling", "refusals", "replays"):
         _run(client, name)
     began = time.perf_counter()
     # As much as one insert of a sink that is behind; some of them copies of what is there.
     _run(client, "events", {"first": rows - 2_000, "rows": 4_000, "total": rows})
     reconcile(client)
-    _tell("4,000 more settled", began)
+    _print_seconds("4,000 more reconciled", began)
 
 
 def _run(client: Client, name: str, values: Mapping[str, int] | None = None) -> None:
@@ -144,7 +144,7 @@ def _processor_seconds(client: Client) -> float:
     return int(client.query(_CPU).result_rows[0][0]) / 1e6
 
 
-def _tell(title: str, began: float) -> None:
+def _print_seconds(title: str, began: float) -> None:
     print(f"{title:64}{time.perf_counter() - began:>9.1f} s", flush=True)
 
 

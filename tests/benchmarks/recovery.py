@@ -40,7 +40,7 @@ def signups(aliases: int) -> Iterator[Record]:
         yield Record("web", orjson.dumps(event), MONDAY)
 
 
-def settled(pipeline: Pipeline) -> float:
+def drained(pipeline: Pipeline) -> float:
     """Seconds until all is worked on."""
     began = time.monotonic()
     while True:
@@ -56,7 +56,7 @@ def back_again(pipeline: Pipeline) -> float:
     began = time.monotonic()
     pipeline.start("worker-1")
     pipeline.feed(signups(1))
-    settled(pipeline)
+    drained(pipeline)
     return time.monotonic() - began
 
 
@@ -79,7 +79,7 @@ def main() -> None:
             pipeline.start("worker-1")
             began = time.monotonic()
             pipeline.feed(signups(aliases))
-            settled(pipeline)
+            drained(pipeline)
             print(f"{aliases:,} aliases: built in {time.monotonic() - began:.0f} s")
             pipeline.kill("worker-1", signal.SIGTERM)
             state = pipeline.state("worker-1")

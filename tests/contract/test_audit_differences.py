@@ -112,7 +112,7 @@ TAMPERINGS = [
 
 
 def rounds() -> list[list[tuple[str, ...]]]:
-    """Tamperings that can be told apart in one audit: of one verdict, each with something else that is published."""
+    """Tamperings that one audit can distinguish: of one verdict, each with something else that is published."""
     found: list[list[tuple[str, ...]]] = []
     for tampering in TAMPERINGS:
         *_, published, verdict = tampering
@@ -162,7 +162,7 @@ def test_wrong_counts_are_named_with_their_segment(tamper, address):
         ("outreach", "map('technology', 'cobol') AS segments"),
     ],
 )
-def test_what_a_touch_or_outreach_is_and_says_is_compared(tamper, address, published, change):
+def test_every_field_of_a_touch_or_outreach_is_compared(tamper, address, published, change):
     tamper("touch_rows", "is_outreach" if published == "outreach" else "is_touch", change)
     wrong = differences(audit(address, DEFINITIONS))
     assert sorted(each.verdict for each in wrong.pop(published)) == ["missing", "surplus"]
@@ -218,7 +218,7 @@ def command(*arguments: str, clickhouse: str, data_dir: Any) -> Result:
     return CliRunner().invoke(app, ["audit", *arguments], env=environment)
 
 
-def test_the_command_says_that_all_agrees_or_what_does_not(clickhouse, client, address, tmp_path, monkeypatch):
+def test_the_command_prints_that_all_agrees_or_what_does_not(clickhouse, client, address, tmp_path, monkeypatch):
     monkeypatch.setattr("deploy.cli.audit.definitions_or_exit", lambda _: DEFINITIONS)
     load(address, journey().records, DEFINITIONS)
     given = {"clickhouse": f"{clickhouse}/{address.database}", "data_dir": tmp_path}
@@ -230,9 +230,9 @@ def test_the_command_says_that_all_agrees_or_what_does_not(clickhouse, client, a
     assert differs.exit_code == 1
     assert "identities" in differs.output
     assert "differences between what is published and the events" in differs.output
-    told = command("--format", "json", **given)
-    assert told.exit_code == 1
-    found = json.loads(told.stdout)
+    printed = command("--format", "json", **given)
+    assert printed.exit_code == 1
+    found = json.loads(printed.stdout)
     assert found["agrees"] is False
     (wrong,) = [finding for finding in found["findings"] if finding["missing"]]
     assert wrong["published"] == "identities"
@@ -248,7 +248,7 @@ def test_what_cannot_be_audited_ends_with_code_2(clickhouse, unique, tmp_path):
     assert wrong.exit_code == 2
 
 
-def test_a_database_that_is_not_migrated_to_the_end_is_told(clickhouse, unique, tmp_path):
+def test_a_database_that_is_not_migrated_to_the_end_is_reported(clickhouse, unique, tmp_path):
     old = Address.parse(f"{clickhouse}/{unique}")
     migrations = load_migrations()
     migrate(old, migrations=migrations[:-1])

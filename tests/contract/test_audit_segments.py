@@ -1,4 +1,4 @@
-"""The audit of segments: values as events say them, the counts by them, and what only a later copy explains."""
+"""The audit of segments: the values that events carry, the counts by them, and what only a later copy explains."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.worlds import (
 
 DEFINITIONS = small_definitions()
 
-SAID = [
+VALUES = [
     *(None, True, 0, -5, 2**53, 2**53 + 1, -(2**53) - 1, 1.0, 1e2, 2.5, [], ["go"], {}, {"go": "go"}),
     *("", "  ", "42", "true", "go", " go ", "GO", "\u2003go\u00a0", "\x1cgo\x1f", "\u200bgo", "acme-Go/2.1", "go_lang"),
     *("ＧＯ", "großer Igor", "İGO", "Ünï go", "one go\ttwo", 'a "go" \\', "go\x00"),
@@ -35,22 +35,22 @@ SAID = [
 
 
 FORMS: list[Callable[[Any], Message]] = [
-    lambda said: {"properties": {"value": said, "status": 200}},
-    lambda said: {"context": {"said": {"deep value": said}}},
-    lambda said: {"context": {"said": said}, "traits": {"value": said}},
+    lambda value: {"properties": {"value": value, "status": 200}},
+    lambda value: {"context": {"given": {"deep value": value}}},
+    lambda value: {"context": {"given": value}, "traits": {"value": value}},
 ]
 
 
 def test_segments_are_read_as_the_streams_read_them(client, address):
-    """Each event is another visitor's, so that what it says shows by itself."""
-    fields = ["properties.value", "context.said.deep value", "properties.said", "traits.value"]
+    """Each event is another visitor's, so that its values show by themselves."""
+    fields = ["properties.value", "context.given.deep value", "properties.given", "traits.value"]
     definitions = build(
         DEFINITIONS.model_dump()
         | {
             "segments": {
                 "word": {"fields": fields, "words": True, "values": ["two", "go", "ünï"]},
                 "text": {"fields": fields[:2], "take": "last", "values": ["go", "42"]},
-                "deep": {"fields": ["context.said", "context.said.deep value.go"]},
+                "deep": {"fields": ["context.given", "context.given.deep value.go"]},
             }
         }
     )
@@ -59,23 +59,23 @@ def test_segments_are_read_as_the_streams_read_them(client, address):
         [
             record(
                 api_call(MONDAY, api_key=f"k{place}-{form}")
-                | {"properties": {"said": "else", "status": 200}, "context": {}}
-                | says(said)
+                | {"properties": {"given": "else", "status": 200}, "context": {}}
+                | form_of(value)
             )
-            for place, said in enumerate(SAID)
-            for form, says in enumerate(FORMS)
+            for place, value in enumerate(VALUES)
+            for form, form_of in enumerate(FORMS)
         ],
         definitions,
     )
     found = audit(address, definitions)
     assert differences(found) == {}
-    assert compared(found)["developers"] == len(SAID) * 3
+    assert compared(found)["developers"] == len(VALUES) * 3
     words = dict(client.query("SELECT segments['word'] AS word, count() FROM developers GROUP BY word").result_rows)
     assert words["go"] > 20
     assert len(words) > 10
 
 
-def test_what_only_says_a_segment_counts_as_an_event_but_makes_no_subject(client, address):
+def test_what_only_has_a_segment_counts_as_an_event_but_makes_no_subject(client, address):
     definitions = build(DEFINITIONS.model_dump() | {"limits": {"web_alias_events": 2}})
     load(
         address,

@@ -1,4 +1,4 @@
-"""Dead letters on a running deployment: every poison is told and stops nothing, and a replay after a fix is exact."""
+"""Dead letters on a running deployment: every poison is a dead letter and stops nothing, and a replay after a fix is exact."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def send(
 
 
 def erase(deployment: Deployment, user: str) -> None:
-    """Say that a user has been erased, as `firstcall erase` begins."""
+    """Publish that a user has been erased, as `firstcall erase` begins."""
     mark = Suppression(
         "user_id", digest_of(SECRETS[-1], "user_id", user), [(0, MONDAY + 100 * DAY)], name_of(SECRETS[-1])
     )
@@ -105,7 +105,7 @@ def differing(deployment: Deployment) -> list[str]:
 
 
 @pytest.mark.long
-def test_poison_is_told_and_a_replay_after_a_fix_is_exact(
+def test_poison_is_a_dead_letter_and_a_replay_after_a_fix_is_exact(
     broker: str, unique: str, tmp_path: Path, database: str
 ) -> None:
     deployment = Aging(broker, unique, tmp_path, load(), database)
@@ -137,17 +137,17 @@ def test_poison_is_told_and_a_replay_after_a_fix_is_exact(
         deployment.arrive()
 
         # Each poison once, with its place; what else was refused; the rest has arrived.
-        told = letters()
-        assert all(letter["topic"] and letter["partition"] >= 0 and letter["offset"] >= 0 for letter in told)
-        assert all(letter["detail"] for letter in told)
-        reasons = [letter["reason"] for letter in told]
+        listed = letters()
+        assert all(letter["topic"] and letter["partition"] >= 0 and letter["offset"] >= 0 for letter in listed)
+        assert all(letter["detail"] for letter in listed)
+        reasons = [letter["reason"] for letter in listed]
         expected = Counter(reason for _, _, reason in POISON) + Counter(["no_identifier"])
         others = {"ancient", "row_refused", "not_an_update"}
         found = Counter(reason for reason in reasons if reason not in others)
         assert found == Counter({reason: count for reason, count in expected.items() if reason not in others})
         assert reasons.count("not_an_update") == 8
         rows_refused = Counter(
-            letter["topic"].rpartition("-")[2] for letter in told if letter["reason"] == "row_refused"
+            letter["topic"].rpartition("-")[2] for letter in listed if letter["reason"] == "row_refused"
         )
         assert rows_refused["identities"] == 1
         assert rows_refused["profiles"] >= 2
@@ -164,7 +164,7 @@ def test_poison_is_told_and_a_replay_after_a_fix_is_exact(
         assert len(letters("--id", place)) == 2
         filters = ("--topic", "web-events", "--topic", "api-events", "--reason", "ancient")
         assert letters(*filters, "--until", "2026-01-05T12:00:00Z") == [
-            letter for letter in told if letter["reason"] == "ancient" and letter["recorded_at"] < "2026-01-05T12:00"
+            letter for letter in listed if letter["reason"] == "ancient" and letter["recorded_at"] < "2026-01-05T12:00"
         ]
         assert "there is no dead letter" in command("show", "web-events/0/99999999", code=2)
 
@@ -172,7 +172,7 @@ def test_poison_is_told_and_a_replay_after_a_fix_is_exact(
         deployment.renew()
         deployment.rows("ALTER TABLE profile_rows DROP CONSTRAINT mistaken")
         erase(deployment, "zq7-gone")
-        before = len(told)
+        before = len(listed)
         tried = command("replay", "--dry-run", code=1)
         assert "refused again: erased; as" in tried
         assert len(letters()) == before

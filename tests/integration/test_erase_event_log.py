@@ -1,4 +1,4 @@
-"""The events in ClickHouse say of an erasure what the events in memory say."""
+"""The events in ClickHouse and those in memory give the same erasure."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Kept(Arrived):
 
 @settings(max_examples=10, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(delivered=worlds().flatmap(deliveries), seed=st.integers(0, 1000))
-def test_clickhouse_and_memory_say_the_same(address: Address, delivered: list[Record], seed: int) -> None:
+def test_clickhouse_and_memory_give_the_same(address: Address, delivered: list[Record], seed: int) -> None:
     write(address, delivered)
     memory = Kept(SuppressionList(SECRETS))
     for each in delivered:
@@ -72,13 +72,13 @@ def test_clickhouse_and_memory_say_the_same(address: Address, delivered: list[Re
         assert set(log.companies_named(some_users, some_aliases)) >= set(
             memory.companies_named(some_users, some_aliases)
         )
-        assert told(log.carrying(some_users, some_aliases)) == told(memory.carrying(some_users, some_aliases))
+        assert encoded(log.carrying(some_users, some_aliases)) == encoded(memory.carrying(some_users, some_aliases))
         for company in memory.ids("company"):
             keys = set(memory.keys_named_with(company))
             assert set(log.keys_named_with(company)) == keys
             assert earliest(log.companies_of_keys(keys)) == earliest(memory.companies_of_keys(keys))
             assert people(log, company, keys) == people(memory, company, keys)
-            assert told(log.carrying(set(), set(), company)) == told(memory.carrying(set(), set(), company))
+            assert encoded(log.carrying(set(), set(), company)) == encoded(memory.carrying(set(), set(), company))
             request = Request("company", company, MONDAY)
             assert planned(request, log) == planned(request, memory)
         for user in some_users:
@@ -103,7 +103,7 @@ def earliest(evidence: Iterable[tuple[str, int, str]]) -> dict[tuple[str, str], 
     return found
 
 
-def told(events: Iterator[Event]) -> set[bytes]:
+def encoded(events: Iterator[Event]) -> set[bytes]:
     return {msgspec.json.encode(event, order="deterministic") for event in events}
 
 

@@ -1,4 +1,4 @@
-"""The HMAC secret is rotated on a running worker, as the guide says, while events flow."""
+"""The HMAC secret is rotated on a running worker, as in the guide, while events flow."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class Deployment(Pipeline):
         return self._kept(printed)
 
     def published(self) -> Published:
-        """All that the views of ClickHouse say."""
+        """All rows of the views of ClickHouse."""
         with connect(self.address) as client:
             return read_contract(client)
 

@@ -1,4 +1,4 @@
-"""A monitor from hour to hour: it opens, holds, closes, and says the same again when it is asked again."""
+"""A monitor from hour to hour: it opens, holds, closes, and gives the same again for the same hours."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def steady(weeks, rate=20.0, seed=1):
     return np.random.default_rng(seed).poisson(rate, weeks * WEEK).astype(float)
 
 
-#  past (8 weeks)      | judged
+#  past (8 weeks)      | evaluated
 #  ~20 an hour         | 20 .. 20  8 .. 8  20 .. 20
 #                                 ^ +50    ^ +80
 def dip(first=50, last=80, to=0.4):
@@ -95,7 +95,7 @@ def test_a_drop_that_lasts_is_accepted_as_the_new_level():
     assert isinstance(run(further, start=len(counts), state=state)[0][0][1], Opened)
 
 
-def test_a_drop_of_a_segment_that_is_watched_no_more_says_nothing_of_the_others():
+def test_a_drop_of_a_segment_that_is_watched_no_more_changes_nothing_of_the_others():
     ads, docs = steady(10, 40.0, 4), steady(10, 60.0, 5)
     ads[PAST + 50 :] = 0
     whole = {ALL: ads + docs, ADS: ads, DOCS: docs}
@@ -110,7 +110,7 @@ def test_a_drop_of_a_segment_that_is_watched_no_more_says_nothing_of_the_others(
     assert weeks > 6
 
 
-def test_after_a_restart_in_any_hour_the_same_is_told_with_the_same_id():
+def test_after_a_restart_in_any_hour_the_same_is_found_with_the_same_id():
     counts = dip()
     whole, _ = run(counts)
     ids = [incident_id("m", change.incident) for _, change in whole]
@@ -123,7 +123,7 @@ def test_after_a_restart_in_any_hour_the_same_is_told_with_the_same_id():
         assert before + after == whole
 
 
-def test_an_hour_that_is_judged_again_from_the_same_state_gives_the_same_incident():
+def test_an_hour_that_is_evaluated_again_from_the_same_state_gives_the_same_incident():
     counts = dip()
     (opened_at, opened), *_ = run(counts)[0]
     _, state = run(counts[: opened_at - 1])
@@ -131,7 +131,7 @@ def test_an_hour_that_is_judged_again_from_the_same_state_gives_the_same_inciden
     assert again[0] == again[1] == [(opened_at, opened)]
 
 
-def test_too_few_weeks_say_nothing():
+def test_too_few_weeks_find_nothing():
     counts = np.concatenate([steady(1), np.zeros(WEEK)])
     assert run(counts, start=DAY) == ([], run(counts, start=DAY)[1])
 
@@ -151,13 +151,13 @@ def test_a_volume_below_the_minimum_is_no_drop():
     assert run(counts)[0] == []
 
 
-def test_a_drop_below_the_minimum_is_not_told():
+def test_a_drop_below_the_minimum_is_not_found():
     counts = steady(10, rate=5000.0)
     counts[PAST + 50 :] *= 0.92
     assert run(counts)[0] == []
 
 
-def test_a_drop_in_one_segment_is_told_of_that_segment():
+def test_a_drop_in_one_segment_is_found_in_that_segment():
     ads, docs = steady(10, 5.0, 4), steady(10, 60.0, 5)
     ads[PAST + 50 : PAST + 90] = 0
     changes, _ = run({ALL: ads + docs, ADS: ads, DOCS: docs})
@@ -165,10 +165,10 @@ def test_a_drop_in_one_segment_is_told_of_that_segment():
     assert isinstance(opened, Opened)
     assert opened.incident.scope == ADS
     # As seldom as by all that was looked at: a drop in one of several segments comes more often by chance than one in all.
-    told = opened.incident.log_strength
+    found = opened.incident.log_strength
     only = step(MonitorState(), RULES, up_to({ALL: Series(len(ads), ads, None)}, changes[0][0]), Memory()).standing.now
     assert only is not None
-    assert np.log(RULES.level_hours) <= told < only.log_strength
+    assert np.log(RULES.level_hours) <= found < only.log_strength
 
 
 def test_the_weights_of_all_scopes_are_one():
@@ -176,7 +176,7 @@ def test_the_weights_of_all_scopes_are_one():
     assert weights_of({ALL: 1}) == {ALL: 1.0}
 
 
-def test_a_fall_of_a_share_is_told_though_more_try():
+def test_a_fall_of_a_share_is_found_though_more_try():
     chance = np.random.default_rng(6)
     tried = chance.poisson(20, 10 * WEEK).astype(float)
     share = np.full(10 * WEEK, 0.5)
@@ -188,7 +188,7 @@ def test_a_fall_of_a_share_is_told_though_more_try():
     assert PAST + 50 < changes[0][0] < PAST + 80
 
 
-def test_the_worlds_have_what_they_say():
+def test_the_worlds_have_what_they_declare():
     for shape in ("sudden", "segment", "outage"):
         made = world(7, a_day=5000, shape=shape, drop=0.8)
         assert made.incident is not None
@@ -220,7 +220,7 @@ def test_after_a_drop_its_hours_are_not_learned_either():
     assert expected_rate(state, counts, rules)[20:110].mean() == pytest.approx(20, rel=0.07)
 
 
-def test_habits_of_values_that_are_gone_are_forgotten():
+def test_habits_of_values_that_are_gone_are_dropped():
     memory = Memory()
     series = {ALL: Series(PAST, steady(8)), ADS: Series(PAST, steady(8)), DOCS: Series(PAST, steady(8))}
     step(MonitorState(), RULES, series, memory)

@@ -144,7 +144,7 @@ def test_a_recovery_is_seen_and_when_it_began():
 
 
 def weekly(weeks, growth=0.0, base=10.0):
-    """So many weeks of a smooth week, and the judged one, without chance."""
+    """So many weeks of a smooth week, and the evaluated one, without chance."""
     at = np.arange((weeks + 1) * WEEK)
     return (
         base
@@ -206,7 +206,7 @@ def test_who_is_counted_for_hours_counts_once():
     assert dispersion(runs) == pytest.approx([1.0, 4.7], abs=1.0)
     assert dispersion(alone) == pytest.approx([1.0, 1.0], abs=0.3)
     assert list(dispersion(always)) == [1.0, 1.0]
-    # Days that vary are told apart from it.
+    # Days that vary are distinguished from it.
     assert dispersion(restless)[1] < 2.0
     assert list(dispersion(runs, recurring=False)) == [1.0, 1.0]
 
@@ -261,7 +261,7 @@ def test_a_gap_is_a_silence_when_neither_chance_nor_the_past_explains_it():
     of = expectation(60.0, 60.0)
     minute = 60_000
 
-    def heard(gap_minutes, longest=0):
+    def silence_after(gap_minutes, longest=0):
         return listen(
             of,
             hour=1000,
@@ -273,9 +273,9 @@ def test_a_gap_is_a_silence_when_neither_chance_nor_the_past_explains_it():
         )
 
     # One event a minute: a gap of g minutes has the probability exp(-g), and a month has 43,200 gaps.
-    assert heard(12) is None
-    silence = heard(14)
+    assert silence_after(12) is None
+    silence = silence_after(14)
     assert silence is not None
     assert silence.times_a_month == pytest.approx(43_200 * np.exp(-14), rel=0.2)
-    assert heard(14, longest=10) is None
-    assert heard(16, longest=10) is not None
+    assert silence_after(14, longest=10) is None
+    assert silence_after(16, longest=10) is not None

@@ -58,7 +58,7 @@ class _Days(dict[bytes, bytes]):
         try:
             moved = (date.fromisoformat(day.decode()) + self._by).isoformat().encode()
         except (ValueError, OverflowError):
-            # A message that is to be refused says so.
+            # The day of a message that is to be refused.
             moved = day
         self[day] = moved
         return moved

@@ -75,7 +75,7 @@ def main() -> int:
                     soak.run()
                 finally:
                     soak.end()
-            return soak.judge()
+            return soak.verdict()
 
 
 class Soak:
@@ -128,8 +128,8 @@ class Soak:
                 stop(process)
             shutil.copy(self._directory / name / "log", SAMPLES.with_name(f"soak-{name}.log"))
 
-    def judge(self) -> int:
-        """Print what came of it, and ask the audit."""
+    def verdict(self) -> int:
+        """Print the samples and run the audit. Returns the exit code."""
         loaded = [sample for sample in self.samples if sample.worker_lag and sample.events]
         for line in table(loaded):
             print(line)

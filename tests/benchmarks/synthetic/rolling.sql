@@ -1,4 +1,4 @@
--- Rolling counts of 90 days by hour, each told by 12 scopes, of all and by technology: active tokens, developers and companies, which
+-- Rolling counts of 90 days by hour, each for 12 scopes, of all and by technology: active tokens, developers and companies, which
 -- come into each of 3 windows and fall out again, and the moments of sign-ups and activations, which are kept once for all windows.
 INSERT INTO rolling_rows (scope, metric, level, segment, segment_value, window_hours, hour, delta, version)
 WITH
