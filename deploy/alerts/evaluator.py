@@ -107,7 +107,7 @@ class Evaluator:
             at_hour = up_to(series, hour)
             before = carried.state
             done = step(before, self.rules, at_hour, self._memory[name])
-            status = done.standing
+            status = done.status
             carried.state = replace(done.state, evaluated=hour)
             if isinstance(done.change, Opened):
                 where = self._concentration(name, done.change.incident, before, at_hour)

@@ -108,7 +108,7 @@ class Transition:
     """The outcome of judging one hour."""
 
     state: MonitorState
-    standing: MonitorStatus
+    status: MonitorStatus
     change: Opened | Closed | None = None
 
 

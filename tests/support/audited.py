@@ -42,17 +42,11 @@ def load(
     sink.write()
     sink.close()
     with connected(address) as client:
-<<<<<<< HEAD
         reconcile(client)
-        # Moments of ClickHouse are whole seconds: what was written and settled in one is known to be settled in the next.
+        # Moments of ClickHouse are whole seconds: what was written and reconciled in one counts as reconciled in the next.
         client.command(
             "INSERT INTO reconciliation_rows SELECT max(reconciled_at) + 1, max(number) + 1 FROM reconciliation_rows"
         )
-=======
-        settle(client)
-        # Moments of ClickHouse are whole seconds: what was written and reconciled in one counts as reconciled in the next.
-        client.command("INSERT INTO settlement_rows SELECT max(settled_at) + 1, max(number) + 1 FROM settlement_rows")
->>>>>>> 4cec869 (tests: words of the field in alerts, audit, erasure and benchmarks)
 
 
 def differences(found: Audit) -> dict[str, list[Difference]]:

@@ -142,7 +142,7 @@ def test_nothing_or_one_event_is_no_drop(counts):
 
 
 def test_no_series_at_all_is_learning():
-    assert step(MonitorState(), RULES, {}, Memory()).standing.condition == "learning"
+    assert step(MonitorState(), RULES, {}, Memory()).status.condition == "learning"
 
 
 def test_a_volume_below_the_minimum_is_no_drop():
@@ -166,7 +166,7 @@ def test_a_drop_in_one_segment_is_found_in_that_segment():
     assert opened.incident.scope == ADS
     # As seldom as by all that was looked at: a drop in one of several segments comes more often by chance than one in all.
     found = opened.incident.log_strength
-    only = step(MonitorState(), RULES, up_to({ALL: Series(len(ads), ads, None)}, changes[0][0]), Memory()).standing.now
+    only = step(MonitorState(), RULES, up_to({ALL: Series(len(ads), ads, None)}, changes[0][0]), Memory()).status.now
     assert only is not None
     assert np.log(RULES.level_hours) <= found < only.log_strength
 
