@@ -61,7 +61,7 @@ def test_a_later_generation_trusts_the_same(port, authority):
         ("localhost", "?ca_file=/no/ca.pem", r"/no/ca.pem cannot be read: No such file"),
     ],
 )  # fmt: skip
-def test_a_certificate_that_is_not_trusted_is_told_with_what_to_do(host, trust, told, port, authority, tmp_path):
+def test_an_untrusted_certificate_is_reported_with_what_to_do(host, trust, told, port, authority, tmp_path):
     other = Authority(tmp_path, "other").file
     url = f"https://{USER}@{host}:{port}/behind{trust.format(other=other)}"
     with pytest.raises(UnavailableError, match=told) as refused:

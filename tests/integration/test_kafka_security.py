@@ -183,7 +183,7 @@ OFTEN = {"a wrong password", "another authority", "another host's certificate"}
 @pytest.mark.parametrize(
     "wrong", [pytest.param(wrong, marks=[] if wrong in OFTEN else pytest.mark.long) for wrong in WRONG]
 )
-def test_who_is_refused_is_told_what_where_and_what_to_do(wrong, settings_of, guarded, tmp_path):
+def test_a_refusal_shows_what_where_and_what_to_do(wrong, settings_of, guarded, tmp_path):
     other, expired = Authority(tmp_path, "other").file, tmp_path / "expired"
     expired.write_text(token(USER, seconds=-60))
     ports = {

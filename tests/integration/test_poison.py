@@ -90,7 +90,7 @@ def test_any_timestamp_of_a_message_gives_a_time_that_tables_hold(timestamp):
             assert re.fullmatch(r"(19[789]|20)\d+-\d\d-\d\d [\d:.]+|2100-.*", letter["recorded_at"]), letter
 
 
-def test_of_thousands_of_wrong_calls_a_hundred_are_told_and_the_rest_counted():
+def test_of_thousands_of_wrong_calls_a_hundred_are_listed_and_the_rest_counted():
     letters = told(b"[" + b",".join([b"1"] * 9_999) + b",{}]")
     assert len(letters) == DEAD_LETTERS_PER_MESSAGE + 1
     assert letters[-1]["reason"] == "more"

@@ -138,7 +138,7 @@ def test_a_key_of_three_thousand_internal_users_has_a_row_for_each_word(streams)
 # Session tokens and anonymous ids
 
 
-def test_an_anonymous_id_with_a_hundred_thousand_page_views_is_automated_and_forgets_them(streams):
+def test_an_anonymous_id_with_a_hundred_thousand_page_views_is_automated_and_drops_them(streams):
     events = LIMITS.web_alias_events
     streams.feed_events(
         (page(MONDAY + i * SECOND, i, anonymous_id="scraper") for i in range(100_000)), batch=events // 2
