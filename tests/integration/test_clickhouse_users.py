@@ -49,8 +49,8 @@ from pathlib import Path
 from aiohttp import web
 from deploy.local.clickhouse.engine import Engine
 from deploy.local.clickhouse.http_server import HttpServer
-front = HttpServer(Engine(Path(sys.argv[1]), json.loads(sys.argv[2])))
-runner = web.AppRunner(front.application(), access_log=None, auto_decompress=False)
+server = HttpServer(Engine(Path(sys.argv[1]), json.loads(sys.argv[2])))
+runner = web.AppRunner(server.application(), access_log=None, auto_decompress=False)
 async def serve():
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -17,14 +17,14 @@ class Connection:
 def test_of_too_many_the_one_that_would_expire_first_and_is_not_in_use_is_closed():
     sessions = Sessions()
     busy, idle = Connection(), Connection()
-    sessions.keep("busy", busy, 1.0)
-    sessions.keep("idle", idle, 2.0)
+    sessions.add("busy", busy, 1.0)
+    sessions.add("idle", idle, 2.0)
     found = sessions.find("busy")
     assert found is not None
     with found.in_use:
         for number in range(MOST_SESSIONS - 2):
-            sessions.keep(f"other-{number}", Connection(), 60.0)
+            sessions.add(f"other-{number}", Connection(), 60.0)
         assert not idle.closed
-        sessions.keep("one too many", Connection(), 60.0)
+        sessions.add("one too many", Connection(), 60.0)
     assert (busy.closed, idle.closed) == (False, True)
     assert sessions.find("one too many") is not None

@@ -1,25 +1,20 @@
-"""The encodings of HTTP bodies that ClickHouse's clients use, piece by piece: lz4 frames, zstd, gzip, deflate."""
+"""The Content-Encodings that ClickHouse's clients use, as streams: lz4 frames, zstd, gzip, deflate."""
 
 from __future__ import annotations
 
-import sys
 import zlib
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import lz4.frame
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from backports import zstd
 
 _GZIP: Final = 31
 _ZLIB: Final = 15
 
 
 class Decoder(Protocol):
-    """Decodes one frame; `unused_data` is what came behind its end."""
+    """Decodes one frame; `unused_data` are the bytes behind its end."""
 
     @property
     def eof(self) -> bool: ...
@@ -36,21 +31,21 @@ _DECODERS: Final[dict[str, Callable[[], Any]]] = {
     "gzip": lambda: zlib.decompressobj(_GZIP),
     "deflate": lambda: zlib.decompressobj(_ZLIB),
 }
-#: In the order of preference when a client takes several: lz4 costs the least.
+#: In the order of preference when a client accepts several: lz4 costs the least.
 _ENCODINGS: Final = ("lz4", "zstd", "gzip", "deflate")
-#: What the libraries raise for bytes that are no such frame.
+#: The errors of the libraries for bytes that are no such frame.
 BROKEN: Final = (RuntimeError, EOFError, zlib.error, zstd.ZstdError)
 
 
 class Decompression:
-    """Decodes a body that may be several frames one after the other, as senders that flush in between make them."""
+    """Decodes a body of one or more frames; a sender that flushes in between makes several."""
 
     def __init__(self, encoding: str) -> None:
         self._new_decoder = _DECODERS[encoding]
         self._decoder: Decoder | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next bytes and return what can be decoded by now. Raises one of BROKEN."""
+        """Take the next bytes and return those that can be decoded so far. Raises one of BROKEN."""
         decoded = []
         while data:
             if self._decoder is None:
@@ -67,13 +62,13 @@ class Decompression:
         return self._decoder is None
 
 
-def knows(encoding: str) -> bool:
-    """Whether bodies in an encoding can be read."""
+def is_supported(encoding: str) -> bool:
+    """Whether bodies in an encoding can be decoded."""
     return encoding in _DECODERS
 
 
 def accepted(header: str) -> str | None:
-    """The encoding to answer in, by the client's Accept-Encoding; None for as it is."""
+    """The encoding of the answer, by the client's Accept-Encoding; None for no encoding."""
     offered = {
         part.split(";")[0].strip().lower() for part in header.split(",") if not part.replace(" ", "").endswith("q=0")
     }
@@ -81,28 +76,27 @@ def accepted(header: str) -> str | None:
 
 
 class Compression:
-    """Encodes an answer, as one frame over all pieces."""
+    """Encodes an answer as one frame."""
 
     def __init__(self, encoding: str) -> None:
-        self._begun = encoding != "lz4"
+        self._header = b""
         self._encoder: Any
         if encoding == "lz4":
             self._encoder = lz4.frame.LZ4FrameCompressor()
+            self._header = self._encoder.begin()
         elif encoding == "zstd":
             self._encoder = zstd.ZstdCompressor(level=1)
         else:
             self._encoder = zlib.compressobj(1, zlib.DEFLATED, _GZIP if encoding == "gzip" else _ZLIB)
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next bytes and return what is encoded by now."""
-        begin = b"" if self._begun else self._encoder.begin()
-        self._begun = True
+        """Take the next bytes and return those that are encoded so far."""
+        header, self._header = self._header, b""
         encoded: bytes = self._encoder.compress(data)
-        return begin + encoded
+        return header + encoded
 
     def finish(self) -> bytes:
         """End the frame."""
-        begin = b"" if self._begun else self._encoder.begin()
-        self._begun = True
+        header, self._header = self._header, b""
         rest: bytes = self._encoder.flush()
-        return begin + rest
+        return header + rest

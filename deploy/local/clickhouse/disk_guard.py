@@ -1,6 +1,6 @@
-"""Keeps room on the disk: before it is full, merges stop and nothing more is taken in; when there is room again, all goes on.
+"""Stops merges and refuses writes before the disk is full, and allows both again once there is space.
 
-On a disk that is full the engine (26.9) may finish a merge whose files were cut off, and from then on cannot read that table.
+On a full disk the engine (26.9) may finish a merge with truncated files, and then cannot read that table again.
 """
 
 from __future__ import annotations
@@ -11,59 +11,59 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from deploy.local.clickhouse.engine import Engine, Failure
+from deploy.local.clickhouse.engine import Engine
+from deploy.local.clickhouse.errors import ErrorCode, Failure
 from deploy.local.clickhouse.request import QueryRequest
 from deploy.local.clickhouse.statement import Insert
 
-#: So much stays free, or a tenth of a smaller disk: what is being written when it is noticed still fits.
+#: So much stays free, or a tenth of a smaller disk: writes that are under way still fit.
 RESERVE_BYTES: Final = 512 * 1024**2
 #: A disk that takes 1 GB/s cannot lose the reserve in between.
-LOOKS_EVERY_SECONDS: Final = 0.1
+CHECK_SECONDS: Final = 0.1
 
 _WRITING: Final = frozenset({"INSERT", "ALTER", "CREATE", "DELETE", "OPTIMIZE", "UPDATE"})
-_NOT_ENOUGH_SPACE: Final = 243
 
 
 class DiskGuard:
-    """The room on the disk of an engine."""
+    """Guards the disk of an engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._is_scarce = False
 
-    async def keep(self) -> None:
-        """Watch the disk, and stop and start merges, until cancelled."""
+    async def watch(self) -> None:
+        """Check the free space, and stop or start merges, until cancelled."""
         while True:
             free, reserve = _free_and_reserve(self._engine.directory)
-            # Twice the reserve, so that it does not change with every part that goes.
+            # Twice the reserve, so that it does not change with every part that is removed.
             scarce = free < (2 * reserve if self._is_scarce else reserve)
             if scarce != self._is_scarce:
                 self._is_scarce = scarce
-                await asyncio.get_running_loop().run_in_executor(None, self._settle, free)
-            await asyncio.sleep(LOOKS_EVERY_SECONDS)
+                await asyncio.get_running_loop().run_in_executor(None, self._switch_merges, free)
+            await asyncio.sleep(CHECK_SECONDS)
 
-    def refusal(self, ask: QueryRequest) -> Failure | None:
-        """Why what is asked for is not done now; None if it may be."""
-        writes = isinstance(ask.statement, Insert) or ask.statement.verb in _WRITING
-        return self.too_little() if self._is_scarce and writes else None
+    def refusal(self, query: QueryRequest) -> Failure | None:
+        """The failure of a statement that would write while space is scarce; None for all others."""
+        writes = isinstance(query.statement, Insert) or query.statement.verb in _WRITING
+        return self.not_enough_space() if self._is_scarce and writes else None
 
-    def too_little(self) -> Failure:
-        """That there is too little of it."""
+    def not_enough_space(self) -> Failure:
+        """The failure of a write for which the disk has no space."""
         free, reserve = _free_and_reserve(self._engine.directory)
-        text = (
+        return Failure.of(
+            ErrorCode.NOT_ENOUGH_SPACE,
             f"Only {free // 1024**2} MiB are free on the disk of {self._engine.directory}, and {2 * reserve // 1024**2} MiB are "
-            "needed before anything is written again: make room there, or move FIRSTCALL_DATA_DIR to a larger disk"
+            "needed before anything is written again: make room there, or move FIRSTCALL_DATA_DIR to a larger disk",
         )
-        return Failure(_NOT_ENOUGH_SPACE, f"Code: {_NOT_ENOUGH_SPACE}. DB::Exception: {text}. (NOT_ENOUGH_SPACE)")
 
-    def _settle(self, free: int) -> None:
-        failed = self._engine.let_merges(run_on=not self._is_scarce)
-        said = "nothing is written to it until there is room" if self._is_scarce else "all goes on"
-        reason = f"; merges do not heed it: {failed.text}" if failed else ""
-        print(f"{free // 1024**2} MiB are free on the disk: {said}{reason}", file=sys.stderr, flush=True)  # noqa: T201
+    def _switch_merges(self, free: int) -> None:
+        failure = self._engine.stop_merges() if self._is_scarce else self._engine.start_merges()
+        effect = "nothing is written to it until there is room" if self._is_scarce else "writes are allowed again"
+        detail = f"; merges cannot be switched: {failure.text}" if failure else ""
+        print(f"{free // 1024**2} MiB are free on the disk: {effect}{detail}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _free_and_reserve(directory: Path) -> tuple[int, int]:
-    """Bytes that are free on a directory's disk, and how many should be."""
+    """The free bytes of a directory's disk, and how many should be free."""
     disk = os.statvfs(directory)
     return disk.f_bavail * disk.f_frsize, min(RESERVE_BYTES, disk.f_blocks * disk.f_frsize // 10)

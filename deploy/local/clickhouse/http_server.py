@@ -1,4 +1,4 @@
-"""ClickHouse's HTTP interface on loopback, in front of the embedded engine."""
+"""ClickHouse's HTTP interface to the embedded engine, on loopback."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from aiohttp import web
 
 from deploy.local.clickhouse.compression import Compression, accepted
 from deploy.local.clickhouse.disk_guard import DiskGuard
-from deploy.local.clickhouse.engine import Answer, Engine, Failure
+from deploy.local.clickhouse.engine import Answer, Engine
+from deploy.local.clickhouse.errors import Failure
 from deploy.local.clickhouse.execution import Execution
-from deploy.local.clickhouse.request import QueryRequest, UnreadableError, read_query_request, remove
+from deploy.local.clickhouse.request import BadRequestError, QueryRequest, read_query_request, remove
 from deploy.local.clickhouse.statement import Statement
 
 #: Statements that run at the same time; more wait.
 CONCURRENT_STATEMENTS: Final = 8
 LARGEST_BODY_BYTES: Final = 2 * 1024**3
-#: Smaller answers are not worth an encoding.
+#: Smaller answers are not encoded.
 SMALLEST_ENCODED_BYTES: Final = 1024
-#: About so much of a long answer is sent at once.
+#: Blocks of a streamed answer are joined up to about this size.
 STREAMED_BYTES: Final = 256 * 1024
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -44,10 +45,10 @@ _CONTENT_TYPES: Final = {
     "ArrowStream": "application/octet-stream",
     "Parquet": "application/octet-stream",
 }
-#: HTTP's status by ClickHouse's code, as ClickHouse has it; 500 for all others.
+#: ClickHouse's own HTTP statuses by error code; 500 for all others.
 _STATUSES: Final = {
     **dict.fromkeys(
-        (6, 16, 26, 27, 32, 33, 36, 38, 41, 42, 43, 47, 53, 62, 69, 70, 72, 115, 117, 130, 131, 354, 456, 457), 400
+        (6, 16, 26, 27, 32, 33, 36, 38, 41, 42, 43, 47, 53, 62, 69, 70, 72, 115, 117, 130, 131, 271, 354, 456, 457), 400
     ),
     **dict.fromkeys((46, 56, 60, 61, 81), 404),
     **dict.fromkeys((164, 497), 403),
@@ -60,29 +61,28 @@ T = TypeVar("T")
 
 
 class HttpServer:
-    """Serves an engine over HTTP. Statements run in threads of a pool, the loop only moves bytes."""
+    """Serves an engine over HTTP. Statements run in a thread pool; the event loop only moves bytes."""
 
     def __init__(self, engine: Engine, *, largest_body_bytes: int = LARGEST_BODY_BYTES) -> None:
         self._engine = engine
         self._execution = Execution(engine)
-        self._room = DiskGuard(engine)
+        self._disk_guard = DiskGuard(engine)
         self._pool = ThreadPoolExecutor(CONCURRENT_STATEMENTS, thread_name_prefix="statement")
         self._largest_body_bytes = largest_body_bytes
 
     def application(self) -> web.Application:
-        """The routes: `/` runs statements, `/ping` says that it is there."""
-        application = web.Application(middlewares=[_only_from_here], client_max_size=self._largest_body_bytes)
-        application.router.add_get("/ping", _say_ok)
-        application.router.add_get("/replicas_status", _say_ok)
+        """The routes: `/` runs statements, `/ping` answers that the server runs."""
+        application = web.Application(middlewares=[_only_local], client_max_size=self._largest_body_bytes)
+        application.router.add_get("/ping", _ping)
         application.router.add_route("*", "/", self._serve)
-        application.cleanup_ctx.append(self._keep_room)
+        application.cleanup_ctx.append(self._watch_disk)
         application.on_cleanup.append(self._close)
         return application
 
-    async def _keep_room(self, _: web.Application) -> AsyncIterator[None]:
-        keeping = asyncio.create_task(self._room.keep())
+    async def _watch_disk(self, _: web.Application) -> AsyncIterator[None]:
+        watching = asyncio.create_task(self._disk_guard.watch())
         yield
-        keeping.cancel()
+        watching.cancel()
 
     async def _close(self, _: web.Application) -> None:
         self._engine.cancel_statements()
@@ -91,74 +91,62 @@ class HttpServer:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if request.method in {"GET", "HEAD"} and "query" not in request.query and not request.can_read_body:
-            return await _say_ok(request)
+            return await _ping(request)
         query_id = request.query.get("query_id") or str(uuid.uuid4())
         try:
-            ask = await read_query_request(request, self._engine.incoming, self._largest_body_bytes)
-        except UnreadableError as unreadable:
-            return self._unread(unreadable.failure, query_id)
+            query = await read_query_request(request, self._engine.incoming, self._largest_body_bytes)
+        except BadRequestError as error:
+            return self._unread(error.failure, query_id)
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            return self._unread(self._room.too_little(), query_id)
+            return self._unread(self._disk_guard.not_enough_space(), query_id)
         try:
-            refused = self._room.refusal(ask)
-            if refused is not None:
-                return _failed(refused, self._engine.version, query_id)
-            if self._execution.may_stream(ask):
-                return await self._stream(request, ask, query_id)
-            return await self._answer(request, ask, query_id)
+            refusal = self._disk_guard.refusal(query)
+            if refusal is not None:
+                return _failed(refusal, self._engine.version, query_id)
+            if self._execution.may_stream(query):
+                return await self._stream(request, query, query_id)
+            return await self._answer(request, query, query_id)
         finally:
-            remove(ask.files)
+            remove(query.files)
 
     def _unread(self, failure: Failure, query_id: str) -> web.Response:
         response = _failed(failure, self._engine.version, query_id)
         response.force_close()  # the rest of the body is not read
         return response
 
-    async def _answer(self, request: web.Request, ask: QueryRequest, query_id: str) -> web.Response:
-        encoding = _encoding(request, ask)
+    async def _answer(self, request: web.Request, query: QueryRequest, query_id: str) -> web.Response:
+        answer = await self._in_thread(lambda: self._execution.answer(query))
+        if isinstance(answer, Failure):
+            return _failed(answer, self._engine.version, query_id)
+        encoding = _encoding(request, query) if len(answer.body) >= SMALLEST_ENCODED_BYTES else None
+        body = answer.body
+        if encoding is not None:
+            compression = Compression(encoding)
+            body = await self._in_thread(lambda: compression.feed(answer.body) + compression.finish())
+        headers = _headers(query, query_id, encoding) | {"X-ClickHouse-Summary": _summary(answer)}
+        return web.Response(body=body, headers=headers)
 
-        def work() -> Answer | Failure | tuple[Answer, bytes]:
-            answered = self._execution.answer(ask)
-            if isinstance(answered, Failure) or encoding is None or len(answered.body) < SMALLEST_ENCODED_BYTES:
-                return answered
-            frame = Compression(encoding)
-            return answered, frame.feed(answered.body) + frame.finish()
-
-        match await self._in_thread(work):
-            case Failure() as failure:
-                return _failed(failure, self._engine.version, query_id)
-            case (Answer() as answered, bytes() as encoded):
-                headers = _headers(ask, query_id, encoding)
-                return web.Response(body=encoded, headers={**headers, "X-ClickHouse-Summary": _summary(answered)})
-            case answered:
-                headers = _headers(ask, query_id, None)
-                return web.Response(body=answered.body, headers={**headers, "X-ClickHouse-Summary": _summary(answered)})
-
-    async def _stream(self, request: web.Request, ask: QueryRequest, query_id: str) -> web.StreamResponse:
-        blocks = self._execution.stream(ask)
+    async def _stream(self, request: web.Request, query: QueryRequest, query_id: str) -> web.StreamResponse:
+        blocks = self._execution.stream(query)
         try:
-            first = await self._in_thread(lambda: next(blocks, None))
-            if isinstance(first, Failure):
-                return _failed(first, self._engine.version, query_id)
-            encoding = _encoding(request, ask)
+            chunk = await self._in_thread(lambda: next(blocks, None))
+            if isinstance(chunk, Failure):
+                return _failed(chunk, self._engine.version, query_id)
+            encoding = _encoding(request, query)
             tag = secrets.token_hex(8)
-            headers = _headers(ask, query_id, encoding) | {"X-ClickHouse-Exception-Tag": tag}
+            headers = _headers(query, query_id, encoding) | {"X-ClickHouse-Exception-Tag": tag}
             response = web.StreamResponse(headers=headers)
             await response.prepare(request)
-            frame = Compression(encoding) if encoding else None
-            piece: bytes | Failure | None = first
-            while piece is not None:
-                if isinstance(piece, Failure):
-                    ended = _exception_in_body(f"{piece.text} (version {self._engine.version})", tag)
-                    await response.write(frame.feed(ended) if frame else ended)
-                    break
-                await response.write(frame.feed(piece) if frame else piece)
-                piece = await self._in_thread(lambda: _next_pieces(blocks))
-            if frame:
-                await response.write(frame.finish())
-            await response.write_eof()
+            compression = Compression(encoding) if encoding else None
+            while isinstance(chunk, bytes):
+                await response.write(compression.feed(chunk) if compression else chunk)
+                chunk = await self._in_thread(lambda: _next_chunk(blocks))
+            end = b"" if chunk is None else _exception_in_body(chunk, self._engine.version, tag)
+            if compression:
+                end = compression.feed(end) + compression.finish()
+            await response.write_eof(end)
             return response
         finally:
             await asyncio.shield(self._in_thread(blocks.close))
@@ -168,10 +156,10 @@ class HttpServer:
 
 
 @web.middleware
-async def _only_from_here(
+async def _only_local(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Refuse what a web page of another site has a browser on this machine send: it could else run statements here."""
+    """Refuse requests that a page of another site sends through a browser on this machine."""
     host = urlsplit(f"//{request.host}").hostname
     origin = request.headers.get("Origin")
     if host not in _LOOPBACK or (origin is not None and urlsplit(origin).hostname not in _LOOPBACK):
@@ -179,37 +167,35 @@ async def _only_from_here(
     return await handler(request)
 
 
-async def _say_ok(_: web.Request) -> web.Response:
+async def _ping(_: web.Request) -> web.Response:
     return web.Response(text="Ok.\n")
 
 
-def _next_pieces(blocks: Iterator[bytes | Failure]) -> bytes | Failure | None:
-    """The next blocks, joined to a size worth a turn of the loop; None at the end."""
-    pieces: list[bytes] = []
-    size = 0
+def _next_chunk(blocks: Iterator[bytes | Failure]) -> bytes | Failure | None:
+    """The next blocks, joined to about STREAMED_BYTES; None at the end."""
+    joined = bytearray()
     for block in blocks:
         if isinstance(block, Failure):
             return block
-        pieces.append(block)
-        size += len(block)
-        if size >= STREAMED_BYTES:
+        joined += block
+        if len(joined) >= STREAMED_BYTES:
             break
-    return b"".join(pieces) if pieces else None
+    return bytes(joined) or None
 
 
-def _encoding(request: web.Request, ask: QueryRequest) -> str | None:
-    """The encoding of the answer, where the client wants one at all."""
-    if ask.options.get("enable_http_compression", "0") == "0":
+def _encoding(request: web.Request, query: QueryRequest) -> str | None:
+    """The encoding of the answer, if the client requests one."""
+    if query.options.get("enable_http_compression", "0") == "0":
         return None
     return accepted(request.headers.get("Accept-Encoding", ""))
 
 
-def _headers(ask: QueryRequest, query_id: str, encoding: str | None) -> dict[str, str]:
+def _headers(query: QueryRequest, query_id: str, encoding: str | None) -> dict[str, str]:
     headers = {"X-ClickHouse-Query-Id": query_id, "X-ClickHouse-Timezone": "UTC"}
     headers["Content-Type"] = "text/plain; charset=UTF-8"
-    if isinstance(ask.statement, Statement) and ask.statement.is_answered:
-        headers["X-ClickHouse-Format"] = ask.format
-        headers["Content-Type"] = _CONTENT_TYPES.get(ask.format, "text/plain; charset=UTF-8")
+    if isinstance(query.statement, Statement) and query.statement.is_answered:
+        headers["X-ClickHouse-Format"] = query.format
+        headers["Content-Type"] = _CONTENT_TYPES.get(query.format, "text/plain; charset=UTF-8")
     if encoding is not None:
         headers["Content-Encoding"] = encoding
     return headers
@@ -241,9 +227,9 @@ def _failed(failure: Failure, version: str, query_id: str) -> web.Response:
     )
 
 
-def _exception_in_body(text: str, tag: str) -> bytes:
-    """An error behind the rows that were sent before it, as ClickHouse marks it."""
-    message = f"{text}\n".encode()
+def _exception_in_body(failure: Failure, version: str, tag: str) -> bytes:
+    """ClickHouse's form of an error behind rows that were already sent."""
+    message = f"{failure.text} (version {version})\n".encode()
     return b"\r\n__exception__\r\n%b\r\n%b%d %b\r\n__exception__\r\n" % (
         tag.encode(),
         message,

@@ -1,6 +1,6 @@
-"""Reads a request of ClickHouse's HTTP interface: what to run, with which data, parameters and settings.
+"""Parses a request of ClickHouse's HTTP interface: the statement, its data, parameters and settings.
 
-Data of an INSERT goes to a file as it comes in, so that a request takes little memory, however much it brings.
+The data of an INSERT is streamed to a file, so that memory does not grow with the body.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from aiohttp import BodyPartReader, web
 
 from deploy.local.clickhouse import compression
-from deploy.local.clickhouse.engine import Failure
+from deploy.local.clickhouse.errors import ErrorCode, Failure
 from deploy.local.clickhouse.statement import Insert, Statement, insert_with_data, is_insert, read_statement
 
-#: How much of a body is read before the statement in it is looked at.
+#: How much of a body is read before the statement in it is parsed.
 HEAD_BYTES: Final = 64 * 1024
 LONGEST_STATEMENT_BYTES: Final = 16 * 1024 * 1024
 
-#: Parameters of HTTP itself. All others are settings of the engine, but those that start with `param_`.
-_TRANSPORT: Final = frozenset(
+#: Parameters of the HTTP interface. Those that start with `param_` belong to the statement; all others are settings.
+_INTERFACE: Final = frozenset(
     {
         *("query", "database", "default_format", "session_id", "session_timeout", "session_check", "close_session"),
         *("query_id", "quota_key", "user", "password", "role", "compress", "decompress", "client_protocol_version"),
@@ -31,15 +31,11 @@ _TRANSPORT: Final = frozenset(
         *("http_headers_progress_interval_ms", "cancel_http_readonly_queries_on_client_close"),
     }
 )
-_SYNTAX_ERROR: Final = 62
-_DATA_TOO_LARGE: Final = 307
-_CANNOT_DECODE: Final = 354
-_NOT_IMPLEMENTED: Final = 48
 
 
 @dataclass(frozen=True)
 class ExternalTable:
-    """A table that comes with a query and is there for it only."""
+    """A table that a request brings; it exists for this statement only."""
 
     name: str
     structure: str
@@ -49,7 +45,7 @@ class ExternalTable:
 
 @dataclass
 class QueryRequest:
-    """What a request asks for. `files` are removed once it is answered."""
+    """A parsed request. `files` are removed after the answer."""
 
     statement: Insert | Statement
     data: Path | None
@@ -63,20 +59,20 @@ class QueryRequest:
     @property
     def format(self) -> str:
         """The format of the answer."""
-        named = self.statement.format if isinstance(self.statement, Statement) else None
-        return named or self.options.get("default_format") or "TabSeparated"
+        in_statement = self.statement.format if isinstance(self.statement, Statement) else None
+        return in_statement or self.options.get("default_format") or "TabSeparated"
 
 
-class UnreadableError(Exception):
-    """A request that cannot be understood; `failure` says why."""
+class BadRequestError(Exception):
+    """A request that cannot be parsed; `failure` is its answer."""
 
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.text)
-        self.failure = failure
+    def __init__(self, code: ErrorCode, reason: str) -> None:
+        super().__init__(reason)
+        self.failure = Failure.of(code, reason)
 
 
 async def read_query_request(request: web.Request, incoming: Path, largest_body_bytes: int) -> QueryRequest:
-    """Read a request, its data into files in the folder `incoming`. Raises UnreadableError, and leaves no file then."""
+    """Parse a request, its data into files in the folder `incoming`. Raises BadRequestError, and leaves no file then."""
     files: list[Path] = []
     try:
         return await _read(request, incoming, largest_body_bytes, files)
@@ -97,18 +93,19 @@ async def _read(request: web.Request, incoming: Path, largest: int, files: list[
         if header in request.headers:
             options.setdefault(option, request.headers[header])
     if options.get("decompress", "0") != "0" or options.get("compress", "0") != "0":
-        raise _unreadable(
-            _NOT_IMPLEMENTED, "compress and decompress are not supported, use Content-Encoding", "NOT_IMPLEMENTED"
+        raise BadRequestError(
+            ErrorCode.NOT_IMPLEMENTED, "compress and decompress are not supported, use Content-Encoding"
         )
     body = _Body(request, largest)
     tables: list[ExternalTable] = []
     if request.content_type.startswith("multipart/"):
         tables = await _read_form(request, options, incoming, files, body)
-        pieces = _nothing()
+        chunks = _no_chunks()
     else:
-        pieces = body.pieces()
-    begun = options.get("query", "").encode("utf-8", "surrogateescape")
-    statement, data = await _read_statement(begun, pieces, incoming, files)
+        chunks = body.chunks()
+    text = options.get("query", "").encode("utf-8", "surrogateescape")
+    statement, data = await _read_statement(text, chunks, incoming, files)
+    of_tables = {f"{table.name}_{what}" for table in tables for what in ("structure", "types", "format")}
     return QueryRequest(
         statement=statement,
         data=data,
@@ -116,10 +113,10 @@ async def _read(request: web.Request, incoming: Path, largest: int, files: list[
         settings={
             name: value
             for name, value in options.items()
-            if name not in _TRANSPORT and not name.startswith("param_") and not _describes(name, tables)
+            if name not in _INTERFACE and not name.startswith("param_") and name not in of_tables
         },
         options=options,
-        # GET is for reading, as with ClickHouse: what a link or an image can trigger must not change anything.
+        # As in ClickHouse: a link or an image on a page triggers a GET, which must not change anything.
         read_only=request.method in {"GET", "HEAD"},
         tables=tables,
         files=files,
@@ -127,57 +124,58 @@ async def _read(request: web.Request, incoming: Path, largest: int, files: list[
 
 
 async def _read_statement(
-    begun: bytes, pieces: AsyncIterator[bytes], incoming: Path, files: list[Path]
+    in_url: bytes, chunks: AsyncIterator[bytes], incoming: Path, files: list[Path]
 ) -> tuple[Insert | Statement, Path | None]:
-    text = bytearray(begun)
+    """The statement, which may begin in the URL and go on in the body, and the file of the data behind it."""
+    text = bytearray(in_url)
     if text:
         text += b"\n"
     complete = False
     enough = HEAD_BYTES
     while not complete:
-        complete = await _fill(text, pieces, enough)
+        complete = await _fill(text, chunks, enough)
         if is_insert(bytes(text[:HEAD_BYTES])):
             insert = insert_with_data(bytes(text), complete=complete)
             if insert is not None:
-                return insert, await _keep(text[insert.data_starts :], pieces, incoming, files)
+                return insert, await _store(text[insert.data_starts :], chunks, incoming, files)
         if len(text) > LONGEST_STATEMENT_BYTES:
-            raise _unreadable(
-                _SYNTAX_ERROR, f"the statement has more than {LONGEST_STATEMENT_BYTES} bytes", "SYNTAX_ERROR"
+            raise BadRequestError(
+                ErrorCode.SYNTAX_ERROR, f"the statement has more than {LONGEST_STATEMENT_BYTES} bytes"
             )
         enough *= 8
     statement = read_statement(bytes(text))
     if isinstance(statement, str):
-        raise _unreadable(_SYNTAX_ERROR, statement, "SYNTAX_ERROR")
+        raise BadRequestError(ErrorCode.SYNTAX_ERROR, statement)
     if not statement.tokens:
-        raise _unreadable(_SYNTAX_ERROR, "Empty query", "SYNTAX_ERROR")
+        raise BadRequestError(ErrorCode.SYNTAX_ERROR, "Empty query")
     return statement, None
 
 
-async def _fill(text: bytearray, pieces: AsyncIterator[bytes], enough: int) -> bool:
-    """Have that many bytes; whether the body has ended."""
+async def _fill(text: bytearray, chunks: AsyncIterator[bytes], enough: int) -> bool:
+    """Read until the text has that many bytes. Return whether the body has ended."""
     while len(text) < enough:
         try:
-            text += await anext(pieces)
+            text += await anext(chunks)
         except StopAsyncIteration:
             return True
     return False
 
 
-async def _keep(begun: bytes | bytearray, pieces: AsyncIterator[bytes], incoming: Path, files: list[Path]) -> Path:
-    """Write data to a file of its own."""
+async def _store(head: bytes | bytearray, chunks: AsyncIterator[bytes], incoming: Path, files: list[Path]) -> Path:
+    """Write data to a new file."""
     path = incoming / uuid.uuid4().hex
     files.append(path)
     with path.open("wb") as file:
-        file.write(begun)
-        async for piece in pieces:
-            file.write(piece)
+        file.write(head)
+        async for chunk in chunks:
+            file.write(chunk)
     return path
 
 
-async def _nothing() -> AsyncIterator[bytes]:
-    no_pieces: tuple[bytes, ...] = ()
-    for piece in no_pieces:
-        yield piece
+async def _no_chunks() -> AsyncIterator[bytes]:
+    no_chunks: tuple[bytes, ...] = ()
+    for chunk in no_chunks:
+        yield chunk
 
 
 class _Body:
@@ -189,36 +187,32 @@ class _Body:
         self._bytes = 0
         self._encoding = request.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """What the sender encoded. Raises UnreadableError."""
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The decoded bytes. Raises BadRequestError."""
         encoding = self._encoding
         if encoding == "identity":
-            async for piece in self._request.content.iter_any():
-                yield self.counted(piece)
+            async for chunk in self._request.content.iter_any():
+                yield self.counted(chunk)
             return
-        if not compression.knows(encoding):
-            raise _unreadable(_NOT_IMPLEMENTED, f"Unknown compression method: {encoding}", "NOT_IMPLEMENTED")
+        if not compression.is_supported(encoding):
+            raise BadRequestError(ErrorCode.NOT_IMPLEMENTED, f"Unknown compression method: {encoding}")
         decompression = compression.Decompression(encoding)
         try:
-            async for piece in self._request.content.iter_any():
-                yield self.counted(decompression.feed(piece))
+            async for chunk in self._request.content.iter_any():
+                yield self.counted(decompression.feed(chunk))
         except compression.BROKEN as error:
-            raise _unreadable(
-                _CANNOT_DECODE, f"{encoding} body cannot be decoded: {error}", "CANNOT_DECOMPRESS"
-            ) from None
+            raise BadRequestError(ErrorCode.CANNOT_DECOMPRESS, f"{encoding} body cannot be decoded: {error}") from None
         if not decompression.is_complete:
-            raise _unreadable(_CANNOT_DECODE, f"{encoding} body ends too early", "CANNOT_DECOMPRESS")
+            raise BadRequestError(ErrorCode.CANNOT_DECOMPRESS, f"{encoding} body ends too early")
 
-    def counted(self, piece: bytes) -> bytes:
-        """A piece, unless it is too much."""
-        self._bytes += len(piece)
+    def counted(self, chunk: bytes) -> bytes:
+        """Count a chunk and return it. Raises BadRequestError when the body is too large."""
+        self._bytes += len(chunk)
         if self._bytes > self._largest:
-            raise _unreadable(
-                _DATA_TOO_LARGE,
-                f"the request has more than {self._largest} bytes; send it in several",
-                "TOO_MANY_BYTES",
+            raise BadRequestError(
+                ErrorCode.TOO_MANY_BYTES, f"the request has more than {self._largest} bytes; send it in several"
             )
-        return piece
+        return chunk
 
 
 async def _read_form(
@@ -229,14 +223,10 @@ async def _read_form(
     async for part in await request.multipart():
         if not isinstance(part, BodyPartReader) or part.name is None:
             continue
-        path = incoming / uuid.uuid4().hex
-        files.append(path)
-        with path.open("w+b") as file:
-            await _copy(part, file, body)
-            if part.filename is None:
-                file.seek(0)
-                options[part.name] = file.read().decode("utf-8", "surrogateescape")
-                continue
+        path = await _store(b"", _part_chunks(part, body), incoming, files)
+        if part.filename is None:
+            options[part.name] = path.read_bytes().decode("utf-8", "surrogateescape")
+            continue
         structure = options.get(f"{part.name}_structure")
         if structure is None:
             types = [kind for kind in options.get(f"{part.name}_types", "").split(",") if kind]
@@ -245,14 +235,6 @@ async def _read_form(
     return tables
 
 
-async def _copy(part: BodyPartReader, file: BinaryIO, body: _Body) -> None:
-    while piece := await part.read_chunk(256 * 1024):
-        file.write(body.counted(piece))
-
-
-def _describes(option: str, tables: list[ExternalTable]) -> bool:
-    return any(option in {f"{table.name}_{what}" for what in ("structure", "types", "format")} for table in tables)
-
-
-def _unreadable(code: int, reason: str, name: str) -> UnreadableError:
-    return UnreadableError(Failure(code, f"Code: {code}. DB::Exception: {reason}. ({name})"))
+async def _part_chunks(part: BodyPartReader, body: _Body) -> AsyncIterator[bytes]:
+    while chunk := await part.read_chunk(256 * 1024):
+        yield body.counted(chunk)

@@ -1,8 +1,8 @@
-"""Locks this process into a directory, by the kernel: what no reading of statements can promise.
+"""Confines this process to a directory by Linux's Landlock, whatever statements the engine runs.
 
-SQL hides in places that are not statements yet: in strings, in settings, in what a dictionary asks later. Whatever of it
-the engine comes to run, it runs in a process that Linux (Landlock, 5.19 or newer) keeps from all other files and, from 6.7
-on, from opening connections. Elsewhere there is no such lock, and `deploy.local.clickhouse.sql_policy` is all there is.
+`sql_policy` cannot see all SQL in advance: it hides in strings, in settings, and in the queries of dictionaries.
+Landlock denies this process all other files (Linux 5.19 or newer) and connections (6.7 or newer).
+On other systems `sql_policy` is the only protection.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ _EVERYTHING: Final = (1 << 15) - 1
 _LISTEN, _CONNECT = 1, 2
 
 _OF_FILES: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
-# Nothing may be executed: no program is started from here.
+# No right to execute: this process starts no program.
 _READ: Final = _READ_FILE | _READ_DIRECTORY
 _OWN: Final = (
     *(_READ_FILE, _READ_DIRECTORY, _WRITE_FILE, _TRUNCATE, _REFER),
     *(_REMOVE_DIRECTORY, _REMOVE_FILE, _MAKE_DIRECTORY, _MAKE_FILE, _MAKE_LINK),
 )
 
-#: Libraries, time zones, and what the machine says of its memory. Not all of `/proc/self`: the environment is in it.
+#: Libraries, time zones, and the machine's memory and processors. Not all of `/proc/self`: it contains the environment.
 _OF_THE_SYSTEM: Final = (
     *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/localtime"),
     *("/etc/ld.so.cache", "/dev/null", "/dev/urandom", "/sys/devices/system/cpu", "/sys/fs/cgroup"),
     *("/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/proc/loadavg", "/proc/uptime", "/proc/sys/vm"),
-    # Without it the engine takes for it what lies behind the environment, which Python has moved, and crashes as it is loaded.
+    # Without it the engine reads memory behind the environment, which Python has moved, and crashes while it is loaded.
     "/proc/self/auxv",
     *("/proc/self/maps", "/proc/self/status", "/proc/self/statm", "/proc/self/limits", "/proc/self/mounts"),
 )
@@ -63,10 +63,10 @@ class _PathBeneath(ctypes.Structure):
 
 
 def confine(directory: Path) -> bool:
-    """Let this thread, and those that it starts, read and write nothing but a directory, and open no connection.
+    """Restrict this thread and its later threads to reading and writing one directory, without new connections.
 
-    What is open stays open; Python's own files and those of the system's libraries stay readable. It cannot be undone.
-    Returns whether the kernel can do it. Raises OSError when it could and does not.
+    Open files stay open; Python's own files and the system's libraries stay readable. It cannot be undone.
+    Returns whether the kernel supports it. Raises OSError when a kernel that does refuses.
     """
     version = lock_version()
     if version < _OLDEST_VERSION:
@@ -74,7 +74,7 @@ def confine(directory: Path) -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
     handled = _EVERYTHING | (_CONTROL_DEVICE if version >= _VERSION_OF_DEVICES else 0)
     ruleset = _Ruleset(handled, _LISTEN | _CONNECT if version >= _VERSION_OF_NETWORK else 0)
-    # An older kernel does not know the second number.
+    # An older kernel rejects the second number.
     size = ctypes.sizeof(ruleset) if version >= _VERSION_OF_NETWORK else 8
     rules = _checked(libc.syscall(_CREATE_RULESET, ctypes.byref(ruleset), size, 0))
     try:
@@ -89,18 +89,18 @@ def confine(directory: Path) -> bool:
 
 
 def lock_version() -> int:
-    """Which Landlock the kernel has; 0 if none."""
+    """The version of Landlock in the kernel; 0 if it has none."""
     if sys.platform != "linux":
         return 0
     return max(0, int(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, _GET_VERSION)))
 
 
 def _readable() -> Iterator[Path]:
-    """What Python may still load, and the system's own."""
+    """The files that Python and the engine still load."""
     yield from (Path(path) for path in _OF_THE_SYSTEM)
     yield from {Path(prefix) / "lib" for prefix in (sys.prefix, sys.base_prefix)}
     yield from {Path(place) for place in sys.path if Path(place).name in {"site-packages", "dist-packages"}}
-    # Not the checkout itself, in which `.firstcall` with its secrets is.
+    # Not the whole checkout: it may contain `.firstcall` with its secrets.
     yield from (CODE / package for package in ("schemas", "streams", "sinks", "deploy"))
 
 

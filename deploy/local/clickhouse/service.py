@@ -1,4 +1,4 @@
-"""Runs the embedded ClickHouse: in this process until it is told to end, or as a child process."""
+"""Runs the embedded ClickHouse: in this process until a signal arrives, or as a child process."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT: Final = 18123
 LOOPBACK: Final = "127.0.0.1"
-#: A directory of many tables takes longer to open.
+#: A directory with many tables takes long to open.
 SERVES_WITHIN_SECONDS: Final = 120.0
-#: How long a statement in work may take to end when the service is told to, before it is cancelled.
+#: How long a running statement may take to end after a signal, before it is cancelled.
 FINISHES_WITHIN_SECONDS: Final = 5.0
-#: Parameters of a query are part of the URL; the limit is ClickHouse's own.
+#: The parameters of a query are in the URL; the limit is ClickHouse's own.
 LONGEST_URL_BYTES: Final = 1024 * 1024
 
 _NOT_CONFINED: Final = (
-    "This system cannot lock ClickHouse into its directory (Linux 5.19 or newer with Landlock can): statements are refused by "
-    "what they look like only. Let no one use it whom you would not let read your files"
+    "This system cannot confine ClickHouse to its directory (Linux 5.19 or newer with Landlock can): only the text of statements "
+    "is checked. Give access only to people who may read your files"
 )
 
 
@@ -49,19 +49,20 @@ def serve(
     run: str = "",
     on_ready: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Serve `data_dir/clickhouse` on loopback until SIGTERM or SIGINT. To be called in the main thread, once a process.
+    """Serve `data_dir/clickhouse` on loopback until SIGTERM or SIGINT. Main thread only, once a process.
 
-    Port 0 takes a free one; `on_ready` learns the URL. `for_pid` is the process that this one runs for, by
-    which it knows it as `run`. Raises DeploymentError.
+    Port 0 takes a free one; `on_ready` receives the URL. `for_pid` and `run` are recorded as holder of the directory: the
+    process that this one runs for, and its name for this run. Raises DeploymentError.
     """
-    # The engine reads it when it is loaded.
+    # The engine reads TZ while it is loaded.
     os.environ["TZ"] = "UTC"
     time.tzset()
     home = _home(data_dir)
     with lock_or_explain(home, "ClickHouse") as lock, closing(_listening_socket(port)) as listening:
         url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
         os.environ["TMPDIR"] = str(_empty(home / "scratch"))
-        # Some of what it loads is the system's; the engine is loaded once it is confined, as it starts threads then.
+        # aiohttp reads files of the system, so it is loaded before the sandbox closes. The engine starts threads, so it is loaded
+        # after it.
         import aiohttp.web  # noqa: F401
 
         if not confine(home):
@@ -69,21 +70,21 @@ def serve(
         from deploy.local.clickhouse.engine import Engine
         from deploy.local.clickhouse.http_server import HttpServer
 
-        front = HttpServer(engine := Engine(home))
+        server = HttpServer(engine := Engine(home))
 
         def ready() -> None:
             lock.write_holder(Holder(for_pid or os.getpid(), url, run))
             on_ready(url)
 
-        asyncio.run(_serve_until_told(front, engine.cancel_statements, listening, ready))
+        asyncio.run(_serve_until_signal(server, engine.cancel_statements, listening, ready))
         engine.close()
 
 
 class LocalClickHouse:
-    """The embedded ClickHouse of a data directory, as a process that ends with this one; a context, or `start` and `stop`.
+    """The embedded ClickHouse of a data directory as a child process; a context, or `start` and `stop`.
 
-    Its data stays in `data_dir/clickhouse`. Without a port a free one is taken. Any ClickHouse client that speaks HTTP can
-    use it at `url`, as any user.
+    Its data stays in `data_dir/clickhouse`. Without a port a free one is taken. Any ClickHouse client over HTTP can use it at
+    `url`, as any user.
     """
 
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
@@ -160,7 +161,7 @@ class LocalClickHouse:
 
 def answers(url: str) -> bool:
     """Whether a ClickHouse serves there."""
-    # No proxy that the environment names has to do with loopback.
+    # A proxy of the environment cannot reach loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{url}/ping", timeout=5) as response:
@@ -169,18 +170,18 @@ def answers(url: str) -> bool:
         return False
 
 
-async def _serve_until_told(
-    front: HttpServer, cancel: Callable[[], None], listening: socket.socket, ready: Callable[[], object]
+async def _serve_until_signal(
+    server: HttpServer, cancel: Callable[[], None], listening: socket.socket, ready: Callable[[], object]
 ) -> None:
     from aiohttp import web
 
-    told = asyncio.Event()
+    ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, told.set)
-    # The front decodes bodies itself: it knows more encodings.
+        loop.add_signal_handler(number, ending.set)
+    # The server decodes bodies itself: it supports more encodings.
     runner = web.AppRunner(
-        front.application(),
+        server.application(),
         access_log=None,
         auto_decompress=False,
         shutdown_timeout=2 * FINISHES_WITHIN_SECONDS,
@@ -192,7 +193,7 @@ async def _serve_until_told(
     await web.SockSite(runner, listening).start()
     ready()
     try:
-        await told.wait()
+        await ending.wait()
     finally:
         cancelling = loop.call_later(FINISHES_WITHIN_SECONDS, cancel)
         await runner.cleanup()

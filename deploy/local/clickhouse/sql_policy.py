@@ -1,9 +1,9 @@
-"""What statements may not do, as it would reach out of the data directory.
+"""Refuses statements that would read or write outside the data directory.
 
-Most of it the engine refuses by itself: its user has no grant to read or write files, URLs, or other servers. Here is the
-rest: what clients of ClickHouse do on their own side, which chDB does in this process, and what the engine does unasked.
-What is refused here is what can be seen: SQL in a string, which something evaluates later, can be written in endless ways. So
-whatever takes such a string is refused where that is possible; `deploy.local.clickhouse.sandbox` holds what is not seen.
+The engine refuses most of them itself: its user has no grant on files, URLs, or other servers. This policy covers the rest:
+features of ClickHouse's clients, which chDB runs in this process, and features that need no grant.
+It reads statements only. SQL in strings, which the engine evaluates later, can be written in endless ways, so features that
+take such strings are refused; `deploy.local.clickhouse.sandbox` confines what this policy cannot see.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ENGINES: Final = {
     "MATERIALIZEDPOSTGRESQL": "MaterializedPostgreSQL",
     "QUERYRUNNER": "QueryRunner",
 }
-#: Settings that name a file or a URL, those that hold SQL, and those for other languages than are read here.
+#: Settings that name a file or a URL, that hold SQL, or that switch to another query language.
 _SETTINGS: Final = frozenset(
     {
         *("FORMAT_SCHEMA", "FORMAT_SCHEMA_SOURCE", "OUTPUT_FORMAT_SCHEMA", "FORMAT_TEMPLATE_ROW"),
@@ -35,21 +35,21 @@ _SETTINGS: Final = frozenset(
         *("SCHEMA_INFERENCE_HINTS", "ALLOW_EXPERIMENTAL_EVAL_TABLE_FUNCTION", "DIALECT", "POLYGLOT_DIALECT"),
     }
 )
-#: What a dictionary may not have behind SOURCE: another server, SQL in a string, a file.
+#: Words that a dictionary may not have behind SOURCE: they name another server, SQL in a string, or a file.
 _OUTSIDE_OF_SOURCES: Final = frozenset(
     {
         *("HOST", "PORT", "SECURE", "QUERY", "WHERE", "INVALIDATE_QUERY", "UPDATE_FIELD"),
         *("SSD_CACHE", "COMPLEX_KEY_SSD_CACHE"),
     }
 )
-#: Functions that take the name of another one.
+#: Functions that take the name of a function.
 _HIGHER_ORDER: Final = re.compile(r"(ARRAY|MAP)\w+|APPLY")
-#: An escape in a quoted name, other than of what quotes it: the name is not what it looks like.
+#: An escape in a quoted name, other than of its quote: the written name is not the real one.
 _DISGUISED: Final = re.compile(r"\\[^`\"\\]")
 
 
 def reaches_outside(tokens: Sequence[Token], parameters: Iterable[str] = ()) -> str | None:
-    """What in a statement with the values of its parameters reaches out of the data directory; None if nothing does."""
+    """The reason to refuse a statement with the values of its parameters; None if it stays in the data directory."""
     words = [token.text.removeprefix("`") for token in tokens]
     makes_dictionary = "DICTIONARY" in words and not {"CREATE", "ATTACH", "REPLACE"}.isdisjoint(words)
     names = {*words, *(value.upper() for value in parameters if "IDENTIFIER" in words)}
@@ -82,7 +82,7 @@ def reaches_outside(tokens: Sequence[Token], parameters: Iterable[str] = ()) -> 
 
 
 def setting_reaches_outside(name: str) -> bool:
-    """Whether a setting may not be set."""
+    """Whether a setting is refused."""
     return name.upper() in _SETTINGS
 
 

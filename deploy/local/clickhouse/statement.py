@@ -1,6 +1,6 @@
-"""Reads as much of a ClickHouse statement as is needed to serve it over HTTP: its kind, where its data begins, its format.
+"""Parses as much of a ClickHouse statement as the HTTP interface needs: its kind, its format, where its data begins.
 
-Texts are bytes, as data may follow a statement directly; words are compared without regard to case.
+Texts are bytes, as data may follow a statement directly. Words are compared without regard to case.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Kind = Literal["space", "string", "name", "word", "number", "sign"]
 #: Statements whose answer is rows.
 _SELECTING: Final = frozenset({"SELECT", "WITH", "FROM", "("})
 _ANSWERED: Final = _SELECTING | {"SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK", "VALUES", "KILL"}
-# As ClickHouse's own lexer has it: curly quotes are quotes, and what else is not ASCII is space, if it is anything.
+# As in ClickHouse's own lexer: curly quotes are quotes, and all other non-ASCII characters are at most space.
 _TOKEN: Final = re.compile(
     rb"""
       (?P<string> '(?:[^'\\]|\\.|'')*' | \xe2\x80\x98.*?\xe2\x80\x99 | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ )
@@ -29,12 +29,12 @@ _TOKEN: Final = re.compile(
 )
 _KINDS: Final[tuple[Kind, ...]] = ("space", "string", "name", "word", "number", "sign")
 
-#: A quote that is a sign has no end.
+#: A quote is a token of its own only if it is not closed.
 _OPENED_QUOTES: Final = frozenset({"'", '"', "`", "\xe2"})
 
 
 class Token(NamedTuple):
-    """A piece of a statement, from byte `start` to before `end`.
+    """A token of a statement, from byte `start` to before `end`.
 
     `text` is a word in capitals, a sign, a quoted name in capitals behind a backtick, or empty.
     """
@@ -57,7 +57,7 @@ class Insert:
 
 @dataclass(frozen=True)
 class Statement:
-    """Any other statement. `body` is its text without FORMAT; `format` is the one named there."""
+    """Any other statement. `body` is its text without the FORMAT clause; `format` is the format in that clause."""
 
     body: bytes
     format: str | None
@@ -70,17 +70,17 @@ class Statement:
 
     @property
     def is_answered(self) -> bool:
-        """Whether the answer is rows, be they none."""
+        """Whether the answer is a table, even one without rows."""
         return self.verb in _ANSWERED
 
     @property
     def is_selection(self) -> bool:
-        """Whether it selects rows, so that it can stand in brackets as a part of another one."""
+        """Whether it is a SELECT, which can be a subquery."""
         return self.verb in _SELECTING
 
     @property
     def is_stateful(self) -> bool:
-        """Whether what it does lasts as long as the session: a setting, the database in use, a temporary table."""
+        """Whether its effect lasts as long as the session: a setting, the database in use, a temporary table."""
         return self.verb in {"SET", "USE"} or {"CREATE", "TEMPORARY"} <= {token.text for token in self.tokens[:4]}
 
 
@@ -88,7 +88,7 @@ _QUOTES: Final = '`"\xe2\x80\x9c\x9d'
 
 
 def tokens_of(text: bytes) -> Iterator[Token]:
-    """The tokens of a text, without space and comments. What is not closed is taken sign by sign."""
+    """The tokens of a text, without space and comments. A quote that is not closed is a sign."""
     for found in _TOKEN.finditer(text):
         kind = next(kind for kind in _KINDS if found.start(kind) >= 0)
         if kind == "space":
@@ -113,7 +113,7 @@ def is_insert(text: bytes) -> bool:
 
 
 def insert_with_data(text: bytes, *, complete: bool) -> Insert | None:
-    """The INSERT that a text begins with, if data may follow it. None: it has none, or it is not `complete` enough to tell."""
+    """The INSERT at the beginning of a text, if data may follow it. None if not, or if a text that is not `complete` may go on."""
     depth = 0
     settings = 0
     last: Token | None = None
@@ -141,14 +141,14 @@ def insert_with_data(text: bytes, *, complete: bool) -> Insert | None:
 
 
 def _data_start(text: bytes, end: int) -> int:
-    """Where data begins after the name of a format: behind blanks and one line break, as ClickHouse reads it."""
+    """Where data begins after the name of a format: behind blanks and one line break, as in ClickHouse."""
     found = re.compile(rb"[ \t\f]*\r?\n?").match(text, end)
     assert found is not None, "it matches nothing, too"
     return found.end()
 
 
 def read_statement(text: bytes) -> Statement | str:
-    """A statement, or what is wrong with the text."""
+    """A statement, or the reason that the text is none."""
     tokens = list(tokens_of(text))
     while tokens and tokens[-1].text == ";":
         tokens.pop()

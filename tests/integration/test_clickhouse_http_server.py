@@ -365,15 +365,15 @@ def test_a_table_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
 
 def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
     # In this process the engine would stay for good, so the limit is looked at where it is applied.
-    from deploy.local.clickhouse.engine import Failure
-    from deploy.local.clickhouse.request import UnreadableError, read_query_request
+    from deploy.local.clickhouse.errors import Failure
+    from deploy.local.clickhouse.request import BadRequestError, read_query_request
 
     found: list[Failure] = []
 
     async def handler(request: web.Request) -> web.Response:
         try:
             await read_query_request(request, tmp_path, largest_body_bytes=1000)
-        except UnreadableError as error:
+        except BadRequestError as error:
             found.append(error.failure)
         return web.Response()
 
