@@ -9,15 +9,7 @@ from typing import Final
 
 from kafka.admin import KafkaAdminClient
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
 from deploy.demo.isolation import DEMO_DIRECTORY, isolated, remove_last_run, topics_removed
 from deploy.demo.summary import next_steps, show_summary
@@ -127,16 +119,9 @@ class Demo:
 
     @contextmanager
     def _progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-        )
+        columns = (SpinnerColumn(), what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self._console, transient=True) as progress:
-            task = progress.add_task(what, total=total)
+            task = progress.add_task("", total=total)
             yield lambda done: progress.advance(task, done)
 
 

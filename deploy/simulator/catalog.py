@@ -67,6 +67,11 @@ def spread(*weighted: tuple[int, T]) -> tuple[T, ...]:
     return tuple(item for weight, item in weighted for _ in range(weight))
 
 
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text."""
+    return tuple(text.split())
+
+
 def by_minute(*hour_weights: int) -> tuple[int, ...]:
     """1,440 minutes of the local day; one uniform index draws a minute by the weight of its hour."""
     total = sum(hour_weights)
@@ -188,35 +193,7 @@ CRAWLERS = spread(
 )
 MONITOR = "Pingdom.com_bot_version_1.4"
 
-FIRST_NAMES = (
-    "ada",
-    "amir",
-    "bea",
-    "chen",
-    "dora",
-    "eli",
-    "femi",
-    "gita",
-    "hugo",
-    "ines",
-    "jun",
-    "kofi",
-    "lena",
-    "olu",
-)
-COMPANY_HEADS = (
-    "acorn",
-    "bright",
-    "cobalt",
-    "delta",
-    "ember",
-    "fjord",
-    "gable",
-    "harbor",
-    "iris",
-    "juniper",
-    "kite",
-    "lumen",
-)
-COMPANY_TAILS = ("works", "labs", "chat", "pay", "health", "games", "logistics", "media", "cloud", "desk")
+FIRST_NAMES = words("ada amir bea chen dora eli femi gita hugo ines jun kofi lena olu")
+COMPANY_HEADS = words("acorn bright cobalt delta ember fjord gable harbor iris juniper kite lumen")
+COMPANY_TAILS = words("works labs chat pay health games logistics media cloud desk")
 PLANS = spread((6, "free"), (3, "startup"), (1, "business"))
