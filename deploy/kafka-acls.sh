@@ -4,7 +4,7 @@
 #
 #   BOOTSTRAP=kafka-1:9092 COMMAND_CONFIG=admin.properties APP_ID=firstcall TOPIC_PREFIX= sh kafka-acls.sh
 #
-# Users: firstcall-migrate, -worker, -sink, -alerts, and -producer for whoever sends events. Commands of an operator (doctor, import, rebuild,
+# Users: firstcall-migrate, -worker, -sink, -alerts, and -producer for clients that send events. Commands of an operator (doctor, import, rebuild,
 # dead-letters, erase) run as firstcall-operator. One user may be all of them: it then has the rights of all.
 # COMMAND is Kafka's own tool, where it is not on the path.
 set -eu
@@ -19,7 +19,7 @@ allow() {
   "${COMMAND:-kafka-acls.sh}" --bootstrap-server "$BOOTSTRAP" ${COMMAND_CONFIG:+--command-config "$COMMAND_CONFIG"} \
     --add --force --allow-principal "User:$user" "$@"
 }
-shared() { # what belongs to all applications: whoever reads it
+shared() { # topics that all applications share, to be read
   for topic in web-events api-events erasures; do
     allow "$1" --operation Read --operation Describe --topic "$TOPIC_PREFIX$topic"
   done
@@ -36,7 +36,7 @@ for topic in web-events api-events; do
   allow firstcall-producer --operation Write --operation Describe --topic "$TOPIC_PREFIX$topic"
 done
 
-# The streams: what they tell each other, and changelogs, which are named by the application and have no prefix.
+# The streams: internal topics, and changelogs, whose names begin with the application id, without the prefix.
 shared firstcall-worker
 allow firstcall-worker --operation Read --operation Write --operation Describe --resource-pattern-type prefixed --topic "$OWN"
 allow firstcall-worker --operation Create --operation Read --operation Write --operation Describe --operation DescribeConfigs \

@@ -1,4 +1,4 @@
-"""The local broker is Apache Kafka: it keeps its data over stops and kills, and never outlives whoever started it."""
+"""The local broker is Apache Kafka: it keeps its data over stops and kills, and never outlives its parent."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def processes_of(data_dir: Path) -> list[int]:
     return found
 
 
-def test_it_says_what_is_missing(only: Path) -> None:
+def test_it_reports_what_is_missing(only: Path) -> None:
     found = availability(only)
     assert isinstance(found, Missing)
     assert found.reason == "Java is not installed, and no Docker engine answers"

@@ -1,4 +1,4 @@
-"""A disk that fills up: the embedded ClickHouse stops writing before it is full, says so, and goes on when there is room."""
+"""A disk that fills up: the embedded ClickHouse stops writing before it is full, logs it, and goes on when there is room."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def is_refused(client: Client, statement: str) -> bool:
     try:
         client.command(statement)
     except DatabaseError as error:
-        said = str(error)
+        text = str(error)
     else:
         return False
-    assert "NOT_ENOUGH_SPACE" in said
-    assert "make room there, or move FIRSTCALL_DATA_DIR to a larger disk" in said
+    assert "NOT_ENOUGH_SPACE" in text
+    assert "make room there, or move FIRSTCALL_DATA_DIR to a larger disk" in text
     return True
 
 

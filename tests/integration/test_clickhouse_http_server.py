@@ -150,7 +150,7 @@ def test_a_token_makes_an_insert_once_only(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "code", "status", "said"),
+    ("statement", "code", "status", "text"),
     [
         ("SELECT * FROM nowhere", "60", 404, r"Code: 60\. DB::Exception: .*nowhere.* \(UNKNOWN_TABLE\)"),
         ("SELEC 1", "62", 400, r"\(SYNTAX_ERROR\)"),
@@ -171,11 +171,11 @@ def test_a_token_makes_an_insert_once_only(client: Client) -> None:
     ],
 )
 def test_errors_come_as_from_a_server(
-    served: LocalClickHouse, client: Client, unique: str, statement: str, code: str, status: int, said: str
+    served: LocalClickHouse, client: Client, unique: str, statement: str, code: str, status: int, text: str
 ) -> None:
     found, headers, body = raw(served, "POST", f"/?database={unique}", statement.encode())
     assert (found, headers["x-clickhouse-exception-code"]) == (status, code)
-    assert re.search(said, body.decode(), re.DOTALL)
+    assert re.search(text, body.decode(), re.DOTALL)
     assert client.command("SELECT count() FROM t") == 0
 
 
@@ -308,7 +308,7 @@ def test_a_page_of_another_site_cannot_run_statements(served: LocalClickHouse, h
     assert raw(served, "POST", "/", b"SELECT 1", **headers)[0] == 403
 
 
-def test_a_second_process_is_told_who_holds_the_directory(served: LocalClickHouse) -> None:
+def test_a_second_process_learns_who_holds_the_directory(served: LocalClickHouse) -> None:
     data_dir = served.process.log.parent.parent
     with pytest.raises(
         DeploymentError,
@@ -317,7 +317,7 @@ def test_a_second_process_is_told_who_holds_the_directory(served: LocalClickHous
         LocalClickHouse(data_dir).start()
 
 
-def test_data_outlives_a_kill_of_whoever_started_it(tmp_path: Path) -> None:
+def test_data_outlives_a_kill_of_the_parent(tmp_path: Path) -> None:
     # the parent ── kill -9 ──▶ its ClickHouse ends, its data stays
     script = (
         "import sys, time; from pathlib import Path; from deploy.local.clickhouse import LocalClickHouse\n"
@@ -397,7 +397,7 @@ def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_ends_when_told_whatever_still_runs(tmp_path: Path) -> None:
+def test_it_ends_on_a_signal_while_a_statement_runs(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "deploy.local.clickhouse", "--data", str(tmp_path), "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -86,7 +86,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(directory: Path, place: Outside) -> Iterator[str]:
     with LocalClickHouse(directory) as served:
-        # The kernel lets it read this one: what is told of it, the boundary has let pass.
+        # The kernel lets it read this one: if its content is in an answer, the policy has let it pass.
         (directory / "clickhouse" / "own.tsv").write_text(f"{SECRET}\n")
         yield served.url
 
@@ -121,17 +121,17 @@ def test_whatever_the_engine_has_that_reaches_outside_is_refused(kind, url, plac
     assert status == 200
     not_refused = {}
     for name in sorted(set(listed.split()) - INSIDE[kind]):
-        said = set()
+        found = set()
         for number, given in enumerate(arguments(kind, place)):
             status, answer = ask(url, MAKES[kind].format(name=name, given=given, number=number))
             assert status != 200, f"{name}({given}): {answer}"
             assert SECRET not in answer
-            said.add(error_of(answer))
+            found.add(error_of(answer))
             # It is asked who may once the arguments make sense, and then whatever they are.
-            if "ACCESS_DENIED" in said:
+            if "ACCESS_DENIED" in found:
                 break
-        if not said & ({"ACCESS_DENIED"} | REFUSED_FIRST) and name not in BY_ARGUMENTS:
-            not_refused[name] = said
+        if not found & ({"ACCESS_DENIED"} | REFUSED_FIRST) and name not in BY_ARGUMENTS:
+            not_refused[name] = found
     assert not_refused == {}
     assert place.touched() == []
 
@@ -284,11 +284,11 @@ thread.start()
 thread.join()
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    said = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
-    assert said.pop("own") == "done"
+    found = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
+    assert found.pop("own") == "done"
     # The engine crashes now and then as it is loaded if it may not read this.
-    assert said.pop("auxiliary vector") == "done"
+    assert found.pop("auxiliary vector") == "done"
     if lock_version() < 4:
-        del said["connect"], said["listen"]
-    assert set(said.values()) == {"PermissionError"}, said
+        del found["connect"], found["listen"]
+    assert set(found.values()) == {"PermissionError"}, found
     assert place.touched() == []

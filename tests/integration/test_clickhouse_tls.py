@@ -1,4 +1,4 @@
-"""ClickHouse behind TLS: what a private authority has signed is trusted when told so, and nothing else is."""
+"""ClickHouse behind TLS: what a private authority has signed is trusted where that is configured, and nothing else is."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def test_a_later_generation_trusts_the_same(port, authority):
 
 
 @pytest.mark.parametrize(
-    ("host", "trust", "told"),
+    ("host", "trust", "message"),
     [
         ("localhost", "", r"certificate.*private one: put \?ca_file=/path/of/authority.pem behind the database in FIRSTCALL_CLICKHOUSE"),
         ("localhost", "?ca_file={other}", r"certificate.*other.pem has another authority: put \?ca_file="),
         ("localhost", "?ca_file=/no/ca.pem", r"/no/ca.pem cannot be read: No such file"),
     ],
 )  # fmt: skip
-def test_an_untrusted_certificate_is_reported_with_what_to_do(host, trust, told, port, authority, tmp_path):
+def test_an_untrusted_certificate_is_reported_with_what_to_do(host, trust, message, port, authority, tmp_path):
     other = Authority(tmp_path, "other").file
     url = f"https://{USER}@{host}:{port}/behind{trust.format(other=other)}"
-    with pytest.raises(UnavailableError, match=told) as refused:
+    with pytest.raises(UnavailableError, match=message) as refused:
         connect(Address.parse(url))
     finding = next(check_clickhouse(load_settings(clickhouse=url, data_dir=tmp_path)))
     assert (finding.verdict, finding.detail) == ("wrong", str(refused.value))

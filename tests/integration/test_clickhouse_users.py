@@ -1,7 +1,7 @@
 """What the users of `deploy/clickhouse-users.sql` may do: all that their part of Firstcall does, and no more.
 
 The engine under the tests has one user. So the same directory is opened three times, each time with the grants of another
-role; whoever logs in by which password is a server's part, and not shown here.
+role; which password logs in which user is the server's part, and not tested here.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ __import__("asyncio").run(serve())
 
 
 def grants(role: str) -> list[str]:
-    """What a role is granted, as the engine is told it."""
+    """The grants of a role, in the form of the engine's configuration."""
     found = [re.fullmatch(rf"(GRANT .* ON .*) TO firstcall_{role}", each, re.DOTALL) for each in STATEMENTS]
     return [each[1] for each in found if each]
 

@@ -28,18 +28,18 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "deploy" / "kafka-acls.sh"
 PREFIX, APP = "staging.", "acme"
 USERS = ("migrate", "worker", "sink", "producer", "alerts", "operator")
-SETTLED_SECONDS = 120.0
+IDLE_WITHIN_SECONDS = 120.0
 PASSWORD = "a-password-of-{user}"
 
 
 def rights_in_the_script(folder: Path) -> Iterator[tuple[str, tuple[str, str, str]]]:
     """What the script has Kafka's own tool grant: (user, (resource, operation, name or `prefix*`))."""
-    tool, said = folder / "tool", folder / "said"
-    tool.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {said}\n')
+    tool, arguments = folder / "tool", folder / "arguments"
+    tool.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {arguments}\n')
     tool.chmod(0o755)
     given = {"BOOTSTRAP": "kafka:1", "APP_ID": APP, "TOPIC_PREFIX": PREFIX, "COMMAND": str(tool)}
     subprocess.run(["sh", str(SCRIPT)], env={**os.environ, **given}, check=True)
-    for line in said.read_text().splitlines():
+    for line in arguments.read_text().splitlines():
         words = line.split()
         assert words[:2] == ["--bootstrap-server", "kafka:1"]
         options = dict(pairwise(words))
@@ -105,7 +105,7 @@ class Deployment:
             env=self.environment(user),
             capture_output=True,
             text=True,
-            timeout=SETTLED_SECONDS,
+            timeout=IDLE_WITHIN_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -130,7 +130,7 @@ class Deployment:
         return errors
 
     def wait(self, reached: Callable[[], bool]) -> None:
-        ends = time.monotonic() + SETTLED_SECONDS
+        ends = time.monotonic() + IDLE_WITHIN_SECONDS
         while not reached():
             for user, process in self._running.items():
                 assert process.poll() is None, (self._folder / f"{user}.log").read_text()[-3000:]

@@ -1,4 +1,4 @@
-"""All of Firstcall's Kafka clients behind TLS, logins and rights, on the real broker; and what is said when one is refused."""
+"""All of Firstcall's Kafka clients behind TLS, logins and rights, on the real broker; and the message when one is refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.conftest import JARS_HOME
 from tests.support.certificates import Authority
 from tests.support.secure_broker import PASSWORD, USER, SecureBroker, token
 
-#: What it takes at most to be let in, or to be told that one is not. No measure of speed: else it hangs.
+#: Within this time a client is let in or refused. No measure of speed: beyond it the client hangs.
 ANSWERED_SECONDS = 60.0
 
 
@@ -109,7 +109,7 @@ def test_every_client_shows_a_certificate(settings_of, guarded, authority):
 @pytest.mark.kafka
 @pytest.mark.parametrize("wrong", ["another authority", "another host's certificate"])
 def test_no_client_talks_to_someone_else(wrong, settings_of, guarded, tmp_path):
-    # Each by itself, without having asked before whether it is let in: whoever stands in later is refused as well.
+    # Each by itself, without an earlier connection: a server that takes over later is refused as well.
     if wrong == "another authority":
         settings = settings_of(sasl_mechanism="SCRAM-SHA-512", ssl_ca_file=Authority(tmp_path, "other").file)
     else:
@@ -193,16 +193,16 @@ def test_a_refusal_shows_what_where_and_what_to_do(wrong, settings_of, guarded, 
         "plain": guarded.bootstrap,
     }
     places = {**ports, "other": other, "expired": expired}
-    options, told = WRONG[wrong]
+    options, message = WRONG[wrong]
     filled = {
         name: type(value)(str(value).format(**places)) if isinstance(value, str | Path) else value
         for name, value in ({"sasl_mechanism": "SCRAM-SHA-512"} | options).items()
     }
     settings = settings_of(**filled)
     for name, value in ports.items():
-        told = told.replace(f"{{{name}}}", value)
+        message = message.replace(f"{{{name}}}", value)
     began = time.monotonic()
-    with pytest.raises(DeploymentError, match=told) as refused, topics.administration(settings):
+    with pytest.raises(DeploymentError, match=message) as refused, topics.administration(settings):
         pass
     finding = next(check_kafka(settings))
     assert time.monotonic() - began < ANSWERED_SECONDS

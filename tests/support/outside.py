@@ -18,7 +18,7 @@ SECRET = "c4n4ry-in-the-file"
 
 @dataclass
 class Outside:
-    """A folder with one file, and a port. `touched` says what is not as it was."""
+    """A folder with one file, and a port. `touched` lists what has changed."""
 
     folder: Path
     port: int

@@ -89,7 +89,7 @@ class SecureBroker(LocalBroker):
 
 
 def token(user: str, seconds: int = 3600) -> str:
-    """A token that no one has signed, which Kafka takes unless it is told whose it shall believe."""
+    """A token that no one has signed, which Kafka accepts unless the issuer is configured."""
     now = int(time.time())
     parts = ({"alg": "none"}, {"sub": user, "iat": now, "exp": now + seconds})
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."

@@ -6,7 +6,7 @@ from deploy.local.clickhouse.sessions import MOST_SESSIONS, Sessions
 
 
 class Connection:
-    """Tells whether it was closed."""
+    """Records that it was closed."""
 
     closed = False
 

@@ -51,8 +51,8 @@ def serve(
 ) -> None:
     """Serve `data_dir/clickhouse` on loopback until SIGTERM or SIGINT. Main thread only, once a process.
 
-    Port 0 takes a free one; `on_ready` receives the URL. `for_pid` and `run` are recorded as holder of the directory: the
-    process that this one runs for, and its name for this run. Raises DeploymentError.
+    Port 0 takes a free one; `on_ready` receives the URL. Raises DeploymentError. The lock of the directory records `for_pid`,
+    the process that this one runs for, and `run`, its name for this run.
     """
     # The engine reads TZ while it is loaded.
     os.environ["TZ"] = "UTC"

@@ -2,8 +2,8 @@
 
 The engine refuses most of them itself: its user has no grant on files, URLs, or other servers. This policy covers the rest:
 features of ClickHouse's clients, which chDB runs in this process, and features that need no grant.
-It reads statements only. SQL in strings, which the engine evaluates later, can be written in endless ways, so features that
-take such strings are refused; `deploy.local.clickhouse.sandbox` confines what this policy cannot see.
+It reads statements only. Features that evaluate SQL from a string later are refused, as the string can hide anything.
+`deploy.local.clickhouse.sandbox` confines what this policy cannot see.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Real Apache Kafka on this machine: one node, KRaft, loopback only, from its own jars or, without Java, from its image."""
+"""Runs Apache Kafka on this machine: one KRaft node on loopback, from its jars, or from its image where there is no Java."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ SERVES_WITHIN_SECONDS: Final = 120.0
 LARGEST_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 
 _LOGGING: Final = Path(__file__).resolve().parent / "log4j2.properties"
-#: Names the cluster in its own files. There is one node, so any valid id will do.
+#: There is one node, so any valid id will do.
 _CLUSTER_ID: Final = "Zmlyc3RjYWxsLWxvY2FsLQ"
 _DATA_IN_CONTAINER: Final = "/var/lib/kafka/data"
 _HEAP: Final = ("-Xms128m", "-Xmx768m")
-#: The small compiler halves the processor time of a start, and of the first million records too.
+#: The C1 compiler alone halves the processor time of a start, and of the first million records.
 _JVM: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
 
 
@@ -156,7 +156,7 @@ def serves(bootstrap: str) -> bool:
         probe.settimeout(1)
         if probe.connect_ex((host, int(port))):
             return False
-    # The client logs each attempt that finds no broker yet.
+    # The client logs each failed attempt.
     log = logging.getLogger("kafka")
     before, log.disabled = log.disabled, True
     try:
@@ -180,7 +180,7 @@ def broker_properties(address: str, port: int, controller_port: int, data: str) 
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "inter.broker.listener.name": "PLAINTEXT",
         "log.dirs": data,
-        # One node has one copy of everything; fewer partitions of its own topics start faster.
+        # One node can hold one replica only; fewer partitions of internal topics start faster.
         "offsets.topic.num.partitions": "1",
         "offsets.topic.replication.factor": "1",
         "transaction.state.log.num.partitions": "1",
@@ -190,14 +190,14 @@ def broker_properties(address: str, port: int, controller_port: int, data: str) 
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
         "auto.create.topics.enable": "false",
-        # A group of one or two members need not wait for others to come.
+        # A group of one or two members need not wait for others to join.
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",
         "message.max.bytes": str(LARGEST_MESSAGE_BYTES),
         "replica.fetch.max.bytes": str(LARGEST_MESSAGE_BYTES),
         # Retention goes by the time of the record: an import of last year would else be deleted as soon as it is written.
         "log.retention.ms": "-1",
-        # Sized for one machine that does other work too; the cleaner alone would else take 128 MB of the heap.
+        # Sized for a machine with other work; the cleaner alone takes 128 MB of the heap by default.
         "num.network.threads": "2",
         "num.io.threads": "4",
         "background.threads": "2",
@@ -206,19 +206,19 @@ def broker_properties(address: str, port: int, controller_port: int, data: str) 
         "log.index.size.max.bytes": str(2 * 1024 * 1024),
         # An idle node need not write to its metadata log twice a second.
         "metadata.max.idle.interval.ms": "5000",
-        # After a kill the same node may only come back when its old session has run out.
+        # After a kill the node can register again only when its old session has expired.
         "broker.session.timeout.ms": "6000",
         "broker.heartbeat.interval.ms": "500",
     }
 
 
 def _ports(given: int | None) -> tuple[int, int]:
-    """A port for clients, the given one if any, and one for the controller. Raises DeploymentError when the given one is taken."""
+    """A port for clients, the given one if any, and a port for the controller. Raises DeploymentError when the given one is taken."""
     with (
         closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as clients,
         closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as controller,
     ):
-        # Connections of an earlier broker that linger do not keep Kafka from listening either.
+        # As Kafka does: lingering connections of an earlier broker are no obstacle.
         clients.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             clients.bind((LOOPBACK, given or 0))

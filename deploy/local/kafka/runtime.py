@@ -1,4 +1,4 @@
-"""What the local broker can be run with on this machine: Kafka's jars on Java, or its official image on Docker."""
+"""Finds what can run the local broker on this machine: Kafka's jars on Java, or its official image on Docker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HASHES: Final = _POM.parent / "jars.sha256"
 
 @dataclass(frozen=True)
 class Available:
-    """The local broker can be run here. `detail` says by what, for people."""
+    """The local broker can run here. `detail` names Kafka's version and what runs it, for the operator."""
 
     kind: Literal["java", "docker"]
     detail: str
@@ -33,7 +33,7 @@ class Available:
 
 @dataclass(frozen=True)
 class Missing:
-    """The local broker cannot be run here. One line each: why, and what to do about it."""
+    """The local broker cannot run here. One line each: why, and what to do."""
 
     reason: str
     what_to_do: str
@@ -47,41 +47,41 @@ def kafka_version() -> str:
 
 
 def availability(data_dir: Path, *, jars: Path | None = None) -> Available | Missing:
-    """What the local broker would be run with, its jars in `jars`, by default in the data directory.
+    """What would run the local broker. Its jars are in `jars`, by default in the data directory.
 
-    Nothing is fetched, so Maven's repository may still turn out to be out of reach.
+    Nothing is fetched, so the first start may still find that Maven's repository is out of reach.
     """
     java = find_java()
-    wants: list[str] = []
+    missing: list[str] = []
     if isinstance(java, str):
-        wants.append(java)
+        missing.append(java)
     elif jars_resolved(jars or jars_directory(data_dir)) or shutil.which("mvn"):
         return Available("java", f"Apache Kafka {kafka_version()} on Java {java.version}")
     else:
-        wants.append("Maven, which fetches Kafka's jars, is not installed")
+        missing.append("Maven, which fetches Kafka's jars, is not installed")
     engine = _docker_engine()
     if engine is not None:
         return Available("docker", f"Apache Kafka {kafka_version()}, its official image, on Docker {engine}")
     return Missing(
-        f"{' and '.join(wants)}, and no Docker engine answers",
+        f"{' and '.join(missing)}, and no Docker engine answers",
         f"install Java {OLDEST_JAVA} or newer and Maven, or start Docker, or name a broker in FIRSTCALL_KAFKA",
     )
 
 
 def jars_directory(data_dir: Path) -> Path:
-    """Where Kafka's jars are kept for all brokers of a data directory."""
+    """The folder of Kafka's jars, for all brokers of a data directory."""
     return data_dir / "kafka" / f"jars-{kafka_version()}"
 
 
 def resolve_jars(directory: Path) -> None:
-    """Have Kafka's jars in a directory: fetched by Maven the first time, some 50 MB. Raises DeploymentError."""
+    """Fetch Kafka's jars into a directory by Maven, some 50 MB, unless they are there. Raises DeploymentError."""
     if jars_resolved(directory):
         return
     maven = shutil.which("mvn")
     if maven is None:
         raise DeploymentError("Maven, which fetches Kafka's jars, is not installed; install it, or set FIRSTCALL_KAFKA")
     directory.parent.mkdir(parents=True, exist_ok=True)
-    # Complete or not there: a folder of half the jars must never be taken for all of them.
+    # The folder is moved into place when it is complete: half the jars must never be used.
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix="fetching-") as fetched:
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={fetched}", "-DincludeScope=runtime"]
         try:
@@ -98,13 +98,13 @@ def resolve_jars(directory: Path) -> None:
                 "Maven did not fetch Kafka's jars in time; see whether its repository answers"
             ) from None
         if run.returncode:
-            said = next((line for line in run.stdout.splitlines() if "[ERROR]" in line), run.stderr.strip()[-300:])
-            raise DeploymentError(f"Maven could not fetch Kafka's jars: {said.replace('[ERROR] ', '').strip()}")
+            reason = next((line for line in run.stdout.splitlines() if "[ERROR]" in line), run.stderr.strip()[-300:])
+            raise DeploymentError(f"Maven could not fetch Kafka's jars: {reason.replace('[ERROR] ', '').strip()}")
         wrong = wrong_jars(Path(fetched))
         if wrong:
             raise DeploymentError(
                 f"Maven brought other jars than {_HASHES.name} names: {', '.join(wrong)}; they are not run. Remove them from Maven's own "
-                "repository, ~/.m2, and see which repository it asks"
+                "repository, ~/.m2, and check which repository its settings name"
             )
         Path(fetched).chmod(0o755)
         with suppress(OSError):  # another process was first
@@ -113,7 +113,7 @@ def resolve_jars(directory: Path) -> None:
 
 
 def wrong_jars(directory: Path) -> list[str]:
-    """The jars of a directory that are not those whose hashes are known, and those that are missing."""
+    """The jars of a directory that have no known name and hash, and those that are missing."""
     known = {name: digest for digest, name in (line.split() for line in _HASHES.read_text().splitlines())}
     found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in directory.glob("*.jar")}
     return sorted(name for name in known.keys() | found.keys() if known.get(name) != found.get(name))
@@ -128,7 +128,7 @@ class Java:
 
 
 def find_java() -> Java | str:
-    """The Java to run Kafka with: of JAVA_HOME, else on the path. A text says why there is none."""
+    """The Java of JAVA_HOME, else the one on the path; or the reason that there is none."""
     home = os.environ.get("JAVA_HOME")
     path = shutil.which("java", path=f"{home}/bin") if home else None
     path = path or shutil.which("java")

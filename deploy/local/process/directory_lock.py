@@ -1,4 +1,4 @@
-"""A lock on a data directory: one process at a time uses it, and a second one can read which process holds it."""
+"""A lock on a data directory: one process at a time uses it. Another process can read who holds it."""
 
 from __future__ import annotations
 

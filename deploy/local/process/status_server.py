@@ -1,7 +1,7 @@
-"""What a process shows of itself over HTTP: `/metrics` for Prometheus, `/healthz` and `/readyz` for whoever runs it.
+"""Serves the status of a process over HTTP: `/metrics` for Prometheus, `/healthz` and `/readyz` for its supervisor.
 
-`/healthz` fails when the process should be ended and started again, `/readyz` when it does not do its work, whoever's fault
-that is. Both answer with JSON that holds the reasons. It answers from threads of its own, also while everything else hangs.
+`/healthz` fails when the process should be restarted, `/readyz` when it does no work for any reason. Both answer with JSON
+that contains the reasons. The server has its own threads, so it answers while all others hang.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from schemas import metrics
 from schemas.config.settings import Settings
 from schemas.errors import DeploymentError
 
-#: Of one connection: a scraper that says nothing must not hold a thread for ever.
+#: The timeout of a connection: a client that sends nothing must not hold a thread for ever.
 REQUEST_SECONDS: Final = 10.0
-#: At the same time; each takes a thread. Others are turned away.
+#: At the same time; each takes a thread. More are closed at once.
 MOST_CONNECTIONS: Final = 32
 
 
-class Vitals(Protocol):
-    """What a process knows of its own life. Reasons are for a person; none means that all is well."""
+class HealthSource(Protocol):
+    """The health of a process. Reasons are texts for the operator; without one all is well."""
 
     def unhealthy(self) -> list[str]:
-        """Why it should be ended and started again."""
+        """Why the process should be restarted."""
 
     def unready(self) -> list[str]:
-        """Why it does not do its work."""
+        """Why the process does no work."""
 
     def facts(self) -> dict[str, Any]:
-        """What else a person wants to know."""
+        """More fields for the answer of `/readyz`."""
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    vitals: Vitals
+    health: HealthSource
 
     def __init__(self, host: str, port: int) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        super().__init__((host, port), _Answers)
+        super().__init__((host, port), _Handler)
         self._free = threading.Semaphore(MOST_CONNECTIONS)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -64,28 +64,28 @@ class _Server(ThreadingHTTPServer):
             self._free.release()
 
 
-class _Answers(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = REQUEST_SECONDS
     server_version = "firstcall"
     sys_version = ""
 
     def do_GET(self) -> None:
-        vitals = self.server.vitals
+        health = self.server.health
         match urlsplit(self.path).path:
             case "/metrics":
                 encode, content_type = choose_encoder(self.headers.get("Accept", ""))
                 self._answer(HTTPStatus.OK, content_type, encode(REGISTRY))
             case "/healthz":
-                self._judge("healthy", vitals.unhealthy(), {})
+                self._answer_health("healthy", health.unhealthy(), {})
             case "/readyz":
-                self._judge("ready", vitals.unready(), vitals.facts())
+                self._answer_health("ready", health.unready(), health.facts())
             case _:
                 self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"/metrics, /healthz, /readyz\n")
 
-    def _judge(self, what: str, reasons: list[str], facts: dict[str, Any]) -> None:
+    def _answer_health(self, field: str, reasons: list[str], facts: dict[str, Any]) -> None:
         status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
-        body = json.dumps({what: not reasons, "reasons": reasons, **facts}, ensure_ascii=False) + "\n"
+        body = json.dumps({field: not reasons, "reasons": reasons, **facts}, ensure_ascii=False) + "\n"
         self._answer(status, "application/json", body.encode())
 
     def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
@@ -96,21 +96,21 @@ class _Answers(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the library
-        """Say nothing: a line for each scrape would hide the others."""
+        """Log nothing: one line a scrape would hide all others."""
 
 
 def url_of(host: str, port: int) -> str:
-    """Where a process shows itself that listens there."""
+    """The URL of a process that listens there."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def reached_at(host: str) -> str:
-    """Where on this machine a process answers that listens on `host`, which may mean all addresses."""
+    """The address on this machine of a process that listens on `host`, which may mean all addresses."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - of a setting, to be replaced
 
 
-def show(settings: Settings, role: str, vitals: Vitals) -> None:
-    """Answer from now on, if a port is set. Raises DeploymentError when it is taken."""
+def show(settings: Settings, role: str, health: HealthSource) -> None:
+    """Start the server, if a port is set. Raises DeploymentError when it is taken."""
     if not settings.metrics_port:
         return
     try:
@@ -120,7 +120,7 @@ def show(settings: Settings, role: str, vitals: Vitals) -> None:
             f"port {settings.metrics_port} on {settings.metrics_host} cannot be listened on: {error.strerror or error}; give each "
             "process on a machine a FIRSTCALL_METRICS_PORT of its own"
         ) from None
-    server.vitals = vitals
+    server.health = health
     metrics.BUILD.info(
         {"version": importlib.metadata.version("firstcall"), "python": platform.python_version(), "role": role}
     )
