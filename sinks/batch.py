@@ -1,4 +1,4 @@
-"""Rows that are written together, and what becomes of those that ClickHouse refuses."""
+"""Rows that are written together. Those that ClickHouse refuses become dead letters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from streams.normalise.redaction import redacted
 
 DEAD_LETTER_ROWS: Final = "dead_letter_rows"
 
-#: Enough of ClickHouse's complaint to understand it; the rest repeats the row.
+#: The beginning of ClickHouse's error explains it; the rest repeats the row.
 MAX_DETAIL_CHARACTERS: Final = 500
 
 
 class SourceMessage(NamedTuple):
-    """Where a row comes from. `timestamp`: of the message, in ms."""
+    """The message that a row comes from. `timestamp`: in ms."""
 
     topic: str
     partition: int
@@ -28,66 +28,66 @@ class SourceMessage(NamedTuple):
 
 
 class _Refused(NamedTuple):
-    origin: SourceMessage
+    source: SourceMessage
     row: bytes
     detail: str
 
 
 class Batch:
-    """Rows by table, each with its origin."""
+    """Rows by table, each with its source message."""
 
     def __init__(self) -> None:
         self._tables: dict[str, tuple[list[bytes], list[SourceMessage]]] = {}
         self._refused: list[_Refused] = []
         self.rows = 0
         self.bytes = 0
-        #: How many rows have become dead letters.
+        #: Rows that have become dead letters.
         self.refusals = 0
 
-    def add(self, table: str, row: bytes, origin: SourceMessage) -> None:
+    def add(self, table: str, row: bytes, source: SourceMessage) -> None:
         """Collect a row."""
         waiting = self._tables.get(table)
         if waiting is None:
             waiting = self._tables[table] = ([], [])
         waiting[0].append(row)
-        waiting[1].append(origin)
+        waiting[1].append(source)
         self.rows += 1
         self.bytes += len(row)
 
-    def refuse(self, row: bytes, origin: SourceMessage, detail: str) -> None:
-        """Make a row that no table can take a dead letter. It counts as a row: memory is bounded by them."""
-        self._refuse(origin, row, detail)
+    def refuse(self, row: bytes, source: SourceMessage, detail: str) -> None:
+        """Make a row that no table can hold a dead letter. It counts as a row, so that memory is bounded."""
+        self._refuse(source, row, detail)
         self.rows += 1
         self.bytes += len(row)
 
-    def write(self, writer: RowInserter) -> dict[str, int]:
-        """Write all rows, table by table, and give the number of rows written by this call, by table.
+    def write(self, inserter: RowInserter) -> dict[str, int]:
+        """Write all rows, table by table, and return the number of rows written by this call, by table.
 
-        A row that ClickHouse can never take becomes a dead letter; the others are written. Raises ClickHouseError: then
-        what is not known to be written stays, and the next call writes it.
+        A row that ClickHouse can never accept becomes a dead letter; the others are written. Raises ClickHouseError: then
+        rows that may not be written stay, and the next call writes them.
         """
         written: dict[str, int] = {}
-        for table, (rows, origins) in list(self._tables.items()):
-            for place, detail in writer.write(table, rows):
+        for table, (rows, sources) in list(self._tables.items()):
+            for number, detail in inserter.write(table, rows):
                 metrics.SINK_REFUSED_ROWS.labels(table).inc()
-                self._refuse(origins[place], rows[place], detail)
+                self._refuse(sources[number], rows[number], detail)
             metrics.SINK_ROWS.labels(table).inc(len(rows))
             written[table] = len(rows)
             del self._tables[table]
         if self._refused:
             letters = [_dead_letter(refused) for refused in self._refused]
-            lost = writer.write(DEAD_LETTER_ROWS, letters)
+            lost = inserter.write(DEAD_LETTER_ROWS, letters)
             assert not lost, f"a dead letter is refused itself: {lost[0].detail}"
             written[DEAD_LETTER_ROWS] = written.get(DEAD_LETTER_ROWS, 0) + len(letters)
             self._refused.clear()
         return written
 
-    def _refuse(self, origin: SourceMessage, row: bytes, detail: str) -> None:
-        self._refused.append(_Refused(origin, row, detail))
+    def _refuse(self, source: SourceMessage, row: bytes, detail: str) -> None:
+        self._refused.append(_Refused(source, row, detail))
         self.refusals += 1
 
 
 def _dead_letter(refused: _Refused) -> bytes:
-    topic, partition, offset, timestamp = refused.origin
+    topic, partition, offset, timestamp = refused.source
     rejected = Rejected("row_refused", "", refused.detail[:MAX_DETAIL_CHARACTERS])
     return orjson.dumps(dead_letter_columns((topic, partition, offset), rejected, redacted(refused.row), timestamp))

@@ -1,11 +1,11 @@
-"""How Firstcall reaches ClickHouse: HTTP, through clickhouse-connect, to one address.
+"""Connections to ClickHouse: HTTP, by clickhouse-connect, to one address.
 
 Errors of this package:
 
     ClickHouseError
-    ├── UnavailableError    no answer: it is not there, or too busy; the same call may succeed later
-    ├── StatementError      its answer is an error, which has a name
-    └── ClickHouseError      its tables are not those that this version can take over (sinks.migrations)
+    ├── UnavailableError    no answer: it is down, or too busy; the same call may succeed later
+    ├── StatementError      it answered with an error, which has a name
+    └── ClickHouseError     its tables were migrated by another version (sinks.migrations)
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ ANSWER_SECONDS: Final = 120
 
 _NOT_MIGRATED: Final = frozenset({"UNKNOWN_DATABASE", "UNKNOWN_TABLE"})
 _CAUSE: Final = re.compile(r"\(Caused by \w+\(['\"]?(?:\w+\([^)]*\): )?(.*?)['\"]?\)\)")
-_INNARDS: Final = re.compile(r"\s*: (?:While executing|\(in file/uri) ")
+_INTERNALS: Final = re.compile(r"\s*: (?:While executing|\(in file/uri) ")
 _DRIVER_ENDING: Final = re.compile(r"\s*\(for url \S+\)\s*$")
 
 
 class UnavailableError(ClickHouseError):
-    """ClickHouse does not answer. Whether it did what was asked is not known; ask again."""
+    """ClickHouse does not answer. It is unknown whether it executed the statement; execute it again."""
 
 
 class StatementError(ClickHouseError):
-    """ClickHouse answers with an error.
+    """ClickHouse answered with an error.
 
-    `name` is its own name of the error, as in UNKNOWN_TABLE, and empty if it gives none; `reason` what it says.
+    `name` is its own name of the error, as in UNKNOWN_TABLE, and empty if it has none; `reason` is its message.
     """
 
     def __init__(self, address: Address, name: str, reason: str) -> None:
@@ -58,7 +58,7 @@ class StatementError(ClickHouseError):
 
 @dataclass(frozen=True)
 class Address:
-    """Where ClickHouse listens and as whom to speak to it."""
+    """Host, port, database and user of ClickHouse."""
 
     host: str
     port: int
@@ -66,7 +66,7 @@ class Address:
     user: str
     password: str = field(repr=False)
     secure: bool
-    #: Whose certificates are trusted; empty: those that this machine trusts.
+    #: The authority whose certificates are trusted; empty: those that this machine trusts.
     ca_file: str = ""
 
     @classmethod
@@ -109,7 +109,7 @@ def connect(address: Address, *, database: str | None = None, answer_seconds: in
 
     It has no session, so threads may share it. `answer_seconds`: how long it may be silent. Raises ClickHouseError.
     """
-    # The driver logs each error that it raises, and that is reported here again.
+    # The driver logs each error that it raises, and the caller logs it again.
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
     if address.ca_file and not Path(address.ca_file).is_file():
         raise UnavailableError(f"ClickHouse at {address}: {address.ca_file} cannot be read: No such file")
@@ -170,9 +170,9 @@ def _advice(text: str, address: Address) -> str:
 
 
 def _reason(text: str) -> str:
-    """What ClickHouse, or the system, says in an error of the driver, without what it and the server's innards add."""
+    """The message of ClickHouse, or of the system, in an error of the driver, without the additions of driver and server."""
     caused = _CAUSE.search(text)
     if caused:
         return caused[1]
     text = _DRIVER_ENDING.sub("", text).rpartition("DB::Exception: ")[2]
-    return " ".join(scrub_error_details(_INNARDS.split(text)[0]).split())
+    return " ".join(scrub_error_details(_INTERNALS.split(text)[0]).split())

@@ -1,7 +1,7 @@
-"""Reads the topics, writes what they hold to ClickHouse, and only then commits: each message is written at least once.
+"""One member of the sink's consumer group: fetch, write, commit.
 
-One batch is written while the next one is read. While ClickHouse is away the messages stay in Kafka: nothing is dropped,
-and nobody else waits.
+Every message is written at least once: its offset is committed after ClickHouse has accepted its rows. While ClickHouse is
+unavailable the messages stay in Kafka: nothing is dropped, and no other process waits.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from sinks.insert import RowInserter
 from sinks.message_rows import RowCollector
 from sinks.retrying_writer import RetryingWriter
 from sinks.visible_latency import VISIBLE_LATENCY
+from streams.runtime.brokers import Partition
 from streams.runtime.heartbeats import Heartbeats
 from streams.runtime.suppression_feed import RETRY_SECONDS, SuppressionFeed
 from streams.runtime.watchdog import Report, WorkProgress
 
-#: Messages and time of one call that reads: bounds how long a signal waits, and what is in hand beyond a full batch: so many messages
-#: of any size, or what comes in that time.
+#: Messages and time of one call that fetches. They bound how long a signal waits, and what is in memory beyond a full batch.
 CHUNK_MESSAGES: Final = 200
 IDLE_SECONDS: Final = 0.5
-#: How often a full batch looks whether it is to stop.
+#: How often a full batch checks whether the consumer is to stop.
 WAIT_SECONDS: Final = 0.1
-#: For so long a full batch just waits. After it the group must hear of this member again; that takes pausing, which throws
-#: away what was fetched ahead.
-QUIET_SECONDS: Final = 5.0
+#: A full batch only waits for so long. Then the group needs a poll of this member, so it pauses its partitions, which drops
+#: what was fetched ahead.
+UNPOLLED_SECONDS: Final = 5.0
 
-#: The main loop turns at least so often. The longest that one turn may wait is a commit that no broker answers.
+#: The main loop turns at least so often. The longest wait of one turn is a commit that no broker answers.
 LOOP_TURNS_WITHIN_SECONDS: Final = 120.0
-LOOP: Final = "the delivering loop"
+LOOP: Final = "the consuming loop"
 
-Positions = dict[tuple[str, int], int]
+Offsets = dict[Partition, int]
 
 log = structlog.get_logger("firstcall.sink")
 
 
 class BatchLimits(NamedTuple):
-    """Whichever is reached first ends a batch. `seconds` may be exceeded while the batch before is being written."""
+    """The first limit that is reached ends a batch. `seconds` may be exceeded while the batch before is being written."""
 
     rows: int
     bytes: int
@@ -55,86 +55,94 @@ class BatchLimits(NamedTuple):
 
 
 class _InFlight(NamedTuple):
-    """A batch on its way. `positions`: the next offset by (topic, partition), to commit when `done` is true.
+    """A batch that is being written. `offsets`: the next ones, to commit when `is_written` is true.
 
-    `received`: when Kafka got the messages of each topic, in ms. `oldest`: the same of the first message of a partition.
+    `received`: when Kafka received the messages of each topic, in ms. `oldest`: the same of the first message of a partition.
     """
 
-    done: Future[bool]
-    positions: Positions
+    is_written: Future[bool]
+    offsets: Offsets
     received: dict[str, array[int]]
-    oldest: dict[tuple[str, int], int]
+    oldest: dict[Partition, int]
 
 
 class SinkConsumer:
-    """One member of the sink's consumer group. Set `stop` to end `run`.
+    """Delivers messages to ClickHouse in three steps. Set `stop` to end `run`.
 
-    `erasures`: who was erased, as the sink's normaliser knows it. `continuity`: what is read, by its consumer.
+    1. `_fetch`: messages are fetched and turned into rows, until the batch reaches a limit.
+    2. `_submit`: another thread writes the batch, and retries as long as ClickHouse is unavailable. Meanwhile the next batch is
+       fetched, but it is submitted only after this one is written: offsets are committed in order. No batch is submitted before
+       the brokers confirm that Kafka has deleted none of its messages.
+    3. `_complete`: the offsets of a written batch are committed. A crash before this step writes the same rows again, which
+       changes nothing: each row replaces its equal.
+
+    `suppression_feed` keeps the collector's suppression list up to date; None: there is none.
     """
 
     def __init__(
         self,
         consumer: Consumer,
-        sink: RowCollector,
-        writer: RowInserter,
-        continuity: GapDetector,
+        collector: RowCollector,
+        inserter: RowInserter,
+        gaps: GapDetector,
         limits: BatchLimits,
         stop: threading.Event,
-        erasures: SuppressionFeed | None = None,
+        suppression_feed: SuppressionFeed | None = None,
         heartbeats: Heartbeats | None = None,
     ) -> None:
-        self._beats = heartbeats or Heartbeats()
+        self._heartbeats = heartbeats or Heartbeats()
         self._consumer = consumer
-        self._erasures = erasures
-        self._sink = sink
-        self._continuity = continuity
+        self._suppression_feed = suppression_feed
+        self._collector = collector
+        self._gaps = gaps
         self._limits = limits
         self._stop = stop
-        self._scribe = RetryingWriter(writer, sink.definitions, stop)
+        self._writer = RetryingWriter(inserter, collector.definitions, stop)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write-rows")
-        #: Read, and not collected: a message of a few kilobytes may hold rows of a hundred megabytes.
-        self._read: deque[Message] = deque()
-        #: Of the messages collected for the next batch. They count as well as their rows: not every message has one.
-        self._collected = 0
-        self._positions: Positions = {}
+        #: Fetched and not collected: a message of a few kilobytes may hold rows of a hundred megabytes.
+        self._fetched: deque[Message] = deque()
+        # The next batch. Messages count beside rows: not every message has one.
+        self._messages = 0
+        self._offsets: Offsets = {}
         self._received: dict[str, array[int]] = {}
-        self._oldest: dict[tuple[str, int], int] = {}
-        #: The partitions of this member; None before it is first told. And how much it has read, and written.
-        self._held: set[tuple[str, int]] | None = None
+        self._oldest: dict[Partition, int] = {}
+        #: The partitions of this member; None before the first assignment.
+        self._assigned: set[Partition] | None = None
+        #: Changes whenever messages are collected or a batch is written.
         self._steps = 0
-        self._flight: _InFlight | None = None
+        self._in_flight: _InFlight | None = None
         self._is_paused = False
-        #: Of rows that are written.
-        self._uncommitted: Positions = {}
+        #: Offsets of rows that are written.
+        self._uncommitted: Offsets = {}
 
     def run(self) -> None:
-        """Deliver until `stop` is set. What was read by then is written and committed, if ClickHouse takes it.
+        """Deliver until `stop` is set. What was fetched by then is written and committed, if ClickHouse accepts it.
 
-        Raises DeploymentError when Kafka has deleted what was not read, KafkaException when the consumer fails for good.
+        Raises DeploymentError when Kafka has deleted messages that were not fetched, KafkaException when the consumer fails.
         """
         self._consumer.subscribe(
-            self._sink.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+            self._collector.topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
-        # Without messages too, the views are to find the configuration. What fails here fails again with the first batch.
-        self._thread.submit(self._scribe.write, Batch())
+        # The views need the configuration, also without messages. A failure here is repeated by the first batch.
+        self._thread.submit(self._writer.write, Batch())
         try:
-            self._beats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
+            self._heartbeats.expect(LOOP, LOOP_TURNS_WITHIN_SECONDS)
             while not self._stop.is_set():
-                self._beats.beat(LOOP)
-                self._gather()
-                self._await_certainty()
-                # Rows whose partitions went to others are written too, or a full batch of them would never have room again.
-                if self._has_some():
-                    self._await_flight()
-                    self._launch()
-                elif self._flight is None:
-                    # What a rebalance refused: no batch may come for hours that would take it along.
+                self._heartbeats.beat(LOOP)
+                self._fetch()
+                self._await_no_gap()
+                # Rows whose partitions were revoked are written too, or a full batch of them would never have room again.
+                if self._has_batch():
+                    self._await_written()
+                    self._submit()
+                elif self._in_flight is None:
+                    # Offsets that a rebalance refused: the next batch may come hours later.
                     self._commit()
-                elif self._flight.done.done():
-                    self._land()
-            self._land()
-            self._launch()
-            self._land()
+                elif self._in_flight.is_written.done():
+                    self._complete()
+            self._complete()
+            self._submit()
+            self._complete()
         finally:
             # After an error too: the thread must not go on waiting for ClickHouse.
             self._stop.set()
@@ -142,43 +150,48 @@ class SinkConsumer:
             self._consumer.close()
 
     def report(self) -> Report:
-        """Where it stands, for its watchdog, which asks from another thread."""
-        if self._held is None:
+        """The progress, for the watchdog, which calls it from its own thread."""
+        if self._assigned is None:
             return Report("joining", 0, {})
-        flight, hand = self._flight, self._oldest.copy()
-        oldest = {**hand, **(flight.oldest if flight is not None else {})}
-        standings = {place: WorkProgress("write_rows", self._steps, oldest.get(place)) for place in self._held.copy()}
-        return Report("running", 0, standings, self._scribe.waiting)
+        in_flight, collected = self._in_flight, self._oldest.copy()
+        oldest = {**collected, **(in_flight.oldest if in_flight is not None else {})}
+        progress = {
+            partition: WorkProgress("write_rows", self._steps, oldest.get(partition))
+            for partition in self._assigned.copy()
+        }
+        return Report("running", 0, progress, self._writer.waiting)
 
-    def _gather(self) -> None:
-        """Collect messages until the batch is full, or old enough; nothing if none comes for a while."""
+    # 1. Fetch.
+
+    def _fetch(self) -> None:
+        """Collect messages until the batch is full, or old enough; none if none comes for a while."""
         self._collect()
-        if not self._positions:
-            self._take(self._consumer.consume(1, IDLE_SECONDS))
+        if not self._offsets:
+            self._add(self._consumer.consume(1, IDLE_SECONDS))
         end = time.monotonic() + self._limits.seconds
-        while self._positions and not self._stop.is_set():
+        while self._offsets and not self._stop.is_set():
             if not self._has_room():
                 return
-            room = self._limits.rows - max(self._sink.waiting_rows, self._collected)
+            room = self._limits.rows - max(self._collector.waiting_rows, self._messages)
             left = end - time.monotonic()
             if left <= 0:
-                if self._flight is None or self._flight.done.done():
+                if self._in_flight is None or self._in_flight.is_written.done():
                     return
                 left = WAIT_SECONDS
-            self._take(self._consumer.consume(min(room, CHUNK_MESSAGES), min(left, IDLE_SECONDS)))
+            self._add(self._consumer.consume(min(room, CHUNK_MESSAGES), min(left, IDLE_SECONDS)))
 
-    def _take(self, messages: list[Message]) -> None:
-        self._read.extend(messages)
+    def _add(self, messages: list[Message]) -> None:
+        self._fetched.extend(messages)
         self._collect()
 
     def _collect(self) -> None:
-        """Collect what was read, as far as the batch has room."""
-        if self._read and not self._hear_of_erasures():
+        """Turn fetched messages into rows, as far as the batch has room."""
+        if self._fetched and not self._await_suppression_list():
             return
-        add, positions = self._sink.add, self._positions
-        self._steps += bool(self._read)
-        while self._read and self._has_room():
-            message = self._read.popleft()
+        add, offsets = self._collector.add, self._offsets
+        self._steps += bool(self._fetched)
+        while self._fetched and self._has_room():
+            message = self._fetched.popleft()
             error = message.error()
             # Only an error lacks any of these.
             topic: Any = message.topic()
@@ -187,135 +200,142 @@ class SinkConsumer:
             if error is not None:
                 if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - public, but for its name
                     _report(error)
-                elif self._continuity.end((topic, partition), offset):
-                    # Of a log that ends in transaction markers all is done when they are behind too: nothing else may ever follow.
-                    positions[topic, partition] = offset
+                elif self._gaps.end((topic, partition), offset):
+                    # The log ends in transaction markers, which no record may ever follow: commit past them too.
+                    offsets[topic, partition] = offset
                 continue
             timestamp = message.timestamp()[1]
             add(topic, message.value(), timestamp, partition, offset)
-            self._collected += 1
-            self._continuity.read((topic, partition), offset)
-            positions[topic, partition] = offset + 1
+            self._messages += 1
+            self._gaps.read((topic, partition), offset)
+            offsets[topic, partition] = offset + 1
             self._received.setdefault(topic, array("q")).append(timestamp)
             self._oldest.setdefault((topic, partition), timestamp)
 
     def _has_room(self) -> bool:
-        fullest = max(self._sink.waiting_rows, self._collected)
-        return fullest < self._limits.rows and self._sink.waiting_bytes < self._limits.bytes
+        fullest = max(self._collector.waiting_rows, self._messages)
+        return fullest < self._limits.rows and self._collector.waiting_bytes < self._limits.bytes
 
-    def _hear_of_erasures(self) -> bool:
-        """Wait until it is known who was erased. False if `stop` was set before."""
-        while self._erasures is not None and not self._erasures.is_fresh:
+    def _has_batch(self) -> bool:
+        """Whether anything is collected, also of revoked partitions, or messages without rows."""
+        return bool(self._offsets or self._collector.waiting_rows or self._messages)
+
+    def _await_suppression_list(self) -> bool:
+        """Wait for a fresh suppression list. False if `stop` was set before."""
+        while self._suppression_feed is not None and not self._suppression_feed.is_fresh:
             if self._stop.is_set():
                 return False
-            self._beats.beat(LOOP)
+            self._heartbeats.beat(LOOP)
             try:
-                self._erasures.refresh()
+                self._suppression_feed.refresh()
             except KafkaException as error:
                 log.warning("suppression_list_unavailable", error=error.args[0].str())
                 self._stop.wait(RETRY_SECONDS)
         return True
 
-    def _has_some(self) -> bool:
-        """Whether anything is collected, also of partitions that are gone, or messages without rows."""
-        return bool(self._positions or self._sink.waiting_rows or self._collected)
+    # 2. Write.
 
-    def _launch(self) -> None:
-        """Let what is collected be written. Not while the batch before it is not written: its offsets come first."""
-        if self._flight is None and self._has_some() and self._continuity.is_whole():
-            done = self._thread.submit(self._scribe.write, self._sink.take())
-            self._flight = _InFlight(done, self._positions, self._received, self._oldest)
-            self._positions, self._received, self._oldest, self._collected = {}, {}, {}, 0
-
-    def _await_flight(self) -> None:
-        """Wait until the batch before is written, however long ClickHouse is away, as a member of the group."""
-        if self._flight is None:
-            return
-        quiet_until = time.monotonic() + QUIET_SECONDS
-        while not self._stop.is_set() and not wait([self._flight.done], WAIT_SECONDS).done:
-            self._beats.beat(LOOP)
-            if time.monotonic() >= quiet_until:
-                self._stay()
-        self._go_on()
-        if self._flight.done.done():
-            self._land()
-
-    def _await_certainty(self) -> None:
-        """Wait until the brokers say that nothing is missing in what was read, as a member of the group."""
-        while not self._stop.is_set() and not self._continuity.is_whole():
-            self._beats.beat(LOOP)
-            if self._flight is not None and self._flight.done.done():
-                self._land()
-            self._stay()
+    def _await_no_gap(self) -> None:
+        """Wait, as a member of the group, until the brokers confirm that no message before those collected is missing."""
+        while not self._stop.is_set() and not self._gaps.is_complete():
+            self._heartbeats.beat(LOOP)
+            if self._in_flight is not None and self._in_flight.is_written.done():
+                self._complete()
+            self._keep_membership()
             self._stop.wait(RETRY_SECONDS)
-        self._go_on()
+        self._resume()
 
-    def _stay(self) -> None:
-        """Let the group hear of this member, which reads no more for now."""
+    def _await_written(self) -> None:
+        """Wait, as a member of the group, until the batch in flight is written, however long ClickHouse is unavailable."""
+        if self._in_flight is None:
+            return
+        unpolled_until = time.monotonic() + UNPOLLED_SECONDS
+        while not self._stop.is_set() and not wait([self._in_flight.is_written], WAIT_SECONDS).done:
+            self._heartbeats.beat(LOOP)
+            if time.monotonic() >= unpolled_until:
+                self._keep_membership()
+        self._resume()
+        if self._in_flight.is_written.done():
+            self._complete()
+
+    def _submit(self) -> None:
+        """Submit the collected batch, unless one is in flight: its offsets come first."""
+        if self._in_flight is None and self._has_batch() and self._gaps.is_complete():
+            is_written = self._thread.submit(self._writer.write, self._collector.take())
+            self._in_flight = _InFlight(is_written, self._offsets, self._received, self._oldest)
+            self._offsets, self._received, self._oldest, self._messages = {}, {}, {}, 0
+
+    def _keep_membership(self) -> None:
+        """Poll without fetching, so that the group keeps this member."""
         self._consumer.pause(self._consumer.assignment())
         self._is_paused = True
         message = self._consumer.poll(0)
         if message is not None:
             # Of a partition that was assigned in the meantime. It joins the batch.
-            self._take([message])
+            self._add([message])
 
-    def _go_on(self) -> None:
-        """Read again what `_stay` has paused."""
+    def _resume(self) -> None:
+        """Fetch again after `_keep_membership`."""
         if self._is_paused:
             self._consumer.resume(self._consumer.assignment())
             self._is_paused = False
 
-    def _land(self) -> None:
-        """Commit the batch that is being written, once it is; it stays if it was given up."""
-        if self._flight is not None and self._flight.done.result():
+    # 3. Commit.
+
+    def _complete(self) -> None:
+        """Commit the batch in flight once it is written. It stays in flight if writing was stopped."""
+        if self._in_flight is not None and self._in_flight.is_written.result():
             now_ms = int(time.time() * 1000)
-            for topic, timestamps in self._flight.received.items():
+            for topic, timestamps in self._in_flight.received.items():
                 VISIBLE_LATENCY.observe(topic, timestamps, now_ms)
             self._steps += 1
-            self._uncommitted |= self._flight.positions
-            self._flight = None
+            self._uncommitted |= self._in_flight.offsets
+            self._in_flight = None
             self._commit()
 
     def _commit(self) -> None:
+        """Commit the offsets of written rows. Those that are refused stay, and the next commit has them again."""
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in self._uncommitted.items()]
         if not offsets:
             return
         try:
-            told = self._consumer.commit(offsets=offsets, asynchronous=False) or []
+            answers = self._consumer.commit(offsets=offsets, asynchronous=False) or []
         except KafkaException as error:
             log.warning("offsets_not_committed", error=error.args[0].str())
             return
-        refused = {(each.topic, each.partition): each.error for each in told if each.error is not None}
+        refused = {(each.topic, each.partition): each.error for each in answers if each.error is not None}
         if refused:
             errors = {f"{topic}/{partition}": error.str() for (topic, partition), error in refused.items()}
             log.warning("offsets_not_committed", errors=errors)
-        done = {place: offset for place, offset in self._uncommitted.items() if place not in refused}
-        log.debug(
-            "offsets_committed", offsets={f"{topic}/{partition}": end for (topic, partition), end in done.items()}
-        )
-        self._uncommitted = {place: offset for place, offset in self._uncommitted.items() if place in refused}
+        committed = {
+            f"{topic}/{partition}": offset
+            for (topic, partition), offset in self._uncommitted.items()
+            if (topic, partition) not in refused
+        }
+        log.debug("offsets_committed", offsets=committed)
+        self._uncommitted = {each: offset for each, offset in self._uncommitted.items() if each in refused}
 
-    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    # Rebalances.
+
+    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         log.info("partitions_assigned", partitions=_shown(partitions))
         metrics.REBALANCES.inc()
-        places = {(partition.topic, partition.partition) for partition in partitions}
-        self._held = (self._held or set()) | places
+        self._assigned = (self._assigned or set()) | {(each.topic, each.partition) for each in partitions}
 
-    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Leave partitions to their next owner, who reads again what is not committed. Their rows here are written too."""
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Leave partitions to their next owner, who fetches from the committed offsets. Their rows here are written too."""
         log.info("partitions_revoked", partitions=_shown(partitions))
         if self._is_paused:
-            # librdkafka would remember it, and not read them when they come back.
+            # librdkafka would keep them paused when they come back.
             consumer.resume(partitions)
-        gone = {(partition.topic, partition.partition) for partition in partitions}
-        self._read = deque(message for message in self._read if (message.topic(), message.partition()) not in gone)
-        for partition in partitions:
-            place = (partition.topic, partition.partition)
-            self._held = (self._held or set()) - {place}
-            self._oldest.pop(place, None)
-            self._continuity.leave(place)
-            for positions in (self._positions, self._flight.positions if self._flight else {}, self._uncommitted):
-                positions.pop(place, None)
+        revoked = {(each.topic, each.partition) for each in partitions}
+        self._fetched = deque(each for each in self._fetched if (each.topic(), each.partition()) not in revoked)
+        self._assigned = (self._assigned or set()) - revoked
+        for partition in revoked:
+            self._oldest.pop(partition, None)
+            self._gaps.drop(partition)
+            for offsets in (self._offsets, self._in_flight.offsets if self._in_flight else {}, self._uncommitted):
+                offsets.pop(partition, None)
 
 
 def _report(error: KafkaError) -> None:

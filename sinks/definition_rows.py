@@ -1,4 +1,4 @@
-"""Writes the configuration where the views find it: what a stage or a power user is, they read beside the numbers."""
+"""Writes the configuration into the table by which views decide what a stage or a power user is."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from clickhouse_connect.driver import Client
 from schemas.config.definitions import Definitions
 from schemas.errors import DeploymentError
 
-#: The sections that views go by.
+#: The sections that views read.
 SECTIONS: Final = ("stages", "activations", "segments", "churn_risks", "power_users")
 
-#: What else there is in definitions: of no interest to views, but for telling what the numbers were made under.
+#: The other sections: no view reads them, but they show under which definitions the numbers were made.
 _ENTRIES: Final = (*SECTIONS, "selectors")
 _SINGLE: Final = ("usage", "touch", "outreach", "bots", "key_prefixes", "limits")
-#: Names people of the own organisation, whom nobody who reads numbers needs to see.
+#: Names people of the own organisation, so only a digest is stored.
 _DIGESTED: Final = "internal"
 _GENERATION: Final = "generation"
 
@@ -29,9 +29,9 @@ _COLUMNS: Final = ("section", "name", "position", "definition", "version", "is_d
 
 
 class Recorded(NamedTuple):
-    """What the tables of a database were made under.
+    """The definitions behind the tables of a database.
 
-    `fingerprint` of the definitions; `database`: the one they were written to, which is another one where views show the
+    `fingerprint` of the definitions; `database`: where they were written, which is another one if the views show the
     tables of a later generation; `sections` as plain data, `internal` as a digest.
     """
 
@@ -41,7 +41,7 @@ class Recorded(NamedTuple):
 
 
 def write_definitions(client: Client, definitions: Definitions) -> None:
-    """Make the view `definitions` say what these do. Nothing is written where it does. Raises the driver's errors."""
+    """Bring the view `definitions` in line with these. Entries that agree are not written. Raises the driver's errors."""
     sections = plain_sections(definitions)
     entries = [
         *((section, name, entry) for section in _ENTRIES for name, entry in sections[section].items()),
@@ -72,8 +72,8 @@ def other_definitions(made_under: str, configured: str) -> DeploymentError:
     """The tables were made under other definitions than the configured ones: rows of both would give numbers of neither."""
     return DeploymentError(
         f"the tables were made under other definitions ({made_under}) than the configured ones ({configured})."
-        " `firstcall config diff --against-running` says which. Undo the change, or let `firstcall rebuild` make all"
-        " numbers anew, while the old ones are served"
+        " `firstcall config diff --against-running` shows the difference. Undo the change, or let `firstcall rebuild`"
+        " recompute all numbers, while the old ones are served"
     )
 
 

@@ -1,4 +1,4 @@
-"""Writes rows into one table of ClickHouse, and finds the row that ClickHouse refuses."""
+"""Inserts rows into ClickHouse, and finds the rows that it refuses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clickhouse_connect.driver import Client
 
 from sinks.clickhouse import Address, StatementError, connect, named_errors
 
-#: What ClickHouse calls an error of the rows themselves: they can never be written. Any other error may pass.
+#: Errors of the rows themselves, by ClickHouse's names: a retry is useless. Any other error may pass.
 ROW_FAULT: Final = re.compile(
     r"CANNOT_PARSE_\w+|CANNOT_READ_(ALL_DATA|ARRAY_FROM_TEXT|MAP_FROM_TEXT)|CANNOT_CONVERT_TYPE|CANNOT_INSERT_NULL_\w+"
     r"|DECIMAL_OVERFLOW|INCORRECT_DATA|SIZES_OF_ARRAYS_DONT_MATCH|TOO_DEEP_RECURSION|TOO_LARGE_(ARRAY|STRING)_SIZE"
@@ -19,36 +19,36 @@ ROW_FAULT: Final = re.compile(
 )
 
 _SETTINGS: Final = {
-    # A batch is already as large as ClickHouse likes it; its answer must mean that the rows are written.
+    # A batch has a good size already, and the answer must mean that its rows are written.
     "async_insert": 0,
-    # Rows hold times in one form only, and parsing that one is the fastest.
+    # Rows hold times in the one form that is parsed fastest.
     "date_time_input_format": "basic",
-    # A worker that is newer than the tables may publish a column that is not there yet.
+    # A worker that is newer than the tables may publish a column that they lack.
     "input_format_skip_unknown_fields": 1,
-    # A table has a partition for a year; a batch of all years from 2000 on is no reason to stand still.
+    # A table has a partition for each year, and a batch may hold all years from 2000 on.
     "max_partitions_per_insert_block": 0,
 }
 
 
 class RefusedRow(NamedTuple):
-    """The place of a row among those that were to be written, and why it was not."""
+    """The number of a row in its batch, from 0, and the error."""
 
-    place: int
+    number: int
     detail: str
 
 
 class RowInserter:
-    """Writes NDJSON rows. Connects at the first write; safe to use again after any error."""
+    """Inserts NDJSON rows. Connects at the first write; usable after any error."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self._client: Client | None = None
 
     def write(self, table: str, rows: Sequence[bytes]) -> list[RefusedRow]:
-        """Write rows, each a JSON object of columns; those that ClickHouse can never take are returned.
+        """Write rows, each a JSON object of columns, and return those that ClickHouse can never accept.
 
-        All others are written when it returns. Writing a row twice is the same as writing it once: the tables keep one
-        row of each key. Raises ClickHouseError, after which any part of the rows may be written.
+        All others are written when it returns. Writing a row twice changes nothing: the tables keep one row of each key.
+        Raises ClickHouseError, after which any part of the rows may be written.
         """
         refused: list[RefusedRow] = []
         if rows:
@@ -56,7 +56,7 @@ class RowInserter:
         return refused
 
     def _write(self, table: str, rows: Sequence[bytes], first: int, refused: list[RefusedRow]) -> None:
-        """Write rows, or each half of them by itself: a bad row among n costs about 2 log2(n) inserts."""
+        """Write rows, or else each half of them: a refused row among n costs about 2 log2(n) inserts."""
         try:
             self._insert(table, b"\n".join(rows))
         except StatementError as error:

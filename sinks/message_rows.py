@@ -1,7 +1,7 @@
-"""From messages to rows in ClickHouse: what belongs into which table.
+"""From messages to rows in ClickHouse: which message becomes which row of which table.
 
-Stateless but for the rows that are not written yet. Writing a message twice changes nothing, so whoever reads messages may
-read them again after any failure.
+The only state is rows that are not written yet. Writing a message twice changes nothing, so after any failure messages are
+read again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TABLE_BY_TOPIC: Final[Mapping[str, str]] = {
     topology.DEAD_LETTERS: DEAD_LETTER_ROWS,
 }
 
-# Equal objects become equal texts, whatever the order of their fields: ClickHouse tells copies of an event by them.
+# Equal objects become equal texts, whatever the order of their fields: ClickHouse compares copies of an event by them.
 _encode_event = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -40,8 +40,10 @@ class RowCollector:
     `topic_name`: the name in Kafka of a topic of `streams.topology`.
     """
 
-    def __init__(self, writer: RowInserter, normaliser: Normaliser, *, topic_name: Callable[[str], str] = str) -> None:
-        self._writer = writer
+    def __init__(
+        self, inserter: RowInserter, normaliser: Normaliser, *, topic_name: Callable[[str], str] = str
+    ) -> None:
+        self._inserter = inserter
         self._topic_name = topic_name
         self._normaliser = normaliser
         self._touch_row = TouchReader(normaliser.definitions)
@@ -51,17 +53,17 @@ class RowCollector:
 
     @property
     def definitions(self) -> Definitions:
-        """What its rows are made under."""
+        """The definitions behind its rows."""
         return self._normaliser.definitions
 
     @property
     def topics(self) -> list[str]:
-        """The topics whose messages it takes, by their names in Kafka."""
+        """The topics whose messages it collects, by their names in Kafka."""
         return [*self._sources, *self._tables]
 
     @property
     def aging_topics(self) -> list[str]:
-        """Those of its topics of which Kafka deletes records by age or size."""
+        """Those of its topics whose records Kafka deletes by age or size."""
         aging = [topic.name for topic in (*topology.INPUTS, *topology.ROWS) if topic.cleanup == "delete"]
         return [self._topic_name(topic) for topic in aging]
 
@@ -76,10 +78,10 @@ class RowCollector:
         return self._batch.bytes
 
     def add(self, topic: str, value: bytes | None, timestamp: int, partition: int = -1, offset: int = -1) -> None:
-        """Collect the rows of a message: of an event of an input topic, or a row.
+        """Collect the rows of a message of an input topic, or the row that a message of a row topic is.
 
-        A message that is no event is left out: the streams report it. So is a row without a value, which only tells
-        Kafka to forget its key. `timestamp`: the message's own, in ms. Raises KeyError for any other topic.
+        A message that is no event is skipped: the streams publish its dead letter. So is a row without a value, which only
+        deletes its key in Kafka. `timestamp`: the message's own, in ms. Raises KeyError for any other topic.
         """
         source = self._sources.get(topic)
         if source is not None:
@@ -89,47 +91,43 @@ class RowCollector:
             return
         table = self._tables[topic]
         if value:
-            origin = SourceMessage(topic, partition, offset, timestamp)
-            wrong = _wrong(value)
-            if wrong:
-                self._batch.refuse(value, origin, wrong)
+            source_message = SourceMessage(topic, partition, offset, timestamp)
+            problem = _problem(value)
+            if problem:
+                self._batch.refuse(value, source_message, problem)
             else:
-                self._batch.add(table, value, origin)
+                self._batch.add(table, value, source_message)
 
-    def _add_event(self, event: Event, origin: SourceMessage) -> None:
-        self._batch.add(EVENT_ROWS, _encode_event(event), origin)
+    def _add_event(self, event: Event, source: SourceMessage) -> None:
+        self._batch.add(EVENT_ROWS, _encode_event(event), source)
         touch = self._touch_row(event)
         if touch is not None:
-            self._batch.add(TOUCH_ROWS, touch, origin)
+            self._batch.add(TOUCH_ROWS, touch, source)
 
     def take(self) -> Batch:
-        """Hand over what is collected, to be written by someone else."""
+        """Hand over the collected rows to another writer."""
         taken, self._batch = self._batch, Batch()
         return taken
 
     def write(self) -> dict[str, int]:
-        """Write what is collected, and give the number of rows by table.
-
-        A row that ClickHouse can never take becomes a dead letter. Raises ClickHouseError: then what is not known to be
-        written stays collected, and the next call writes it.
-        """
-        written = self._batch.write(self._writer)
+        """Write the collected rows, and return the number of rows by table. Raises ClickHouseError, as `Batch.write` does."""
+        written = self._batch.write(self._inserter)
         self._batch = Batch()
         return written
 
     def close(self) -> None:
-        """Close the connections to ClickHouse. Rows not written are forgotten."""
-        self._writer.close()
+        """Close the connections to ClickHouse. Rows that are not written are lost."""
+        self._inserter.close()
 
 
-def _wrong(row: bytes) -> str:
-    """What is wrong with a row that ClickHouse would take for something else; empty if nothing is."""
+def _problem(row: bytes) -> str:
+    """Why ClickHouse would misread a row; empty if it would not."""
     if not (row.startswith(b"{") and row.endswith(b"}")):
-        # Of brackets, blanks and the like it would make no row, and say nothing.
+        # It would make no row of brackets, blanks and the like, without an error.
         return "a row is a JSON object"
     try:
         row.decode()
     except UnicodeDecodeError as error:
-        # It would store such a text, and no client could read it.
+        # It would store the text, and no client could read it.
         return str(error)
     return ""

@@ -1,9 +1,9 @@
 """Brings a ClickHouse database to the tables and views of `schemas/sql`, one numbered file after the other.
 
 A file runs once for each database and is recorded with its checksum. It must not change after that: a change is a new
-file. Files are plain SQL for one server; two comments in them say where a cluster needs more words, and rendering for a
-cluster replaces just those. A third stands where a view with parameters is read: ClickHouse keeps its name in another view as
-it is written, and would look for it in the database of whoever asks.
+file. Files are plain SQL for one server. Two comments in them mark where a cluster needs `ON CLUSTER` or a replicated engine;
+rendering replaces just those. A third marks where a view reads a view with parameters: ClickHouse stores that name as it is
+written, and would look it up in the database of the reader.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Migration(NamedTuple):
 def load_migrations(directory: Traversable | None = None) -> list[Migration]:
     """The files of a directory, by default the shipped ones, in the order of their numbers.
 
-    Raises ClickHouseError for a name that is no number and name, and for a number that is missing or there twice.
+    Raises ClickHouseError for a name without a number, and for a number that is missing or used twice.
     """
     found = []
     for entry in (directory or files("schemas") / "sql" / "migrations").iterdir():
@@ -80,7 +80,7 @@ def render(sql: str, cluster: str | None = None, database: str | None = None) ->
 def migrate(
     address: Address, *, cluster: str | None = None, migrations: Sequence[Migration] | None = None
 ) -> list[Migration]:
-    """Create the database if there is none, run the files that it has not run, and say which those were.
+    """Create the database if there is none, run the files that it has not run, and return them.
 
     Running it again, or twice at once, does no harm. Raises ClickHouseError before anything is changed when a file is
     not the one that ran, or the database is ahead of the files; StatementError or UnavailableError from ClickHouse.

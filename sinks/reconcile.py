@@ -1,10 +1,10 @@
-"""Settles what was written: displaces copies of events that came into several weeks, and counts usage by day and alias.
+"""Reconciles copies of events and counts of usage with the event rows, beside the writing. Its SQL is in `schemas/sql/reconcile`.
 
     event_rows ──copies──▶ event_rows ──usage──▶ usage_rows
 
-Both are functions of the rows that are there, and writing them twice changes nothing: it may run at any time, be stopped
-anywhere, and run in several sinks at once. Which rows are new is told by ClickHouse's clock, which may be set forward and back.
-Its SQL is `schemas/sql/settle`.
+`copies` displaces copies of an event that lie in a later week than the earliest one. `usage` counts events by day and alias.
+Both are functions of the rows in the tables, and writing their results twice changes nothing: a run may begin at any time,
+be killed anywhere, and overlap with those of other sinks. New rows are found by ClickHouse's clock, which may be set back.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from schemas import metrics
 from schemas.errors import ClickHouseError
 from sinks.clickhouse import ANSWER_SECONDS, Address, connected
 
-#: A row may become visible so long after the moment that it is stamped with; a sink writes it again after ANSWER_SECONDS
-#: without an answer. What was written in this time before the last settlement is looked at once more.
+#: A row may become visible so long after its timestamp: a sink writes it again after ANSWER_SECONDS without an answer. So each run
+#: includes the rows of this time before the last run.
 OVERLAP_SECONDS: Final = 2 * ANSWER_SECONDS
-#: The clocks of ClickHouse's servers may differ by so much. Where the last settlement is still further to come, the clock was set
-#: back, and nothing tells which rows were written since.
+#: The clocks of ClickHouse's servers may differ by so much. If the last run lies further in the future, the clock was set back, and
+#: new rows cannot be found by it.
 CLOCKS_AGREE_SECONDS: Final = ANSWER_SECONDS
-#: A count is looked at by the settlement after it too, and by those of other sinks that began so long before.
+#: A count is checked by the next run too, and by runs of other sinks that began so long before.
 RECOUNT_SECONDS: Final = 60
-#: Between two settlements: so many times as long as the last one took, within these bounds.
+#: The pause between two runs: so many times as long as the last run took, within these bounds.
 PAUSE_FACTOR: Final = 9
 SHORTEST_PAUSE_SECONDS: Final = 5.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
-#: Rows whose copies are looked for at once: about 500 MB of ClickHouse's memory.
+#: Rows whose copies are searched for at once: about 500 MB of ClickHouse's memory.
 SHARE_ROWS: Final = 4_000_000
 
 log = structlog.get_logger("firstcall.sink")
 
 
 class Reconciled(NamedTuple):
-    """What was looked at: the weeks, by their Mondays, that had rows that were written since `since`, in seconds since 1970.
+    """What a run covered: the weeks, by their Mondays, with rows written since `since`, in seconds since 1970.
 
-    `recent`: how many such rows of events there were.
+    `recent`: how many event rows were written since then.
     """
 
     since: int
@@ -52,7 +52,7 @@ class Reconciled(NamedTuple):
 
 
 def reconcile(client: Client) -> Reconciled:
-    """Settle all rows written so far. Raises the driver's errors; then the next call does what this one did not."""
+    """Reconcile all rows written so far. Raises the driver's errors; then the next call does what this one left undone."""
     began, last, number = client.query(
         "SELECT toUnixTimestamp(now()), toUnixTimestamp(argMax(reconciled_at, number)), max(number) FROM reconciliation_rows"
     ).result_rows[0]
@@ -70,19 +70,19 @@ def reconcile(client: Client) -> Reconciled:
     for week in weeks:
         client.command(_sql("usage"), {**moments, "week": week})
     if weeks:
-        mark = {"began": began, "number": number + 1}
-        client.command("INSERT INTO reconciliation_rows VALUES ({began:UInt32}, {number:UInt64})", mark)
+        run = {"began": began, "number": number + 1}
+        client.command("INSERT INTO reconciliation_rows VALUES ({began:UInt32}, {number:UInt64})", run)
     return Reconciled(since, tuple(weeks), recent)
 
 
-def count_disagreeing(client: Client, settled: Reconciled) -> int | None:
-    """How many events were written lately of which copies disagree in more than their times, a fault of their producer.
+def count_disagreeing(client: Client, run: Reconciled) -> int | None:
+    """How many events of a run have copies that disagree in more than their times, a fault of their producer.
 
-    None if so many came that it is not worth the reading: a replay, or the first settlement.
+    None if the run covered too many rows to count them: an import, or the first run.
     """
-    if settled.recent > SHARE_ROWS:
+    if run.recent > SHARE_ROWS:
         return None
-    counts = (client.query(_sql("disagreeing"), {"since": settled.since, "week": week}) for week in settled.weeks)
+    counts = (client.query(_sql("disagreeing"), {"since": run.since, "week": week}) for week in run.weeks)
     return sum(int(count.result_rows[0][0]) for count in counts)
 
 
@@ -91,19 +91,19 @@ def _sql(name: str) -> str:
 
 
 class Reconciler:
-    """Settles again and again in a thread of its own, until `stop` is set, and is never waited for.
+    """Reconciles again and again in its own thread, until `stop` is set. Nothing waits for it.
 
-    The first settlement of a database that was written without it looks at all rows; later ones at what is new.
+    The first run of a database covers all rows; later runs cover new rows.
     """
 
     def __init__(self, address: Address, stop: threading.Event) -> None:
         self._address = address
         self._stop = stop
-        self._thread = threading.Thread(target=self._run, name="settle", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
 
     @property
     def thread(self) -> threading.Thread:
-        """Where it settles."""
+        """The thread of the runs."""
         return self._thread
 
     def start(self) -> None:
@@ -117,10 +117,10 @@ class Reconciler:
             began = time.monotonic()
             try:
                 with connected(self._address) as client:
-                    settled = reconcile(client)
-                    disagreeing = count_disagreeing(client, settled)
+                    run = reconcile(client)
+                    disagreeing = count_disagreeing(client, run)
             except ClickHouseError as error:
-                # It waits until ClickHouse is there again, as writing does, which tells of it.
+                # ClickHouse is unavailable: writing logs that.
                 log.debug("not_reconciled", error=str(error))
                 continue
             seconds = time.monotonic() - began
@@ -128,6 +128,6 @@ class Reconciler:
             metrics.RECONCILED.set_to_current_time()
             if disagreeing is not None:
                 metrics.DISAGREEING_COPIES.set(disagreeing)
-            if settled.weeks:
-                log.info("reconciled", weeks=len(settled.weeks), seconds=round(seconds, 3))
+            if run.weeks:
+                log.info("reconciled", weeks=len(run.weeks), seconds=round(seconds, 3))
             pause = min(max(SHORTEST_PAUSE_SECONDS, PAUSE_FACTOR * seconds), LONGEST_PAUSE_SECONDS)

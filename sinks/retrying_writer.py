@@ -1,4 +1,4 @@
-"""Writes the configuration and then batches, whatever happens: tries again while ClickHouse is away, and says so once."""
+"""Writes batches to ClickHouse, and retries while it is unavailable."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ log = structlog.get_logger("firstcall.sink")
 
 
 class RetryingWriter:
-    """Writes batches, one after the other, and waits while ClickHouse is away. Set `stop` to end the waiting.
+    """Writes one batch after the other, and waits while ClickHouse is unavailable. Set `stop` to end the waiting.
 
-    Before the first batch it writes the configuration: no row is there without what the views say of it.
+    Before the first batch it writes the configuration, which the views need for every row.
     """
 
-    def __init__(self, writer: RowInserter, definitions: Definitions, stop: threading.Event) -> None:
-        self._writer = writer
+    def __init__(self, inserter: RowInserter, definitions: Definitions, stop: threading.Event) -> None:
+        self._inserter = inserter
         #: None once it is written.
         self._definitions: Definitions | None = definitions
         self._stop = stop
-        self._away_since: float | None = None
-        self._away_because = ""
-        #: Since when a batch is being written; None while nothing is.
+        self._unavailable_since: float | None = None
+        self._error = ""
+        #: Since when a batch is being written; None while none is.
         self._writing_since: float | None = None
-        metrics.CLICKHOUSE_UNAVAILABLE.set_function(self._away_seconds)
+        metrics.CLICKHOUSE_UNAVAILABLE.set_function(self._unavailable_seconds)
 
     @property
     def waiting(self) -> tuple[str, float, str] | None:
-        """For whom it waits, since when on the monotonic clock, and why as far as it is known. For any thread."""
+        """The server that it waits for, since when on the monotonic clock, and the last error. Safe from any thread."""
         since = self._writing_since
-        return None if since is None else ("ClickHouse", since, self._away_because)
+        return None if since is None else ("ClickHouse", since, self._error)
 
-    def _away_seconds(self) -> float:
-        since = self._away_since
+    def _unavailable_seconds(self) -> float:
+        since = self._unavailable_since
         return 0.0 if since is None else time.monotonic() - since
 
     def write(self, batch: Batch) -> bool:
-        """Write a batch; an empty one writes the configuration only. False if `stop` was set before ClickHouse took it."""
+        """Write a batch; an empty one writes the configuration only. False if `stop` was set before ClickHouse accepted it."""
         self._writing_since = time.monotonic()
         try:
             return self._write(batch)
@@ -63,16 +63,17 @@ class RetryingWriter:
             began = time.monotonic()
             try:
                 self._write_configuration()
-                written = batch.write(self._writer)
+                written = batch.write(self._inserter)
             except ClickHouseError as error:
                 metrics.SINK_RETRIES.inc()
-                self._note_away(str(error))
+                self._note_unavailable(str(error))
                 if self._stop.wait(delay):
+                    # The next start fetches and writes them again.
                     log.warning("rows_not_written", rows=batch.rows)
                     return False
                 delay = min(delay * 2, LAST_RETRY_SECONDS)
             else:
-                self._note_back()
+                self._note_available()
                 if written:
                     seconds = time.monotonic() - began
                     metrics.SINK_BATCHES.inc()
@@ -82,19 +83,20 @@ class RetryingWriter:
 
     def _write_configuration(self) -> None:
         if self._definitions is not None:
-            with connected(self._writer.address) as client:
+            with connected(self._inserter.address) as client:
                 record(client, self._definitions)
             self._definitions = None
 
-    def _note_away(self, because: str) -> None:
-        if self._away_since is None:
-            self._away_since = time.monotonic()
-        elif because == self._away_because:
+    def _note_unavailable(self, error: str) -> None:
+        """Log an error once, until another one or a success comes."""
+        if self._unavailable_since is None:
+            self._unavailable_since = time.monotonic()
+        elif error == self._error:
             return
-        self._away_because = because
-        log.warning("clickhouse_unavailable", error=because)
+        self._error = error
+        log.warning("clickhouse_unavailable", error=error)
 
-    def _note_back(self) -> None:
-        if self._away_since is not None:
-            log.info("clickhouse_available", seconds=round(time.monotonic() - self._away_since, 1))
-            self._away_since, self._away_because = None, ""
+    def _note_available(self) -> None:
+        if self._unavailable_since is not None:
+            log.info("clickhouse_available", seconds=round(time.monotonic() - self._unavailable_since, 1))
+            self._unavailable_since, self._error = None, ""

@@ -1,4 +1,4 @@
-"""The rows of touches and of outreach: what brought people here, one by one."""
+"""Rows of touches and of outreach: each event that brought a subject here."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 class TouchReader:
     """Makes the row of an event that is a touch, or outreach.
 
-    A touch is one by the same function as in the streams, so that the first of a subject's touches is the one in its
-    profile. Outreach may be anyone's, the own organisation's too.
+    The streams use the same function, so that a subject's first touch is the one in its profile. Outreach counts also when
+    it comes from the own organisation.
     """
 
     def __init__(self, definitions: Definitions) -> None:
-        self._plan = CompiledDefinitions(definitions)
+        self._compiled = CompiledDefinitions(definitions)
         self._is_content = Matcher(definitions.selectors[definitions.touch])
         self._is_outreach = Matcher(definitions.outreach) if definitions.outreach else lambda _: False
 
@@ -40,7 +40,7 @@ class TouchReader:
         is_outreach = self._is_outreach(event)
         if touch is None and not is_outreach:
             return None
-        seen = self._plan.observe(event)
+        seen = self._compiled.observe(event)
         values = (seen.segments if seen else None) or {}
         return _encode(
             {
@@ -55,7 +55,7 @@ class TouchReader:
                 "name": event.name,
                 **(touch or {}),
                 "texts": _texts(touch or {}),
-                "segments": {self._plan.segments.names[i]: value for i, value in values.items()},
+                "segments": {self._compiled.segments.names[i]: value for i, value in values.items()},
                 "is_touch": touch is not None,
                 "is_content": is_content,
                 "is_outreach": is_outreach,
@@ -64,16 +64,16 @@ class TouchReader:
 
 
 def _content_hash(event: Event, seen: Observation | None, *, is_content: bool, is_outreach: bool) -> int:
-    """Of all that a copy says but its time: whatever facts are made of, and whose they are."""
-    said = (event.api_key, event.name, seen and content_of(event.company_id, seen), is_content, is_outreach)
-    return int.from_bytes(hashlib.blake2b(_encode(said), digest_size=8).digest(), "big")
+    """The hash of a copy but for its time: of everything that facts are made of, and of their owner."""
+    content = (event.api_key, event.name, seen and content_of(event.company_id, seen), is_content, is_outreach)
+    return int.from_bytes(hashlib.blake2b(_encode(content), digest_size=8).digest(), "big")
 
 
 def _texts(touch: dict[str, str]) -> str:
-    """All fields of a touch as one text; of two touches the smaller one is that whose sorted fields are smaller."""
-    return "".join(f"{_ended(field)}{_ended(text)}" for field, text in sorted(touch.items()))
+    """All fields of a touch as one text, which orders touches by their sorted fields."""
+    return "".join(f"{_terminated(field)}{_terminated(text)}" for field, text in sorted(touch.items()))
 
 
-def _ended(text: str) -> str:
-    """With an end that is smaller than whatever else may follow."""
+def _terminated(text: str) -> str:
+    """With a terminator that sorts before every continuation."""
     return text.replace("\0", "\0\1") + "\0\0"

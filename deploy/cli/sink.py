@@ -32,7 +32,7 @@ def sink() -> None:
             bootstrap_servers=settings.brokers,
             clickhouse_url=settings.clickhouse_address,
             normaliser=Normaliser(definitions, secrets, erasures),
-            erasures=erasures,
+            suppression_list=erasures,
             app_id=settings.streams_id,
             topic_name=settings.topic,
             kafka_options=settings.kafka_options.for_librdkafka(),

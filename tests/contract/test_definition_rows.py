@@ -12,8 +12,8 @@ ENTRIES = f"SELECT section, name FROM definitions WHERE section IN {SECTIONS} OR
 def test_the_views_find_every_entry_of_the_configuration_in_its_order(client):
     definitions = build({})
     write_definitions(client, definitions)
-    said = rows(client, ENTRIES)
-    assert said == [(section, name) for section in sorted(SECTIONS) for name in getattr(definitions, section)]
+    entries = rows(client, ENTRIES)
+    assert entries == [(section, name) for section in sorted(SECTIONS) for name in getattr(definitions, section)]
     parts = "JSONExtractString(definition, 'phase'), JSONExtractString(definition, 'selector')"
     docs = rows(client, f"SELECT {parts} FROM definitions WHERE section = 'stages' AND name = 'docs'")
     assert docs == [("consideration", "docs_page")]

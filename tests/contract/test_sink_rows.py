@@ -155,7 +155,7 @@ def test_copies_are_one_event_at_the_earliest_time_in_any_order(sink, client):
         client.command("TRUNCATE TABLE event_rows")
 
 
-def test_copies_of_one_time_are_told_apart_by_when_they_were_received(sink, client):
+def test_copies_of_one_time_are_distinguished_by_when_they_were_received(sink, client):
     received = [NOON + delay for delay in (9_000, 1_000, 5_000)]
     for seed in range(3):
         for receipt in Random(seed).sample(received, len(received)):
@@ -273,7 +273,7 @@ def test_rows_that_can_never_be_written_become_dead_letters_and_stop_no_other(si
     assert sink.write() == {}
 
 
-def test_a_refused_row_that_is_read_again_is_told_once(sink, client):
+def test_a_refused_row_that_is_read_again_is_one_dead_letter(sink, client):
     for _ in range(3):
         sink.add("identities", b"garbage", NOON, 0, 7)
         sink.write()

@@ -1,4 +1,4 @@
-"""Reconciler: displaced copies and counted usage say what the events say, however often, when and by how many it is done."""
+"""Reconciling: displaced copies and counted usage agree with the events, however often and by how many sinks it is done."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def write(address):
 
 @pytest.fixture
 def link(address):
-    """Says who is behind an alias: users and from when on."""
+    """Writes the users behind an alias, and from when on."""
     writer = RowInserter(address)
 
     def run(kind, alias, *owners, company="", version=1):
@@ -111,15 +111,15 @@ def test_a_displaced_copy_stays_away_from_a_period_that_does_not_have_the_earlie
     assert found == [("laptop", "anonymous_id", "laptop", 0), ("laptop", "anonymous_id", "laptop", 1)]
 
 
-def test_copies_that_disagree_are_told_and_others_are_not(client, write):
+def test_copies_that_disagree_are_counted_and_others_are_not(client, write):
     known: Message = {"anonymous_id": "laptop", "message_id": "b"}
     write(page(MONDAY, "a"), page(MONDAY + HOUR, "a"), page(MONDAY + 9 * DAY, "a"), page_viewed(MONDAY, **known))
     assert count_disagreeing(client, reconcile(client)) == 0
     came_an_hour_ago(client)
     write(page_viewed(MONDAY + MINUTE, path="/other", **known), page(MONDAY, "c"), page(MONDAY, "b", device="phone"))
-    settled = reconcile(client)
-    assert count_disagreeing(client, settled) == 1
-    assert count_disagreeing(client, settled._replace(recent=SHARE_ROWS + 1)) is None
+    run = reconcile(client)
+    assert count_disagreeing(client, run) == 1
+    assert count_disagreeing(client, run._replace(recent=SHARE_ROWS + 1)) is None
     came_an_hour_ago(client)
     assert count_disagreeing(client, reconcile(client)) == 0
     (copies,) = answer(client, "disagreeing-copies", **{"from": "2026-01-01", "to": "2026-12-31"})
@@ -155,7 +155,7 @@ def test_writing_all_again_changes_nothing_and_writes_no_count(client, write):
     assert rows(client, "SELECT * FROM usage ORDER BY ALL") == before[0]
 
 
-def test_settling_that_was_stopped_anywhere_is_done_by_the_next(client, address, write, monkeypatch):
+def test_a_run_that_was_stopped_anywhere_is_completed_by_the_next(client, address, write, monkeypatch):
     class Stopped(Exception):
         pass
 
@@ -179,7 +179,7 @@ def test_settling_that_was_stopped_anywhere_is_done_by_the_next(client, address,
     assert rows(client, "SELECT count() FROM events") == [(6,)]
 
 
-def test_several_may_settle_at_once(client, address, write):
+def test_several_may_reconcile_at_once(client, address, write):
     write(*(page(MONDAY + i * 11 * HOUR, f"m{i}") for i in range(40)), page(MONDAY + 9 * WEEK, "m0"))
 
     def run(_):
@@ -204,7 +204,7 @@ def test_what_is_deleted_is_counted_no_more_and_the_others_stay(client, write):
 @pytest.mark.parametrize("ahead", [MINUTE, 5 * MINUTE, 3 * HOUR, 400 * DAY])
 def test_nothing_is_left_out_or_counted_wrong_after_clickhouses_clock_was_ahead(client, write, ahead):
     """
-    settled           by the clock that was ahead ▽
+    reconciled        by the clock that was ahead ▽
     m1 ══▽═════════════════════════════════════════
     m2, m3 of two weeks     set back ═╩══▽══        and then as always
     """
@@ -228,13 +228,13 @@ def test_nothing_is_left_out_or_counted_wrong_after_clickhouses_clock_was_ahead(
         assert usage_differences(client) == []
         assert rows(client, BY_DAY) == [("2026-01-05", 2), ("2026-01-12", 1)]
         assert rows(client, "SELECT count() FROM events") == [(3,)]
-    assert reconcile(client).since > 0, "it goes on from the last settlement"
+    assert reconcile(client).since > 0, "it goes on from the last run"
 
 
 # Who they belong to
 
 
-def test_a_late_link_moves_counts_without_counting_anew(client, write, link):
+def test_a_late_link_moves_counts_without_counting_again(client, write, link):
     write(api_call(MONDAY, api_key="sk_live_1", message_id="c1"), page(MONDAY, "p"))
     reconcile(client)
     assert [owner for owner, _ in rows(client, BY_DEVELOPER)] == [
@@ -280,7 +280,7 @@ def test_the_company_of_a_call_is_the_stamped_one_else_the_keys_else_the_develop
     assert usage_differences(client) == []
 
 
-def test_counts_tell_errors_latency_and_library(client, write):
+def test_counts_include_errors_latency_and_library(client, write):
     for i, (status, latency) in enumerate(((200, 10.5), (429, 20.25), (503, None))):
         properties = {"status": status} | ({"latency_ms": latency} if latency else {})
         call = api_call(MONDAY, api_key="sk_live_1", message_id=str(i))

@@ -1,1 +1,1 @@
-"""Deployments that are broken on purpose: under load, again and again, and judged by the reference when all is settled."""
+"""Deployments that are broken on purpose: under load, again and again, and compared with the reference when nothing is left to do."""

@@ -1,4 +1,4 @@
-"""Damage to the files of a worker's tables, as of a disk that forgets."""
+"""Damage to the files of a worker's tables, as by a failing disk."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _CHUNK_SECONDS: Final = 0.1
 class Feed(threading.Thread):
     """Writes messages, so many a second (0: as fast as it can), whatever becomes of the brokers in between.
 
-    `timestamp`: when Kafka is told that they came, in ms; 0: when they do.
+    `timestamp`: the timestamp of the messages in Kafka, in ms; 0: the time of sending.
     """
 
     def __init__(

@@ -30,9 +30,9 @@ class Row:
     """What was injected, and what came of it. `order`: its number in the table.
 
     `unacknowledged`: the most messages that were in Kafka and not acknowledged when the fault struck. `goes_on_seconds`: after
-    each strike, until something more was acknowledged. `settled_seconds`: after the last one, until nothing was left.
-    `restarts`: processes that ended by themselves, which whoever runs them starts again. `again`: what `make faults` is to be
-    told to do the same.
+    each strike, until something more was acknowledged. `done_seconds`: after the last one, until nothing was left.
+    `restarts`: processes that ended by themselves, and were started again. `again`: the arguments of `make faults` that
+    repeat it.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Row:
     differences: int = 0
     audit: str = ""
     goes_on_seconds: list[float] = dataclasses.field(default_factory=list)
-    settled_seconds: float = 0.0
+    done_seconds: float = 0.0
     restarts: int = 0
     note: str = ""
     again: str = ""
@@ -66,7 +66,7 @@ class Row:
             goes_on = f"{middle:.0f} s, at most {max(self.goes_on_seconds):.0f} s"
         counts = f"{self.events:,} | {self.unacknowledged:,} | {self.lost} | {self.doubled} | {self.differences}"
         fault = self.fault + (f" ({self.note})" if self.note else "")
-        return f"| {self.order} | {fault} | {self.times} | {counts} | {self.audit} | {goes_on} | {self.settled_seconds:.0f} s | {self.restarts} | `{self.again}` |"
+        return f"| {self.order} | {fault} | {self.times} | {counts} | {self.audit} | {goes_on} | {self.done_seconds:.0f} s | {self.restarts} | `{self.again}` |"
 
 
 def written(page: str) -> str:

@@ -43,15 +43,15 @@ Try = Callable[..., Trial]
 def kafka_behind_line(
     broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[LocalBroker, Line]]:
-    """The same behind a line: the broker tells its clients the line's address."""
+    """The same behind a line: the broker advertises the line's address to its clients."""
     del broker
     if isinstance(availability(JARS_HOME), Missing):
         pytest.skip("no Kafka that the test may break")
     port = free_port()
     line = Line(port)
     plain = brokers.broker_properties
-    told = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{line.port}"}
-    monkeypatch.setattr(brokers, "broker_properties", lambda *where: {**plain(*where), **told})
+    advertised = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{line.port}"}
+    monkeypatch.setattr(brokers, "broker_properties", lambda *where: {**plain(*where), **advertised})
     with LocalBroker(tmp_path / "kafka", port, jars=jars_directory(JARS_HOME)) as running:
         yield running, line
     line.cut()
@@ -100,7 +100,7 @@ def test_worker_killed(attempt: Try) -> None:
     """Up to fifty times, as long as there is something to do."""
     trial = attempt(1, "`kill -9` of the worker")
     trial.paced(lambda: kill_worker(trial, 50, at_work_seconds=4))
-    trial.judge()
+    trial.compare()
 
 
 def test_sink_killed(attempt: Try, clickhouse_service: LocalClickHouse) -> None:
@@ -152,7 +152,7 @@ def test_rebalanced(attempt: Try) -> None:
 
 
 def test_terminated(attempt: Try) -> None:
-    """SIGTERM of each of two workers and of the sink in turn, all at work: each ends in order, and says so."""
+    """SIGTERM of each of two workers and of the sink in turn, all at work: each shuts down in order, with exit code 0."""
     trial = attempt(5, "SIGTERM under load", workers=2)
     trial.load(per_second=EVENTS / 120)
     trial.working()
@@ -172,7 +172,7 @@ def test_worker_suspended(attempt: Try) -> None:
         trial.pause(trial.random.uniform(0, 2))
         with trial.strike(), frozen(trial.worker_process(f"worker-{1 + number % 2}").pid):
             trial.pause(SESSION_SECONDS + trial.random.uniform(2, 6))
-    trial.start_anew("worker-1", "worker-2")
+    trial.start_without_state("worker-1", "worker-2")
     trial.finish()
 
 
@@ -187,7 +187,7 @@ def test_late_writes(attempt: Try) -> None:
             assert write_late(trial.settings, 200)
     assert "another worker has written" in trial.log("worker-1")
     assert "records_too_late" in trial.log("worker-1")
-    trial.start_anew("worker-1")
+    trial.start_without_state("worker-1")
     trial.finish()
 
 
@@ -240,7 +240,7 @@ def test_worker_cut_off(attempt: Try, kafka_behind_line: tuple[LocalBroker, Line
             line.hold()
             trial.pause(20)
             line.mend()
-    trial.start_anew("worker-1", "worker-2")
+    trial.start_without_state("worker-1", "worker-2")
     trial.finish()
 
 
@@ -266,9 +266,9 @@ def test_clickhouse_away(attempt: Try, clickhouse_service: LocalClickHouse) -> N
     trial.working()
     with trial.strike("sink"):
         clickhouse_service.stop()
-        before = trial.standing()
+        before = trial.acknowledgements()
         trial.pause(AWAY_SECONDS)
-        after = trial.standing()
+        after = trial.acknowledgements()
         assert before is not None and after is not None
         trial.row.unacknowledged = after[2]
         assert after[0] > before[0], "the streams go on without ClickHouse"
@@ -333,12 +333,12 @@ def test_state_deleted(attempt: Try) -> None:
     for _ in range(4):
         trial.pause(trial.random.uniform(0, 4))
         with trial.strike():
-            trial.start_anew("worker-1")
+            trial.start_without_state("worker-1")
     trial.finish()
 
 
 def test_state_corrupted(attempt: Try) -> None:
-    """Bytes flipped in all files of a kind, rows, indexes or manifests: found, said, and rebuilt from the changelog."""
+    """Bytes flipped in all files of a kind, rows, indexes or manifests: found, logged, and recovered from the changelog."""
     trial = attempt(19, "local state corrupted: bytes flipped in every file of a kind")
     trial.load(per_second=EVENTS / 80)
     trial.working()
@@ -388,7 +388,7 @@ def test_deployed_with_another_schema(attempt: Try, tmp_path: Path) -> None:
         with trial.strike():
             assert trial.kill("worker-1", signal.SIGTERM) == 0
             trial.start("worker-1")
-    trial.settle_all()
+    trial.drain()
     with connect(trial.address) as client:
         [(release, events)] = rows(client, "SELECT release, events FROM releases")
         assert release == "none" and events
@@ -396,7 +396,7 @@ def test_deployed_with_another_schema(attempt: Try, tmp_path: Path) -> None:
         client.command(
             f"ALTER TABLE migrations DELETE WHERE number > {len(load_migrations())} SETTINGS mutations_sync = 1"
         )
-    trial.judge()
+    trial.compare()
 
 
 def test_three_workers_one_killed_every_twenty_seconds(attempt: Try) -> None:
@@ -415,4 +415,4 @@ def test_three_workers_one_killed_every_twenty_seconds(attempt: Try) -> None:
                 trial.pause(8)
 
     trial.paced(strike_in_turn)
-    trial.judge()
+    trial.compare()

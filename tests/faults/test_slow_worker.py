@@ -30,7 +30,7 @@ def test_a_batch_that_waits_for_a_busy_processor_does_not_count_as_dropped(
         pipeline._options["batch_size"] = BATCH
         pipeline.feed(signups(EVENTS))
         pipeline.start("worker-1", "tests.support.workers.slow")
-        pipeline.settle()
+        pipeline.await_idle()
         scraped = metrics_of(pipeline.url("worker-1"))
         assert scraped.sum("firstcall_messages_read_total", processor=SLOW) == EVENTS
 

@@ -1,4 +1,4 @@
-"""A worker that is stuck finds it out, says which partition, and ends; one that only waits for others does not."""
+"""A stuck worker finds its stalled partition, logs it, and ends; one that waits for a server does not."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_stage_that_hangs_is_found_within_a_minute_and_ends_the_worker(
         assert '"event": "stuck"' in log
         assert "hanging_worker.py" in log, "where each thread hangs"
         pipeline.start("worker-1")
-        pipeline.settle()
+        pipeline.await_idle()
         assert differing(pipeline, story.records, load()) == []
 
 
@@ -68,7 +68,7 @@ def test_a_process_that_hangs_on_its_disk_is_found_within_a_minute(broker: str, 
     story = journey()
     with running(broker, unique, tmp_path, load()) as pipeline:
         pipeline.feed(story.records)
-        pipeline.settle()
+        pipeline.await_idle()
         pipeline.kill("worker-1", signal.SIGTERM)
         (current, *_) = sorted(pipeline.state("worker-1").rglob("*developers*/CURRENT"))
         kept = current.rename(current.with_name("kept"))
@@ -80,12 +80,12 @@ def test_a_process_that_hangs_on_its_disk_is_found_within_a_minute(broker: str, 
         current.unlink()
         kept.rename(current)
         pipeline.start("worker-1")
-        pipeline.settle()
+        pipeline.await_idle()
         assert differing(pipeline, story.records, load()) == []
 
 
 def test_a_partition_from_which_nothing_comes_is_found_within_a_minute(unique: str, tmp_path: Path) -> None:
-    """The broker gives the worker nothing to read, and tells everyone else what there is."""
+    """The broker gives no records to the worker, and the offsets to everyone."""
     story = journey()
     with (
         LocalBroker(tmp_path / "broker", jars=jars_directory(JARS_HOME)) as kafka,
@@ -98,7 +98,7 @@ def test_a_partition_from_which_nothing_comes_is_found_within_a_minute(unique: s
         assert "normalise_events has not gone on with" in pipeline.log("worker-1")
         allow(pipeline, bytes_a_second=None)
         pipeline.start("worker-1")
-        pipeline.settle()
+        pipeline.await_idle()
         assert differing(pipeline, story.records, load()) == []
 
 
@@ -135,7 +135,7 @@ def test_a_worker_waits_for_a_paused_broker_and_goes_on(unique: str, tmp_path: P
             os.kill(java, signal.SIGCONT)
         until(lambda: ready(pipeline), pipeline.log("worker-1")[-2000:], 90)
         pipeline.feed(story.records[middle:])
-        pipeline.settle()
+        pipeline.await_idle()
         assert differing(pipeline, story.records, load()) == []
 
 

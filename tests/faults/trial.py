@@ -1,4 +1,4 @@
-"""One fault tried on one deployment: load, strikes, waiting until all is settled, and the judgement."""
+"""One fault tried on one deployment: load, strikes, waiting until nothing is left, and the comparison with the reference."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ from tests.support.worlds import SECRETS
 
 DEFINITIONS: Final = build({"internal": {"email_domains": ["firstcall.example"]}})
 SEED: Final = int(os.environ.get(f"{TEST_PREFIX}SEED", "1"))
-#: A process that nobody hears of for so long is replaced: short, so that many faults fit into a run.
+#: The session timeout of the consumer groups: short, so that many faults fit into a run.
 SESSION_SECONDS: Final = 8
-SETTLED_WITHIN_SECONDS: Final = 1_200.0
+DRAINED_WITHIN_SECONDS: Final = 1_200.0
 GOES_ON_WITHIN_SECONDS: Final = 240.0
 LOOK_SECONDS: Final = 0.1
 #: Events that come before anything is measured, so that starting processes is no part of it.
 WARMING_UP: Final = 1_000
-#: Events of the part that nothing strikes, at most: enough to tell how fast it is.
+#: Events of the part that nothing strikes, at most: enough to measure a rate.
 UNDISTURBED: Final = 60_000
-#: A process that is told to end does so in order within its own deadline, else it ends itself, with exit code 1. And the time
-#: until it sees the signal.
+#: A process shuts down in order within its own deadline after a signal, or ends itself with exit code 1. One second until it sees
+#: the signal.
 TERMINATED_WITHIN_SECONDS: Final = ENDED_WITHIN_SECONDS + 1
 
 
@@ -149,7 +149,7 @@ class Trial(Deployment):
 
         def undisturbed() -> None:
             with self.pacing(calm):
-                self.until(self.is_through, SETTLED_WITHIN_SECONDS, "nothing is left")
+                self.until(self.is_through, DRAINED_WITHIN_SECONDS, "nothing is left")
 
         before, meanwhile = (
             self._worked_through(min(UNDISTURBED, self.events // 2), undisturbed),
@@ -166,15 +166,15 @@ class Trial(Deployment):
         self.load(events=events)
         self.working()
         happens()
-        self.settle_all()
+        self.drain()
         return (self.fed - before) / watch.seconds
 
     @contextmanager
     def pacing(self, pace: Pace) -> Iterator[None]:
         """Add the messages that the workers acknowledge meanwhile to a pace."""
-        before, watch = self.standing(), Stopwatch()
+        before, watch = self.acknowledgements(), Stopwatch()
         yield
-        after = self.standing()
+        after = self.acknowledgements()
         if before is not None and after is not None:
             pace.done += after[0] - before[0]
             pace.seconds += watch.seconds
@@ -187,14 +187,14 @@ class Trial(Deployment):
     # Processes
 
     def kill_sink(self, number: int = signal.SIGKILL) -> int:
-        """Send the sink a signal, SIGKILL unless told otherwise, and give its exit code."""
+        """Send the sink a signal, by default SIGKILL, and return its exit code."""
         assert self._sink is not None, "the sink runs"
         process, self._sink = self._sink, None
         process.send_signal(number)
         return process.wait(60)
 
     def terminate(self, victim: str) -> float:
-        """Tell a worker, or the sink, to end, and give the seconds until it has.
+        """Terminate a worker, or the sink, and return the seconds until it has ended.
 
         Fails unless it ends in order, within its own deadline, and has acknowledged all that it was done with.
         """
@@ -204,8 +204,8 @@ class Trial(Deployment):
         assert code == 0, (victim, code, self.log(victim)[-3000:])
         assert seconds < TERMINATED_WITHIN_SECONDS, (victim, seconds, self.log(victim)[-3000:])
         if victim == "sink":
-            said = self.log(victim)
-            assert said.rfind("offsets_committed") > said.rfind("rows_written"), said[-3000:]
+            log = self.log(victim)
+            assert log.rfind("offsets_committed") > log.rfind("rows_written"), log[-3000:]
         elif not self._workers:
             # Of several, what one has done in a rebalance is another's to do again.
             assert not (undone := self._undone(victim)), undone
@@ -213,13 +213,13 @@ class Trial(Deployment):
 
     def _undone(self, worker: str) -> dict[tuple[str, int], tuple[int, int]]:
         """Where a worker that has ended was done with more than is acknowledged: up to where, and what is acknowledged."""
-        lines = (orjson.loads(line) for line in self.log(worker).splitlines() if line.startswith('{"agent":'))
+        lines = (orjson.loads(line) for line in self.log(worker).splitlines() if line.startswith("{"))
         done = {
             (line["topic"], line["partition"]): line["next_offset"]
             for line in lines
-            if line["event"] == "batch_processed"
+            if line.get("event") == "batch_processed"
         }
-        assert done, "it says what it has done"
+        assert done, "it logs the batches that it has processed"
         with topics.administration(self.settings) as client:
             found = groups.committed_by(client, self.settings.streams_id)
         acknowledged = {(place.topic, place.partition): offset for place, offset in found.items()}
@@ -232,8 +232,8 @@ class Trial(Deployment):
     def start(self, worker: str, module: str = "", environment: Mapping[str, str] | None = None) -> None:
         super().start(worker, module, environment={**(self._environment or {}), **(environment or {})})
 
-    def start_anew(self, *workers: str) -> None:
-        """Kill workers, throw their local state away, and start them again."""
+    def start_without_state(self, *workers: str) -> None:
+        """Kill workers, delete their local state, and start them again."""
         for worker in workers:
             self.kill(worker)
         for worker in workers:
@@ -253,7 +253,7 @@ class Trial(Deployment):
         super().stop()
 
     def revive(self) -> None:
-        """Start again what has ended by itself, as whoever runs Firstcall does."""
+        """Start again what has ended by itself, as a supervisor does."""
         for worker, process in list(self._workers.items()):
             if process.poll() is not None:
                 self.row.restarts += 1
@@ -276,11 +276,13 @@ class Trial(Deployment):
         """Wait for something."""
         watch = Stopwatch()
         while not is_reached():
-            assert watch.seconds < within, f"not within {within:.0f} s: {what}; {self.standing()}; {self.ends()}"
+            assert watch.seconds < within, (
+                f"not within {within:.0f} s: {what}; {self.acknowledgements()}; {self.ends()}"
+            )
             self.pause(LOOK_SECONDS)
 
-    def standing(self) -> tuple[int, int, int] | None:
-        """(acknowledged by workers, acknowledged by the sink, left to do for both); None while no broker says so."""
+    def acknowledgements(self) -> tuple[int, int, int] | None:
+        """(acknowledged by workers, acknowledged by the sink, left to do for both); None while no broker answers."""
         try:
             with topics.administration(self.settings, timeout_ms=5_000) as client:
                 lags = groups.lags(client, consumed_topics(self.settings))
@@ -296,7 +298,7 @@ class Trial(Deployment):
     def working(self, acknowledged: int = 1) -> None:
         """Wait until the load has been taken up."""
         self.until(
-            lambda: (found := self.standing()) is not None and min(found[:2]) >= acknowledged,
+            lambda: (found := self.acknowledgements()) is not None and min(found[:2]) >= acknowledged,
             GOES_ON_WITHIN_SECONDS,
             "the load is taken up",
         )
@@ -309,7 +311,7 @@ class Trial(Deployment):
 
     def is_idle(self) -> bool:
         """Whether nothing is left to do."""
-        found = self.standing()
+        found = self.acknowledgements()
         return found is not None and not found[2]
 
     def is_through(self) -> bool:
@@ -321,7 +323,7 @@ class Trial(Deployment):
     @contextmanager
     def strike(self, who: str = "workers", times: int = 1, goes_on: bool = True) -> Iterator[None]:
         """A fault, from its beginning to its end, and the time until `who` (workers or sink) goes on after it."""
-        before = self.standing()
+        before = self.acknowledgements()
         if before is not None:
             self.row.unacknowledged = max(self.row.unacknowledged, before[2])
         self.row.times += times
@@ -334,14 +336,14 @@ class Trial(Deployment):
         """Wait until more is acknowledged than before the strike, or nothing is left to be."""
         place = ("workers", "sink").index(who)
         # The acknowledgements of the last second before the strike may only be seen now.
-        margin = self.standing()
+        margin = self.acknowledgements()
         start = max(found[place] for found in (before or (0, 0, 0), margin or (0, 0, 0)))
         assert self._since is not None
         is_over = False
 
         def reached() -> bool:
             nonlocal is_over
-            found = self.standing()
+            found = self.acknowledgements()
             is_over = found is not None and not found[2]
             return found is not None and (found[place] > start or is_over)
 
@@ -349,19 +351,21 @@ class Trial(Deployment):
         if not is_over:
             self.row.goes_on_seconds.append(round(self._since.seconds, 1))
 
-    # Judgement
+    # Comparison
 
-    def settle_all(self) -> None:
+    def drain(self) -> None:
         """Wait until all that was fed, and all that follows from it, is in ClickHouse."""
         watch = self._since or Stopwatch()
         for feed in self._feeds:
             feed.finish()
         self.until(
-            lambda: (found := self.standing()) is not None and not found[2], SETTLED_WITHIN_SECONDS, "nothing is left"
+            lambda: (found := self.acknowledgements()) is not None and not found[2],
+            DRAINED_WITHIN_SECONDS,
+            "nothing is left",
         )
-        self.row.settled_seconds = round(watch.seconds, 1)
+        self.row.done_seconds = round(watch.seconds, 1)
 
-    def judge(self) -> None:
+    def compare(self) -> None:
         """Compare every published number with the reference, and let `firstcall audit` compare them too. Fails if any differs."""
         expected, actual = reference(self.events), self.published()
         with connect(self.address) as client:
@@ -382,6 +386,6 @@ class Trial(Deployment):
         assert found.events == seen and not found.wrong, found.findings
 
     def finish(self) -> None:
-        """Settle and judge."""
-        self.settle_all()
-        self.judge()
+        """Drain and compare."""
+        self.drain()
+        self.compare()

@@ -1,7 +1,7 @@
 """An event is acknowledged only when all that derives from it is durable.
 
-The brokers are made to refuse one kind of what derives from an event, and then nothing may be acknowledged. Whoever takes out a
-wait for the brokers in `streams/app.py` or says `done` before it finds this red.
+The brokers are made to refuse one kind of what derives from an event, and then nothing may be acknowledged. This test fails
+if `streams/runtime/commit_order.py` omits a wait for the brokers, or acknowledges before one.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def acknowledged(pipeline: Pipeline, *names: str) -> int:
 def newcomers(place: int, records: int) -> list[Record]:
     """Sign-ups of people on devices, neither seen before.
 
-    Every message that follows from one changes an alias and tells whose it is: whatever a worker takes together, and be it one
-    message, has something to wait for. Of a device that is known, nothing may follow.
+    Every derived message changes an alias and links it: whatever a worker batches, and be it one message, has something to
+    wait for. An event of a known device may derive nothing.
     """
     return [
         as_bytes(record(identify(MONDAY, f"newcomer-{place}-{number}", anonymous_id=f"device-{place}-{number}")))
@@ -75,7 +75,7 @@ def test_an_event_waits_for_all_that_derives_from_it(
         ]
         fed = simulated[: len(simulated) // 20]
         pipeline.feed(fed)
-        pipeline.settle()
+        pipeline.await_idle()
         for place, (topic, sources) in enumerate(cases, start=1):
             before = acknowledged(pipeline, *sources)
             with refused(pipeline, topic):
@@ -83,7 +83,7 @@ def test_an_event_waits_for_all_that_derives_from_it(
                 pipeline.feed(arriving)
                 fed += arriving
                 end = time.monotonic() + 60
-                # The worker cannot go on, and says so.
+                # The worker cannot go on, and ends.
                 while pipeline.runs("worker-1"):
                     assert acknowledged(pipeline, *sources) == before, f"acknowledged though {topic} takes nothing"
                     assert time.monotonic() < end, "the worker goes on without the brokers"
@@ -91,7 +91,7 @@ def test_an_event_waits_for_all_that_derives_from_it(
                 assert acknowledged(pipeline, *sources) == before, f"acknowledged though {topic} takes nothing"
             assert "the brokers refused a message" in pipeline.log("worker-1")
             pipeline.start("worker-1")
-            pipeline.settle()
+            pipeline.await_idle()
         expected = compute(fed, load(), SECRETS)
         actual = pipeline.rows().published()
         actual.events, actual.event_rows = expected.events, expected.event_rows

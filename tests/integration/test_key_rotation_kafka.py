@@ -54,11 +54,11 @@ def test_a_worker_whose_secret_is_rotated_publishes_the_numbers_of_one_secret(
         pipeline.advance(300)
         restart_under(pipeline, (OLDEST, NEWER))
         pipeline.feed([*linking, *records[third : 2 * third]])
-        pipeline.settle()
+        pipeline.await_idle()
         pipeline.feed(records[2 * third :])
         pipeline.advance(300)
         restart_under(pipeline, (NEWER,))
-        pipeline.settle()
+        pipeline.await_idle()
         actual = pipeline.rows().published()
     wanted = expected([*records, *linking], keys, (NEWER,), load())
     actual.events, actual.event_rows = wanted.events, wanted.event_rows

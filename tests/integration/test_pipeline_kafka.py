@@ -49,7 +49,7 @@ def test_a_journey_ends_as_one_developer_and_one_company(
     assert callable(delivered)
     with running(broker, unique, tmp_path, load()) as pipeline:
         pipeline.feed(delivered(story.records))
-        pipeline.settle()
+        pipeline.await_idle()
         published = pipeline.rows().published()
         assert set(published.developers) == {story.developer}
         assert set(published.companies) == {story.company}
@@ -74,7 +74,7 @@ def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(broker: str, un
         pipeline.kill("worker-1")
         pipeline.feed(story.records[middle:])
         pipeline.start("worker-1")
-        pipeline.settle()
+        pipeline.await_idle()
         assert differing(pipeline, story.records, load()) == []
 
 
@@ -92,7 +92,7 @@ def test_two_workers_one_killed_again_and_again_equal_the_reference(
             victim = f"worker-{1 + part % 2}"
             pipeline.kill(victim)
             pipeline.start(victim)
-        pipeline.settle()
+        pipeline.await_idle()
         assert differing(pipeline, simulated, load()) == []
 
 
@@ -102,25 +102,25 @@ def test_lost_local_state_is_rebuilt_from_the_changelogs(
     half = len(simulated) // 2
     with running(broker, unique, tmp_path, load()) as pipeline:
         pipeline.feed(simulated[:half])
-        pipeline.settle()
+        pipeline.await_idle()
         pipeline.kill("worker-1")
         pipeline.feed(simulated[half:])
         # Another name is another directory: nothing of the state is there.
         pipeline.start("worker-2")
-        pipeline.settle()
+        pipeline.await_idle()
         assert differing(pipeline, simulated, load()) == []
 
 
-def test_only_the_thread_of_the_client_tells_it_where_to_read(broker: str, unique: str, tmp_path: Path) -> None:
+def test_only_the_thread_of_the_client_seeks(broker: str, unique: str, tmp_path: Path) -> None:
     """InMemoryStreams by another, in a rebalance, it may drop what a fetch is just about to take, and that ends the worker."""
     records = journey().records
     with running(broker, unique, tmp_path, load(), workers=0) as pipeline:
         pipeline.start("worker-1", "tests.support.workers.strict")
         pipeline.feed(records)
-        pipeline.settle()
+        pipeline.await_idle()
         pipeline.start("worker-2", "tests.support.workers.strict")
         pipeline.feed(records)
-        pipeline.settle()
+        pipeline.await_idle()
         assert differing(pipeline, records, load()) == []
 
 
@@ -132,12 +132,12 @@ def test_the_markers_of_transactions_are_done_when_what_is_before_them_is(
     with running(broker, unique, tmp_path, load()) as pipeline:
         for part in range(2):
             pipeline.feed(records[part::2], transaction=unique)
-            pipeline.settle()
+            pipeline.await_idle()
         for topic in ("web-events", "api-events"):
             pipeline.delete(topic)
         pipeline.start("worker-2")
         pipeline.feed(records[:5], transaction=unique)
-        pipeline.settle()
+        pipeline.await_idle()
         assert differing(pipeline, records, load()) == []
 
 
@@ -148,14 +148,14 @@ def test_a_commit_that_is_refused_is_tried_again_when_no_event_follows(
     with running(broker, unique, tmp_path, load(), workers=0) as pipeline:
         pipeline.start("worker-1", "tests.support.workers.refused")
         pipeline.feed(records)
-        pipeline.settle()
+        pipeline.await_idle()
         assert differing(pipeline, records, load()) == []
 
 
 def test_a_worker_that_is_asked_to_stop_ends_in_order(broker: str, unique: str, tmp_path: Path) -> None:
     with running(broker, unique, tmp_path, load()) as pipeline:
         pipeline.feed(journey().records)
-        pipeline.settle()
+        pipeline.await_idle()
         assert pipeline.kill("worker-1", signal.SIGTERM) == 0
 
 
@@ -170,7 +170,7 @@ def test_what_kafka_deletes_before_it_was_worked_on_ends_the_worker(
     """
     with running(broker, unique, tmp_path, load()) as pipeline:
         pipeline.feed(signups(100))
-        pipeline.settle()
+        pipeline.await_idle()
         if number == signal.SIGTERM:
             assert pipeline.kill("worker-1", number) == 0
         else:
@@ -196,7 +196,7 @@ def test_a_worker_waits_for_brokers_that_are_away(broker: str, unique: str, tmp_
         pipeline.feed(story.records)
         line.mend()
         try:
-            pipeline.settle()
+            pipeline.await_idle()
             assert differing(pipeline, story.records, load()) == []
         finally:
             line.cut()
@@ -207,7 +207,7 @@ def test_bad_input_becomes_dead_letters_and_the_stream_goes_on(broker: str, uniq
     rejects = [record for record, _, _ in REJECTS]
     with running(broker, unique, tmp_path, load()) as pipeline:
         pipeline.feed([*rejects, *story.records])
-        pipeline.settle()
+        pipeline.await_idle()
         letters = pipeline.rows().rows("dead-letters")
         assert len(letters) == len(rejects)
         for letter in letters:
@@ -221,7 +221,7 @@ def test_changed_definitions_are_refused_instead_of_mixed(broker: str, unique: s
     changed = load().model_copy(update={"usage": "production_call"})
     with running(broker, unique, tmp_path, load()) as pipeline:
         pipeline.feed(journey().records)
-        pipeline.settle()
+        pipeline.await_idle()
         pipeline.kill("worker-1")
     before = {topic.name: updates(broker, pipeline, topic) for topic in UPDATES}
     other = Pipeline(broker, unique, tmp_path, changed, 3)

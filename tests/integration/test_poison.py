@@ -1,4 +1,4 @@
-"""Hostile input costs no more than its size, whoever reads it: dead letters are few, work is counted, and the streams go on."""
+"""Hostile input costs no more than its size, in every process that reads it: dead letters are few, work is counted, and the streams go on."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ UPDATES = {topology.ALIAS_UPDATES: AliasUpdate, topology.DEVELOPER_UPDATES: Deve
            topology.COMPANY_UPDATES: CompanyUpdate, topology.MERGES: Pointer}  # fmt: skip
 
 
-def told(value: bytes | None, timestamp: int = MONDAY) -> list[dict[str, Any]]:
+def dead_letters_for(value: bytes | None, timestamp: int = MONDAY) -> list[dict[str, Any]]:
     """The dead letters of one message."""
     found = processors.normalise_events(PLAN, NORMALISER, "web-events", "web", [(1, 2, timestamp, value)])
     return [json.loads(message.value) for message in found if message.topic == topology.DEAD_LETTERS]
@@ -54,7 +54,7 @@ def told(value: bytes | None, timestamp: int = MONDAY) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(("value", "reason"), [poison[1:] for poison in POISON], ids=[poison[0] for poison in POISON])
 def test_poison_is_one_dead_letter_of_a_few_kilobytes(value, reason):
-    (letter,) = told(value)
+    (letter,) = dead_letters_for(value)
     assert (letter["topic"], letter["partition"], letter["offset"], letter["reason"]) == ("web-events", 1, 2, reason)
     assert letter["detail"]
     assert len(orjson.dumps(letter)) < 10_000
@@ -86,19 +86,19 @@ def test_any_timestamp_of_a_message_gives_a_time_that_tables_hold(timestamp):
         message = orjson.dumps(now | fields)
         for one in NORMALISER(message, source="web", recorded_at=timestamp):
             assert isinstance(one, Rejected) or one.time <= NEWEST_MS + 2 * 86_400_000
-        for letter in told(message, timestamp):
+        for letter in dead_letters_for(message, timestamp):
             assert re.fullmatch(r"(19[789]|20)\d+-\d\d-\d\d [\d:.]+|2100-.*", letter["recorded_at"]), letter
 
 
 def test_of_thousands_of_wrong_calls_a_hundred_are_listed_and_the_rest_counted():
-    letters = told(b"[" + b",".join([b"1"] * 9_999) + b",{}]")
+    letters = dead_letters_for(b"[" + b",".join([b"1"] * 9_999) + b",{}]")
     assert len(letters) == DEAD_LETTERS_PER_MESSAGE + 1
     assert letters[-1]["reason"] == "more"
     assert letters[-1]["detail"].endswith(
         "9,900 further calls of this message are refused: missing 1, not_an_object 9,899"
     )
     assert sum(len(orjson.dumps(letter)) for letter in letters) < 1_000_000
-    assert len(told(b"[" + b",".join([b"1"] * DEAD_LETTERS_PER_MESSAGE) + b"]")) == DEAD_LETTERS_PER_MESSAGE
+    assert len(dead_letters_for(b"[" + b",".join([b"1"] * DEAD_LETTERS_PER_MESSAGE) + b"]")) == DEAD_LETTERS_PER_MESSAGE
 
 
 # Work, counted
@@ -152,7 +152,9 @@ def test_beginnings_of_a_key_are_not_read_again_and_again():
 
 def test_a_message_that_is_too_large_is_not_walked_through(monkeypatch):
     counted = Counted(monkeypatch)
-    (letter,) = told(orjson.dumps({"name": "x", "user_id": "u", "properties": {"a": ["abc def"] * 1_000_000}}))
+    (letter,) = dead_letters_for(
+        orjson.dumps({"name": "x", "user_id": "u", "properties": {"a": ["abc def"] * 1_000_000}})
+    )
     assert letter["reason"] == "too_large"
     assert counted.characters < 10_000
 
@@ -275,7 +277,7 @@ def test_what_is_no_update_is_a_dead_letter_and_stops_nothing(topic, value):
 
 
 @pytest.mark.parametrize("topic", list(UPDATES))
-def test_an_update_of_another_version_stops_the_worker_and_says_where(topic):
+def test_an_update_of_another_version_stops_the_worker_with_its_reference(topic):
     with pytest.raises(StateError, match=rf"{topic}/3/1 is an update of another version"):
         fold(topic, None, msgspec.msgpack.encode(["api_key", {"of": "tomorrow"}, 3]))
 

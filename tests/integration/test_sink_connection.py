@@ -52,9 +52,9 @@ def test_a_url_names_host_user_and_database(url, expected):
 def test_a_wrong_url_is_refused_without_repeating_it(url):
     with pytest.raises(ValueError, match="the ClickHouse URL") as caught:
         Address.parse(url)
-    told = "".join(traceback.format_exception(caught.value))
-    assert PASSWORD not in told
-    assert QUOTED not in told
+    shown = "".join(traceback.format_exception(caught.value))
+    assert PASSWORD not in shown
+    assert QUOTED not in shown
 
 
 def test_an_address_is_shown_without_user_and_password():
@@ -64,21 +64,21 @@ def test_an_address_is_shown_without_user_and_password():
     assert PASSWORD not in f"{address} {[address]}"
 
 
-def test_a_server_that_is_not_there_is_an_error_that_says_where_and_why(nobody):
+def test_a_server_that_is_not_there_is_an_error_with_address_and_reason(nobody):
     address = Address.parse(f"http://me:{QUOTED}@127.0.0.1:{nobody}/mine")
     for attempt in (lambda: connect(address), lambda: RowInserter(address).write("event_rows", [b"{}"])):
         with pytest.raises(UnavailableError) as caught:
             attempt()
-        told = "".join(traceback.format_exception(caught.value))
+        shown = "".join(traceback.format_exception(caught.value))
         assert str(caught.value) == (
             f"ClickHouse at http://127.0.0.1:{nobody}/mine:"
             " Failed to establish a new connection: [Errno 111] Connection refused"
         )
-        assert PASSWORD not in told
-        assert QUOTED not in told
+        assert PASSWORD not in shown
+        assert QUOTED not in shown
 
 
-def test_an_answer_that_is_an_error_has_its_name_and_what_clickhouse_says(clickhouse):
+def test_an_answer_that_is_an_error_has_the_name_and_message_of_clickhouse(clickhouse):
     address = Address.parse(f"{clickhouse}/default")
     with connect(address) as client, pytest.raises(StatementError) as caught, named_errors(address):
         client.query("SELECT * FROM no_such_table")
@@ -89,7 +89,7 @@ def test_an_answer_that_is_an_error_has_its_name_and_what_clickhouse_says(clickh
     assert "DB::Exception" not in str(caught.value)
 
 
-def test_a_database_that_is_not_there_is_told_with_what_to_do(clickhouse, unique):
+def test_a_database_that_is_not_there_is_an_error_with_the_remedy(clickhouse, unique):
     with pytest.raises(StatementError, match="firstcall migrate") as caught:
         RowInserter(Address.parse(f"{clickhouse}/{unique}")).write("event_rows", [b"{}"])
     assert caught.value.name == "UNKNOWN_DATABASE"

@@ -69,7 +69,7 @@ class Pipe:
         for deleted in self._admin.delete_records(sent).values():
             deleted.result()
 
-    def make_anew(self, topic: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def recreate(self, topic: str, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Delete the topic, and create it."""
         for deleted in self._admin.delete_topics([self.prefix + topic]).values():
             deleted.result()
@@ -184,10 +184,10 @@ def test_a_sink_that_starts_again_goes_on_where_it_stopped(pipe):
         assert pipe.count("event_rows") == first + 100
 
 
-def test_what_was_read_when_a_sink_is_told_to_stop_is_written_and_committed(pipe):
+def test_what_was_read_when_a_sink_is_to_stop_is_written_and_committed(pipe):
     pipe.send("web-events", *events(50))
-    with pipe.sink(batch_seconds=300), capture_logs() as said:
-        until(lambda: any(line["event"] == "partitions_assigned" for line in said))
+    with pipe.sink(batch_seconds=300), capture_logs() as logged:
+        until(lambda: any(line["event"] == "partitions_assigned" for line in logged))
         time.sleep(1)
     assert pipe.committed("web-events") == [50, 0]
     assert pipe.count("events") == 50
@@ -195,9 +195,9 @@ def test_what_was_read_when_a_sink_is_told_to_stop_is_written_and_committed(pipe
 
 def test_a_small_batch_limit_splits_and_loses_nothing(pipe):
     pipe.send("web-events", *events(500))
-    with pipe.sink(batch_rows=7), capture_logs() as said:
+    with pipe.sink(batch_rows=7), capture_logs() as logged:
         pipe.await_commit("web-events")
-    written = [line["rows"] for line in said if line["event"] == "rows_written"]
+    written = [line["rows"] for line in logged if line["event"] == "rows_written"]
     assert sum(written) == 500
     assert max(written) <= 7 + 1
 
@@ -209,8 +209,8 @@ def test_while_clickhouse_is_away_rows_wait_and_are_written_when_it_is_back(pipe
     """
     pipe.send("web-events", *events(100))
     pipe.send("identities", *identities(100))
-    with capture_logs() as said, pipe.sink(clickhouse_url=through(pipe, line), batch_rows=30) as thread:
-        until(lambda: any(line["event"] == "clickhouse_unavailable" for line in said))
+    with capture_logs() as logged, pipe.sink(clickhouse_url=through(pipe, line), batch_rows=30) as thread:
+        until(lambda: any(line["event"] == "clickhouse_unavailable" for line in logged))
         # Long enough for several attempts.
         time.sleep(2)
         assert pipe.committed("web-events") == [0, 0]
@@ -218,7 +218,7 @@ def test_while_clickhouse_is_away_rows_wait_and_are_written_when_it_is_back(pipe
         pipe.await_commit("web-events", "identities")
         line.cut()
         pipe.send("web-events", *events(100, first=100), partition=1)
-        until(lambda: sum(line["event"] == "clickhouse_unavailable" for line in said) == 2)
+        until(lambda: sum(line["event"] == "clickhouse_unavailable" for line in logged) == 2)
         pipe.send("web-events", *events(100, first=200))
         time.sleep(1)
         assert pipe.committed("web-events") == [100, 0]
@@ -226,7 +226,7 @@ def test_while_clickhouse_is_away_rows_wait_and_are_written_when_it_is_back(pipe
         pipe.await_commit("web-events")
         assert thread.is_alive()
     assert (pipe.count("events"), pipe.count("identities")) == (300, 100)
-    assert [line["event"] for line in said if "clickhouse" in line["event"]] == [
+    assert [line["event"] for line in logged if "clickhouse" in line["event"]] == [
         "clickhouse_unavailable",
         "clickhouse_available",
     ] * 2
@@ -234,8 +234,8 @@ def test_while_clickhouse_is_away_rows_wait_and_are_written_when_it_is_back(pipe
 
 def test_a_sink_stopped_while_clickhouse_is_away_commits_nothing_and_ends(pipe, line):
     pipe.send("web-events", *events(100))
-    with capture_logs() as said, pipe.sink(clickhouse_url=through(pipe, line), batch_rows=30):
-        until(lambda: any(line["event"] == "clickhouse_unavailable" for line in said))
+    with capture_logs() as logged, pipe.sink(clickhouse_url=through(pipe, line), batch_rows=30):
+        until(lambda: any(line["event"] == "clickhouse_unavailable" for line in logged))
     assert pipe.committed("web-events") == [0, 0]
     with pipe.sink():
         pipe.await_commit("web-events")
@@ -260,17 +260,17 @@ class Counting(Normaliser):
 
     messages = 0
 
-    def __call__(self, *message: Any, **told: Any) -> list[Event | Rejected]:
+    def __call__(self, *message: Any, **options: Any) -> list[Event | Rejected]:
         self.messages += 1
-        return super().__call__(*message, **told)
+        return super().__call__(*message, **options)
 
 
 def test_a_sink_waits_for_its_tables(pipe):
     pipe.client.command("RENAME TABLE event_rows TO elsewhere")
     pipe.send("web-events", *events(10))
-    with capture_logs() as said, pipe.sink():
-        until(lambda: any(line["event"] == "clickhouse_unavailable" for line in said))
-        (complaint,) = [line["error"] for line in said if "error" in line]
+    with capture_logs() as logged, pipe.sink():
+        until(lambda: any(line["event"] == "clickhouse_unavailable" for line in logged))
+        (complaint,) = [line["error"] for line in logged if "error" in line]
         assert "firstcall migrate" in complaint
         pipe.client.command("RENAME TABLE elsewhere TO event_rows")
         pipe.await_commit("web-events")
@@ -280,8 +280,8 @@ def test_a_sink_waits_for_its_tables(pipe):
 def test_the_views_find_the_configuration_before_any_row_and_without_any(pipe):
     pipe.client.command("RENAME TABLE definition_rows TO elsewhere")
     pipe.send("web-events", *events(10))
-    with capture_logs() as said, pipe.sink():
-        until(lambda: any(line["event"] == "clickhouse_unavailable" for line in said))
+    with capture_logs() as logged, pipe.sink():
+        until(lambda: any(line["event"] == "clickhouse_unavailable" for line in logged))
         assert (pipe.committed("web-events"), pipe.count("event_rows")) == ([0, 0], 0)
         pipe.client.command("RENAME TABLE elsewhere TO definition_rows")
         pipe.await_commit("web-events")
@@ -291,7 +291,7 @@ def test_the_views_find_the_configuration_before_any_row_and_without_any(pipe):
         until(lambda: recorded(pipe.client) is not None)
 
 
-def test_a_poisoned_row_becomes_a_dead_letter_that_says_where_it_lies(pipe):
+def test_a_poisoned_row_becomes_a_dead_letter_with_its_reference(pipe):
     pipe.send("identities", *identities(10), partition=1)
     pipe.send("identities", b"poison", *identities(10, first=10), partition=1)
     with pipe.sink():
@@ -303,7 +303,7 @@ def test_a_poisoned_row_becomes_a_dead_letter_that_says_where_it_lies(pipe):
 
 
 def test_a_batch_stays_within_its_bytes_whatever_the_messages_hold(pipe):
-    """Each message of 20 kB says something once for two hundred events, whose rows take 2 MB."""
+    """Each message of 20 kB has a context for two hundred events, whose rows take 2 MB."""
     calls = [{"type": "track", "event": "x", "userId": f"u{i}"} for i in range(200)]
     messages = [orjson.dumps({"batch": calls, "context": {"n": n, "text": "x" * 9_500}}) for n in range(30)]
     pipe.send("web-events", *messages)
@@ -335,7 +335,7 @@ def test_a_commit_that_a_rebalance_refuses_is_tried_again_when_no_event_follows(
     refused: list[object] = []
 
     class InRebalance(Consumer):
-        """A member that has not heard yet of the group's next generation."""
+        """A member that has not received the group's next generation yet."""
 
         def commit(self, *given: Any, **named: Any) -> Any:
             if not refused:
@@ -405,20 +405,20 @@ def test_what_kafka_deletes_before_it_is_written_ends_the_sink(pipe):
 
 @pytest.mark.parametrize("reads", [[], [20]], ids=["of which nothing was read", "that was read to its end"])
 def test_what_kafka_deletes_of_a_partition_before_its_next_record_comes_is_missed(pipe, reads):
-    """The batch was full meanwhile: the sink did not see the log end anew."""
+    """The batch was full meanwhile: the sink did not see the end of the log again."""
     place = (f"{pipe.prefix}web-events", 0)
     pipe.send("web-events", *events(20))
     with pipe.sink():
         pipe.await_commit("web-events")
-    continuity = GapDetector(pipe.group, "the-sink", [place[0]])
+    gaps = GapDetector(pipe.group, "the-sink", [place[0]])
     for end in reads:
-        continuity.end(place, end)
-    assert continuity.is_whole()
+        gaps.end(place, end)
+    assert gaps.is_complete()
     pipe.send("web-events", *events(20, first=20))
     pipe.delete("web-events")
-    continuity.read(place, 40)
+    gaps.read(place, 40)
     with pytest.raises(DeploymentError, match="records 20 to 39"):
-        continuity.is_whole()
+        gaps.is_complete()
 
 
 def test_partitions_that_went_while_clickhouse_was_away_are_read_when_they_come_back(pipe, line):
@@ -432,7 +432,7 @@ def test_partitions_that_went_while_clickhouse_was_away_are_read_when_they_come_
         pipe.send("web-events", *([b"no event"] * 40))
         until(lambda: any(entry["event"] == "clickhouse_unavailable" for entry in logs))
         gone = partial(until, lambda: any(entry["event"] == "partitions_revoked" for entry in logs))
-        pipe.make_anew("web-events", gone)
+        pipe.recreate("web-events", gone)
         line.mend()
         # Fewer than were committed of the old one: so it begins at the beginning.
         pipe.send("web-events", *events(10, first=40))
@@ -440,7 +440,7 @@ def test_partitions_that_went_while_clickhouse_was_away_are_read_when_they_come_
 
 
 def test_what_kafka_deletes_while_clickhouse_is_away_ends_the_sink(pipe, line):
-    """More waits than a sink fetches ahead, and it is deleted: the record after it says so."""
+    """More waits than a sink fetches ahead, and it is deleted: the record after it shows it."""
     line.mend()
     with process(pipe, clickhouse_url=through(pipe, line), batch_rows=20) as sink:
         pipe.send("web-events", *events(20))
@@ -470,11 +470,11 @@ def test_the_markers_of_transactions_are_no_hole_and_done_with_what_is_before_th
     assert pipe.committed("web-events") == [33, 0]
 
 
-def test_a_log_that_was_made_anew_is_read_from_its_beginning(pipe):
+def test_a_log_that_was_recreated_is_read_from_its_beginning(pipe):
     pipe.send("web-events", *events(50))
     with pipe.sink():
         pipe.await_commit("web-events")
-        pipe.make_anew("web-events")
+        pipe.recreate("web-events")
     pipe.send("web-events", *events(20, first=50))
     with pipe.sink():
         pipe.await_commit("web-events")
@@ -498,7 +498,7 @@ def test_a_killed_sink_loses_nothing(pipe):
 
 
 def test_a_sink_that_finds_rows_of_other_definitions_once_clickhouse_is_back_writes_none(pipe):
-    """When it started nobody could say under which definitions they were made."""
+    """At its start the definitions behind the rows were unknown."""
     write_definitions(pipe.client, build({"usage": "production_call"}))
     pipe.send("web-events", *events(20))
     with pytest.raises(DeploymentError, match="made under other definitions"):

@@ -85,7 +85,7 @@ def differing(seeds: range, broker: str, name: str, directory: Path) -> list[str
         for start in range(0, len(found), WORLDS_IN_A_ROUND):
             victim = f"worker-{1 + start // WORLDS_IN_A_ROUND % 2}"
             feed_and_kill(pipeline, found[start : start + WORLDS_IN_A_ROUND], victim)
-        pipeline.settle()
+        pipeline.await_idle()
         actual = pipeline.rows().published()
     expected = compute((record for world in found for record in world.records), definitions, SECRETS)
     return told(found, expected, actual, definitions, directory)

@@ -38,7 +38,7 @@ def test_a_large_population_through_killed_workers_equals_the_reference(
         pipeline.feed_values((topic, value, NOW_MS) for topic, value in messages())
         pipeline.kill("worker-2")
         pipeline.start("worker-2")
-        pipeline.settle()
+        pipeline.await_idle()
         seconds = time.perf_counter() - began
         actual = pipeline.rows().published()
     expected = compute((Record(source_of(topic), value, NOW_MS) for topic, value in messages()), DEFINITIONS, SECRETS)

@@ -259,12 +259,12 @@ def test_the_heaviest_row_passes_through_kafka_and_comes_back_from_the_changelog
     late = record(identify(MONDAY, "ada", anonymous_id="tagged"))
     with running(broker, unique, tmp_path, DEFINITIONS) as pipeline:
         pipeline.feed(records)
-        pipeline.settle()
+        pipeline.await_idle()
         pipeline.kill("worker-1")
         # Another name is another directory: nothing of the state is there.
         pipeline.start("worker-2")
         pipeline.feed([late])
-        pipeline.settle()
+        pipeline.await_idle()
         actual = pipeline.rows().published()
     expected = compute([*records, late], DEFINITIONS, SECRETS)
     actual.events, actual.event_rows = expected.events, expected.event_rows

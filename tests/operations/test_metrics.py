@@ -132,7 +132,7 @@ def test_a_deployment_shows_what_it_does(broker: str, unique: str, tmp_path: Pat
             lambda: metrics_of(worker).sum("firstcall_messages_read_total", processor="normalise_events") >= fed,
             "unread",
         )
-        pipeline.settle()
+        pipeline.await_idle()
         letters = pipeline.rows().rows("dead-letters")
         written = {"dead_letter_rows": len(letters)}
         until(

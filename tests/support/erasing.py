@@ -19,7 +19,7 @@ from sinks.clickhouse import Address, connect
 from streams.topology import NOTIFICATIONS, ROWS
 from tests.support.contract_reader import read_contract
 from tests.support.kafka_log import records
-from tests.support.pipeline import ROOT, SETTLED_WITHIN_SECONDS, Pipeline
+from tests.support.pipeline import IDLE_WITHIN_SECONDS, ROOT, Pipeline
 from tests.support.reference import Published
 from tests.support.worlds import SECRETS
 
@@ -55,9 +55,9 @@ class Deployment(Pipeline):
 
     def arrive(self) -> None:
         """Wait until all that was fed, and all that follows from it, is in ClickHouse."""
-        self.settle()
+        self.await_idle()
         group = f"{self.settings.app_id}-sink"
-        end = time.monotonic() + SETTLED_WITHIN_SECONDS
+        end = time.monotonic() + IDLE_WITHIN_SECONDS
         while True:
             with topics.administration(self.settings) as client:
                 lags = groups.lags(client, {group: consumed_topics(self.settings)[group]})

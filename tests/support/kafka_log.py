@@ -1,4 +1,4 @@
-"""What lies on a topic, read as any consumer would, by nobody's group."""
+"""The records of a topic, read without a consumer group."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ ANSWER_SECONDS = 10.0
 
 def ends(consumer: Consumer, topic: str, partitions: int) -> list[int]:
     """The end of each partition. Waits for their leaders: a topic just made may have none yet."""
-    places = [(topic, partition) for partition in range(partitions)]
+    wanted = [(topic, partition) for partition in range(partitions)]
     found: dict[tuple[str, int], int] = {}
 
     def is_answered() -> bool:
         try:
-            found.update(listed(consumer, places, OFFSET_END, ANSWER_SECONDS))
+            found.update(listed(consumer, wanted, OFFSET_END, ANSWER_SECONDS))
         except KafkaException as error:
             print(f"asking for the ends of {topic} again: {error}")
-        return found.keys() == set(places)
+        return found.keys() == set(wanted)
 
     until(is_answered, f"no end of each partition of {topic}: {found}")
-    return [found[place] for place in places]
+    return [found[each] for each in wanted]
 
 
 def records(broker: str, topic: str) -> Iterator[Message]:

@@ -30,7 +30,7 @@ from tests.support.reference import Record
 from tests.support.worlds import SECRETS, as_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTLED_WITHIN_SECONDS = 60.0
+IDLE_WITHIN_SECONDS = 60.0
 
 
 class Pipeline:
@@ -71,7 +71,7 @@ class Pipeline:
         client.create_topics(creations, raise_errors=False)
 
     def start(self, worker: str, module: str = "", environment: Mapping[str, str] | None = None) -> None:
-        """Start a worker of that name; a name that was used before takes its state up again."""
+        """Start a worker of that name; a name that was used before keeps its state."""
         variables = {f"FIRSTCALL_{name.upper()}": str(value) for name, value in self._options.items()}
         variables["FIRSTCALL_DATA_DIR"] = str(self._directory / worker)
         self._ports[worker] = free_port()
@@ -86,21 +86,21 @@ class Pipeline:
             )
 
     def url(self, worker: str) -> str:
-        """Where a worker shows its metrics and health."""
+        """The address of a worker's metrics and health."""
         return f"http://127.0.0.1:{self._ports[worker]}"
 
     def ended(self, worker: str, within_seconds: float) -> int:
-        """Wait until a worker ends by itself, and give its exit code."""
+        """Wait until a worker ends by itself, and return its exit code."""
         code = self._workers[worker].wait(within_seconds)
         del self._workers[worker]
         return code
 
     def state(self, worker: str) -> Path:
-        """Where a worker keeps its tables."""
+        """The folder of a worker's tables."""
         return self._directory / worker / "streams"
 
     def kill(self, worker: str, number: int = signal.SIGKILL) -> int:
-        """Send a signal, SIGKILL unless told otherwise, and give the exit code."""
+        """Send a signal, by default SIGKILL, and return the exit code."""
         process = self._workers.pop(worker)
         process.send_signal(number)
         return process.wait(60)
@@ -119,7 +119,7 @@ class Pipeline:
             self.kill(worker)
 
     def feed(self, records: Iterable[Record], *, transaction: str = "") -> None:
-        """Write records to the input topics, without a key, as a producer that knows nothing."""
+        """Write records to the input topics, without a key."""
         values = ((one.topic, as_bytes(one)) for one in records)
         messages = ((f"{topic}-events", one.value, one.timestamp_ms) for topic, one in values)
         self.feed_values(messages, transaction=transaction)
@@ -159,29 +159,29 @@ class Pipeline:
             )
 
     def progress(self) -> tuple[int, int]:
-        """(records acknowledged, records still to be worked on) over all topics that the workers read."""
+        """(records acknowledged, records still to be processed) over all topics that the workers read."""
         group = self.settings.app_id
         consumed = {group: consumed_topics(self.settings)[group]}
         with topics.administration(self.settings) as client:
             lags = groups.lags(client, consumed)
         return sum(lag.committed for lag in lags), sum(lag.records for lag in lags)
 
-    def settle(self) -> None:
-        """Wait until every record and all that follows from it is worked on."""
+    def await_idle(self) -> None:
+        """Wait until every record and every message that derives from it is processed."""
         self._wait(lambda _, left: not left)
 
     def advance(self, records: int) -> None:
-        """Wait until so many records more are acknowledged, or nothing is left to do."""
+        """Wait until so many more records are acknowledged, or none is left."""
         goal = self.progress()[0] + records
         self._wait(lambda done, left: done >= goal or bool(done and not left))
 
     def _wait(self, is_reached: Callable[[int, int], bool]) -> None:
-        """Wait for a progress. Fails when a worker ends, or nothing comes of it in time."""
-        end = time.monotonic() + SETTLED_WITHIN_SECONDS
+        """Wait for a progress. Fails when a worker ends, or the time is over."""
+        end = time.monotonic() + IDLE_WITHIN_SECONDS
         while not is_reached(*self.progress()):
             for worker, process in self._workers.items():
                 assert process.poll() is None, f"{worker} has ended:\n{self.log(worker)[-3000:]}"
-            assert time.monotonic() < end, f"not settled: {self.progress()}"
+            assert time.monotonic() < end, f"not idle: {self.progress()}"
             time.sleep(0.2)
 
     def log(self, worker: str) -> str:

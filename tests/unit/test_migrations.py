@@ -69,7 +69,7 @@ def test_a_migrated_database_has_nothing_to_run(empty):
 def test_a_run_that_was_interrupted_goes_on_where_it_stopped(empty):
     migrate(empty, migrations=SHIPPED[:5])
     with connect(empty) as client:
-        # The sixth ran, and its runner was killed before it said so.
+        # The sixth ran, and its runner was killed before it recorded that.
         client.command(SHIPPED[5].sql)
     assert pending_migrations(empty) == SHIPPED[5:]
     assert migrate(empty) == SHIPPED[5:]
@@ -137,7 +137,7 @@ def test_a_cluster_that_clickhouse_does_not_know_is_refused(empty):
 
 
 @pytest.mark.parametrize("migration", SHIPPED, ids=lambda migration: migration.file_name)
-def test_a_file_says_grain_key_and_engine_and_holds_one_object(migration):
+def test_a_file_has_grain_key_and_engine_and_holds_one_object(migration):
     comment, _, statement = migration.sql.partition("CREATE ")
     assert re.match(r"-- Grain: .*\n(-- .*\n)*-- Key: .*\n(--   .*\n)*-- Engine: ", comment), comment
     assert re.match(rf"(TABLE IF NOT EXISTS|OR REPLACE VIEW) {migration.name} /\* ON CLUSTER \*/\n", statement)
@@ -176,7 +176,7 @@ def test_a_cluster_that_cannot_be_quoted_is_refused(cluster):
         render("SELECT 1", cluster)
 
 
-def test_every_object_and_column_says_what_it_is(database):
+def test_every_object_and_column_has_a_comment(database):
     with connect(Address.parse(database)) as client:
         silent = client.query(
             # The engine keeps no comment of a view with parameters.

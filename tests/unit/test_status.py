@@ -45,13 +45,13 @@ def patient() -> tuple[Patient, str]:
     return patient, url_of(settings.metrics_host, settings.metrics_port)
 
 
-def test_a_process_that_is_well_says_so(patient):
+def test_a_healthy_process_answers_200(patient):
     _, url = patient
     assert asked(url, "/healthz") == (200, {"healthy": True, "reasons": []})
     assert asked(url, "/readyz") == (200, {"ready": True, "reasons": [], "partitions": 3, "lag_events": 12})
 
 
-def test_one_that_waits_is_healthy_and_not_ready_and_says_why(patient):
+def test_a_process_that_waits_is_healthy_and_not_ready_with_the_reason(patient):
     process, url = patient
     process.idle = ["waits for ClickHouse since 46 s: connection refused"]
     assert asked(url, "/healthz")[0] == 200
@@ -123,7 +123,7 @@ def test_one_that_listens_everywhere_is_reached_on_loopback(host, url):
     assert url_of(reached_at(host), 9) == url
 
 
-def test_doctor_tells_what_the_process_says(patient):
+def test_doctor_shows_the_reasons_of_the_process(patient):
     process, url = patient
     settings = load_settings(metrics_port=int(url.rpartition(":")[2]))
     (finding,) = examine(settings, ["ready"])

@@ -1,7 +1,7 @@
--- Displaces copies of events: of those whose copies lie in several weeks, where the engine does not bring them together,
--- only those of the earliest week stay. It looks at the events that were written since a moment, and at their copies anywhere.
--- A displaced copy is never shown again, whatever is written later, so this may be run at any time, and again, by several.
--- First just numbers are compared, for all hashes of a share, so that memory holds the hashes of a share and no more.
+-- Displaces copies of events that lie in a later week than the earliest copy: the engine only merges copies of one week.
+-- It covers events that were written since a moment, and their copies in any week.
+-- A displaced copy is never shown again, whatever is written later, so several runs may overlap and repeat each other.
+-- Hashes alone are compared first, share by share, so that memory holds the hashes of one share.
 -- since: seconds since 1970 UTC
 -- share, shares: which share of the hashes, of how many
 INSERT INTO event_rows
@@ -13,7 +13,7 @@ FROM
 (
     SELECT
         alias_kind, alias, content_hash,
-        -- The same in all copies. They are kept so that whoever is erased takes his marks along.
+        -- Equal in all copies. They are kept so that an erasure deletes the displacing row too.
         any((anonymous_id, session_token, api_key, user_id, company_id, previous_id)) AS identifiers,
         min(week) AS first_week,
         groupUniqArrayIf(week, is_deleted = 1) AS displaced_weeks,

@@ -1,5 +1,5 @@
--- How many events of a week have copies that disagree in more than their times, one of them written since a moment. Of the aliases that
--- had some written since, only events that came since are compared; copies that lie in different weeks are not.
+-- How many events of a week have copies that disagree in more than their times, one of them written since a moment.
+-- Copies that lie in different weeks are not compared.
 -- week: its Monday
 -- since: seconds since 1970 UTC
 WITH

@@ -1,7 +1,6 @@
--- Counts the events of a week anew, of the aliases that had some written since a moment, and writes the counts that differ
--- from those that are there. A count is a whole one, not what to add, so this may be run at any time, and again, by several.
--- Counts that were written since `counted_since` are looked at once more, so that what was counted while events were deleted
--- does not stay.
+-- Counts the events of a week, of aliases with events written since a moment, and writes the counts that differ from the
+-- stored ones. Counts are absolute, so several runs may overlap and repeat each other.
+-- Counts that were written since `counted_since` are checked again: events may have been deleted while they were counted.
 -- week: its Monday
 -- since, counted_since: seconds since 1970 UTC
 INSERT INTO usage_rows
@@ -11,7 +10,7 @@ WITH
     intDiv(ifNull(status, 0), 100) AS status_class,
     if(isNull(latency_ms), -1, toInt64(round(1000 * least(greatest(ifNull(latency_ms, 0), 0), 1e9)))) AS each_latency_us,
     toUInt8(intDiv(time - intDiv(time, 86400000) * 86400000 + 3599999, 3600000)) AS hour_of_day,
-    -- Higher than all there are, whatever the clock said when these were counted.
+    -- Higher than all stored versions, also if the clock was set back.
     (SELECT greatest(toUInt64(toUnixTimestamp64Milli(now64(3))), max(version) + 1) FROM usage_rows) AS began,
     touched AS
     (

@@ -1,4 +1,4 @@
-"""A worker whose stages wait for a lock on a file before the brokers are asked to acknowledge, as if these never did.
+"""A worker whose processors wait for a lock on a file before the brokers are asked to acknowledge, as if these never answered.
 
 FIRSTCALL_TEST_LOCK=path python -m tests.support.workers.hanging worker
 """

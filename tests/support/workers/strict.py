@@ -1,4 +1,4 @@
-"""A worker that ends when its Kafka client is told where to read by any thread but its own: `python -m tests.support.workers.strict worker`."""
+"""A worker that ends when any thread but that of its Kafka client seeks: `python -m tests.support.workers.strict worker`."""
 
 from __future__ import annotations
 
