@@ -50,6 +50,9 @@ QUESTIONS: Final = {
     "view developers": "SELECT kind, count(), countIf(isNotNull(activated_at)) FROM developers GROUP BY kind",
     "view companies": "SELECT toStartOfWeek(signup_at) AS week, count() FROM companies GROUP BY week ORDER BY week",
     "view activations": "SELECT level, definition, toDate(activated_at) AS day, count() FROM activations GROUP BY ALL",
+    "view api_keys": "SELECT company_id, uniqExact(token) FROM api_keys GROUP BY company_id",
+    "view hour_at": "SELECT hour FROM hour_at(at = '')",
+    "view trailing_weeks": "SELECT weeks_back, week_end FROM trailing_weeks(at = '', weeks = 8)",
     "view subjects": "SELECT level, kind, segments['technology'] AS technology, count() FROM subjects GROUP BY ALL",
     "view stage_entries": """
         SELECT stage, toMonday(entered_at) AS week, count(), median(seconds_since_previous) FROM stage_entries

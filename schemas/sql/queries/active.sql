@@ -21,15 +21,8 @@
 --   developers_growth_percent: likewise
 --   companies_growth_percent: likewise
 WITH
-    coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
-    toStartOfHour(as_of - toIntervalMillisecond(1)) + toIntervalHour(1) AS last_hour,
     -- One week more than is shown, for the growth of the first.
-    weeks AS
-    (
-        SELECT number AS weeks_back, assumeNotNull(last_hour) - toIntervalWeek(number) AS week_end
-        FROM numbers({weeks:UInt16} + 1)
-        WHERE week_end > (SELECT min(first_seen) FROM developers)
-    ),
+    weeks AS (SELECT * FROM trailing_weeks(at = {at:String}, weeks = {weeks:UInt16} + 1)),
     -- From the changes: rolling_counts ends with the present hour, and a week may end later.
     counts AS
     (

@@ -20,15 +20,8 @@
 --   week_before: in the seven days before
 --   growth_percent: by which it grew; NULL from nothing
 WITH
-    coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
-    toStartOfHour(as_of - toIntervalMillisecond(1)) + toIntervalHour(1) AS last_hour,
     -- One week more than is shown, for the growth of the first.
-    weeks AS
-    (
-        SELECT number AS weeks_back, assumeNotNull(last_hour) - toIntervalWeek(number) AS week_end
-        FROM numbers({weeks:UInt16} + 1)
-        WHERE week_end > (SELECT min(first_seen) FROM developers)
-    ),
+    weeks AS (SELECT * FROM trailing_weeks(at = {at:String}, weeks = {weeks:UInt16} + 1)),
     -- From the changes: a series of `growth` ends with the present hour, or where its last subject has fallen out.
     counts AS
     (

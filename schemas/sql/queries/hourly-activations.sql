@@ -25,15 +25,13 @@ WITH
     arrayConcat([''], if({segments:String} = '', [], splitByChar(',', {segments:String}))) AS wanted
 SELECT
     segment,
-    -- No configured segment has the name of a field of the first touch.
-    multiIf(segment = '', '', segment = 'company', company_id, mapUpdate(first_touch, segments)[segment]) AS value,
+    segments[segment] AS value,
     toDateTime64(ceil(toUnixTimestamp64Milli(activations[{definition:String}]) / 3600000) * 3600, 3, 'UTC') AS hour,
     count() AS count,
     toUInt64(0) AS trials
-FROM profile_rows FINAL
+FROM subjects
 ARRAY JOIN wanted AS segment
-WHERE level = {level:String} AND NOT is_internal AND NOT is_bot
-    AND mapContains(activations, {definition:String}) AND hour > after AND hour <= until
+WHERE level = {level:String} AND mapContains(activations, {definition:String}) AND hour > after AND hour <= until
     AND ({value:String} = '' OR segment = '' OR value = {value:String})
 GROUP BY segment, value, hour
 ORDER BY segment, value, hour

@@ -30,15 +30,13 @@ WITH
     stages[{from_stage:String}] + toIntervalMinute({within_minutes:UInt32}) AS decided_at
 SELECT
     segment,
-    -- No configured segment has the name of a field of the first touch.
-    multiIf(segment = '', '', segment = 'company', company_id, mapUpdate(first_touch, segments)[segment]) AS value,
+    segments[segment] AS value,
     toDateTime64(ceil(toUnixTimestamp64Milli(decided_at) / 3600000) * 3600, 3, 'UTC') AS hour,
     countIf(mapContains(stages, {to_stage:String}) AND stages[{to_stage:String}] <= decided_at) AS count,
     count() AS trials
-FROM profile_rows FINAL
+FROM subjects
 ARRAY JOIN wanted AS segment
-WHERE level = {level:String} AND NOT is_internal AND NOT is_bot
-    AND mapContains(stages, {from_stage:String}) AND hour > after AND hour <= until
+WHERE level = {level:String} AND mapContains(stages, {from_stage:String}) AND hour > after AND hour <= until
     AND ({value:String} = '' OR segment = '' OR value = {value:String})
 GROUP BY segment, value, hour
 ORDER BY segment, value, hour

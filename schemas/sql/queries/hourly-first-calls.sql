@@ -33,9 +33,9 @@ WITH
         SELECT
             toDateTime64(ceil(toUnixTimestamp64Milli(stages[{to_stage:String}]) / 3600000) * 3600, 3, 'UTC') AS hour,
             dateDiff('millisecond', stages[{from_stage:String}], stages[{to_stage:String}]) / 1000 AS seconds,
-            company_id, first_touch, segments
-        FROM profile_rows FINAL
-        WHERE level = {level:String} AND NOT is_internal AND NOT is_bot
+            segments
+        FROM subjects
+        WHERE level = {level:String}
             AND mapContains(stages, {from_stage:String}) AND mapContains(stages, {to_stage:String})
             AND seconds >= 0 AND hour > after AND hour <= until
     ),
@@ -44,8 +44,7 @@ WITH
          WHERE hour <= least(until, (SELECT max(hour) FROM taken)) - toIntervalDay(7))) AS usual
 SELECT
     segment,
-    -- No configured segment has the name of a field of the first touch.
-    multiIf(segment = '', '', segment = 'company', company_id, mapUpdate(first_touch, segments)[segment]) AS value,
+    segments[segment] AS value,
     hour,
     if(isFinite(usual), countIf(seconds <= usual), NULL) AS count,
     count() AS trials,

@@ -22,14 +22,8 @@
 --   active_28_days: or in the 28 days
 --   active_28_days_percent: of those paying
 WITH
-    coalesce(parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), (SELECT max(last_active) FROM developers)) AS as_of,
-    toStartOfHour(as_of - toIntervalMillisecond(1)) + toIntervalHour(1) AS last_hour,
-    weeks AS
-    (
-        SELECT toInt64(number) AS weeks_back, assumeNotNull(last_hour) - toIntervalWeek(number) AS week_end
-        FROM numbers({weeks:UInt16})
-        WHERE week_end > (SELECT min(first_seen) FROM developers)
-    ),
+    (SELECT hour FROM hour_at(at = {at:String})) AS last_hour,
+    weeks AS (SELECT toInt64(weeks_back) AS weeks_back, week_end FROM trailing_weeks(at = {at:String}, weeks = {weeks:UInt16})),
     customers AS
     (
         SELECT level, subject_id, if({segment:String} = '', '', segments[{segment:String}]) AS segment_value, stages[{stage:String}] AS paying_at

@@ -8,7 +8,7 @@ CREATE OR REPLACE VIEW company_journey /* ON CLUSTER */
 AS
 WITH
     users AS (SELECT user_id FROM canonical_users WHERE company_id = {company:String}),
-    keys AS (SELECT alias FROM identity_rows FINAL WHERE alias_kind = 'api_key' AND company_id = {company:String}),
+    keys AS (SELECT api_key AS alias FROM api_keys WHERE company_id = {company:String}),
     aliases AS
     (
         SELECT 'user_id' AS alias_kind, user_id AS alias FROM users

@@ -1,6 +1,6 @@
 -- Grain: one row for each sign-up of a subject, and for each activation definition that it has reached.
 -- Key: (level, subject_id, conversion).
--- Engine: a view over profile_rows with FINAL. Internal and automated subjects are left out: they count for nothing.
+-- Engine: a view over `signups` and `activations`. Internal and automated subjects are left out: they count for nothing.
 CREATE OR REPLACE VIEW conversions /* ON CLUSTER */
 (
     level LowCardinality(String) COMMENT 'developer or company',
@@ -9,11 +9,8 @@ CREATE OR REPLACE VIEW conversions /* ON CLUSTER */
     converted_at DateTime64(3, 'UTC') COMMENT 'When: the stage signup was entered (of a company, the first sign-up), the definition was reached'
 )
 COMMENT 'Sign-ups and activations: what touches lead to'
-AS SELECT level, id AS subject_id, 'signup' AS conversion, stages['signup'] AS converted_at
-FROM profile_rows FINAL
-WHERE NOT is_internal AND NOT is_bot AND mapContains(stages, 'signup')
+AS SELECT level, subject_id, 'signup' AS conversion, signup_at AS converted_at
+FROM signups
 UNION ALL
-SELECT level, id AS subject_id, concat('activated:', definition) AS conversion, converted_at
-FROM profile_rows FINAL
-ARRAY JOIN mapKeys(activations) AS definition, mapValues(activations) AS converted_at
-WHERE NOT is_internal AND NOT is_bot;
+SELECT level, subject_id, concat('activated:', definition) AS conversion, activated_at AS converted_at
+FROM activations;

@@ -3,18 +3,11 @@
 -- Key: (level, window_hours).
 -- Engine: a view with a parameter over usage_rows, of which it reads 29 days. The hour is the first full one at or after `at`
 --   (UTC); that of the latest event if it is empty.
--- Rules: counted are the calls that carry a key and match the configured selector `usage`, in production, without those of bots and
---   of internal developers. A token is a key's hash under the oldest secret. At level company the calls are those of a known company
---   that is not internal, at level token all. Shares are of these calls, and add up to 1. The Herfindahl index is the sum of the squared
---   shares: 1 if one makes all calls, 1/n if n make equally many. Of several largest ones the last in the order of ids is named.
+-- Rules: those of `concentration`.
 CREATE OR REPLACE VIEW concentration_at /* ON CLUSTER */
 AS
 WITH
-    (
-        SELECT toInt64(ceil(ifNull(toUnixTimestamp64Milli(ifNull(
-            parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), max(last_active))), 0) / 3600000))
-        FROM developers
-    ) AS until_hour,
+    (SELECT hours_since_1970 FROM /* database */hour_at(at = {at:String})) AS until_hour,
     calls AS
     (
         SELECT
@@ -31,7 +24,7 @@ WITH
     owned AS
     (
         SELECT
-            if(first_hash != '', first_hash, api_key) AS token,
+            if(key_token != '', key_token, api_key) AS token,
             multiIf(company_id != '', company_id, key_company_id != '', key_company_id, owner_company_id) AS company,
             if(company IN (SELECT id FROM companies WHERE is_internal), '', company) AS counted_company,
             of_day, of_week, of_month
@@ -42,10 +35,7 @@ WITH
             FROM alias_owners WHERE alias_kind IN ('user_id', 'api_key')
         ) AS owners ON alias_hash = owner_hash
         ANY LEFT JOIN
-        (
-            SELECT alias AS key_alias, company_id AS key_company_id, first_hash
-            FROM identity_rows FINAL WHERE alias_kind = 'api_key'
-        ) AS keys ON api_key = key_alias
+        (SELECT api_key AS key_alias, company_id AS key_company_id, token AS key_token FROM api_keys) AS keys ON api_key = key_alias
         WHERE multiIf(owner != '', owner, alias_kind = 'user_id', alias, concat(alias_kind, ':', alias))
             NOT IN (SELECT id FROM developers WHERE is_internal)
     ),

@@ -72,11 +72,8 @@ WITH
         ) AS users ON counts.alias_hash = users.alias_hash
         ANY LEFT JOIN
         (
-            SELECT
-                cityHash64('api_key', alias) AS key_hash, company_id AS key_company_id,
-                cityHash64('api_key', if(first_hash != '', first_hash, alias)) AS token_hash
-            FROM identity_rows FINAL
-            WHERE alias_kind = 'api_key' AND (company_id != '' OR first_hash != '')
+            SELECT cityHash64('api_key', api_key) AS key_hash, company_id AS key_company_id, cityHash64('api_key', token) AS token_hash
+            FROM api_keys
         ) AS keys ON counts.key_hash = keys.key_hash
     )
 SELECT

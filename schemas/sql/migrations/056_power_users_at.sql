@@ -8,11 +8,7 @@
 CREATE OR REPLACE VIEW power_users_at /* ON CLUSTER */
 AS
 WITH
-    (
-        SELECT toInt64(ceil(ifNull(toUnixTimestamp64Milli(ifNull(
-            parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), max(last_active))), 0) / 3600000))
-        FROM developers
-    ) AS until_hour,
+    (SELECT hours_since_1970 FROM /* database */hour_at(at = {at:String})) AS until_hour,
     intDiv(until_hour - 1, 24) AS today,
     powers AS
     (

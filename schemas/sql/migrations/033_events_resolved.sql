@@ -38,12 +38,7 @@ CREATE OR REPLACE VIEW events_resolved /* ON CLUSTER */
 COMMENT 'Every event once, with the developer and company it belongs to by all that is known now'
 AS
 WITH
-    keys AS
-    (
-        SELECT alias AS key_alias, company_id AS key_company_id
-        FROM identity_rows FINAL
-        WHERE alias_kind = 'api_key' AND company_id != ''
-    ),
+    keys AS (SELECT api_key AS key_alias, company_id AS key_company_id FROM api_keys WHERE company_id != ''),
     owned AS
     (
         SELECT

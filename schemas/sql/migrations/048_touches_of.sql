@@ -48,11 +48,7 @@ WITH
             alias_kind, alias, message_id, alias_hash
         FROM owned
         ANY LEFT JOIN
-        (
-            SELECT alias AS key_alias, company_id AS key_company_id
-            FROM identity_rows FINAL
-            WHERE alias_kind = 'api_key' AND company_id != ''
-        ) AS keys ON other_key = key_alias
+        (SELECT api_key AS key_alias, company_id AS key_company_id FROM api_keys WHERE company_id != '') AS keys ON other_key = key_alias
         WHERE developer_hash NOT IN (SELECT cityHash64(id) FROM profile_rows FINAL WHERE level = 'developer' AND (is_internal OR is_bot))
     ),
     subjects AS

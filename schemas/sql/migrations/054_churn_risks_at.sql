@@ -11,11 +11,7 @@
 CREATE OR REPLACE VIEW churn_risks_at /* ON CLUSTER */
 AS
 WITH
-    (
-        SELECT toInt64(ceil(ifNull(toUnixTimestamp64Milli(ifNull(
-            parseDateTime64BestEffortOrNull({at:String}, 3, 'UTC'), max(last_active))), 0) / 3600000))
-        FROM developers
-    ) AS until_hour,
+    (SELECT hours_since_1970 FROM /* database */hour_at(at = {at:String})) AS until_hour,
     risks AS
     (
         SELECT

@@ -55,7 +55,7 @@ WITH
     owned AS
     (
         SELECT
-            if(first_hash != '', first_hash, api_key) AS token,
+            if(key_token != '', key_token, api_key) AS token,
             multiIf(company_id != '', company_id, key_company_id != '', key_company_id, owner_company_id) AS company,
             if(company IN (SELECT id FROM companies WHERE is_internal), '', company) AS counted_company,
             each_day
@@ -67,10 +67,7 @@ WITH
             FROM alias_owners WHERE alias_kind IN ('user_id', 'api_key')
         ) AS owners ON alias_hash = owned_hash
         ANY LEFT JOIN
-        (
-            SELECT alias AS key_alias, company_id AS key_company_id, first_hash
-            FROM identity_rows FINAL WHERE alias_kind = 'api_key'
-        ) AS keys ON api_key = key_alias
+        (SELECT api_key AS key_alias, company_id AS key_company_id, token AS key_token FROM api_keys) AS keys ON api_key = key_alias
         WHERE if(owner_hash != 0, owner_hash, own_developer_hash) NOT IN (SELECT cityHash64(id) FROM developers WHERE is_internal)
     ),
     by_subject AS
