@@ -1,4 +1,4 @@
-"""The errors of Firstcall. Each text says what is wrong, where, and what to do; a person needs no traceback.
+"""The errors of Firstcall. Each message names what is wrong, where, and what to do; nobody needs a traceback.
 
     FirstcallError
     ├── ConfigurationError      settings, definitions, monitors or a named query cannot be used

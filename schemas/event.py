@@ -1,4 +1,4 @@
-"""One event in the form that every part of Firstcall works on, and what is said of input that is none."""
+"""One normalised event, and the value that stands for refused input."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ File = Annotated[Path | None, typer.Argument(help="A YAML file. Without it: the 
 
 @config.command()
 def check(file: File = None) -> None:
-    """Say everything that is wrong with a file, with line, field and what was probably meant. Exits with 2 then.
+    """Report everything that is wrong with a file, with line, field and what was probably meant. Exits with 2 then.
 
     Example: `firstcall config check firstcall.yaml`
     """
@@ -90,7 +90,7 @@ def diff(
         bool, typer.Option("--against-running", help="Compare with what the numbers in ClickHouse were made under.")
     ] = False,
 ) -> None:
-    """Say what differs, and what it takes: a rebuild, or a restart. Exits with 1 if anything differs.
+    """Show what differs, and what it takes: a rebuild, or a restart. Exits with 1 if anything differs.
 
     Example: `firstcall config diff new.yaml`, or after a change: `firstcall config diff --against-running`
     """
@@ -134,7 +134,7 @@ def _against_running() -> list[Change]:
     with reported_failures(), reachable_clickhouse(settings, err) as reached:
         record = generations.live_record(reached)
     if record is None:
-        fail("nothing in ClickHouse says what its numbers were made under: the sink writes it when it starts")
+        fail("ClickHouse holds no definitions of its numbers yet: the sink writes them when it starts")
     return list(changes(record.sections, {name: configured[name] for name in record.sections if name in configured}))
 
 

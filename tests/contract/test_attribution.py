@@ -40,7 +40,7 @@ WEEK = 7 * DAY
 
 
 @pytest.fixture
-def told(client, address):
+def load_story(client, address):
     """Runs messages through streams and sink; the client of their tables."""
 
     def run(*messages):
@@ -116,25 +116,25 @@ def first_touches_that_differ(client) -> list[tuple[Any, ...]]:
 # Credit
 
 
-def test_one_touch_has_all_the_credit_by_every_model(told):
-    client = told(*clicks(MONDAY, user_id="u"), signed_up(MONDAY + HOUR, user_id="u"))
+def test_one_touch_has_all_the_credit_by_every_model(load_story):
+    client = load_story(*clicks(MONDAY, user_id="u"), signed_up(MONDAY + HOUR, user_id="u"))
     assert [credit(client, model) for model in ("first", "last", "linear", "position")] == [{"c1": 1}] * 4
 
 
-def test_two_touches_share_alike_by_position(told):
-    client = told(*clicks(MONDAY, MONDAY + 1, user_id="u"), signed_up(MONDAY + HOUR, user_id="u"))
+def test_two_touches_share_alike_by_position(load_story):
+    client = load_story(*clicks(MONDAY, MONDAY + 1, user_id="u"), signed_up(MONDAY + HOUR, user_id="u"))
     assert credit(client, "first") == {"c1": 1}
     assert credit(client, "last") == {"c2": 1}
     assert credit(client, "linear") == credit(client, "position") == {"c1": 0.5, "c2": 0.5}
 
 
-def test_of_five_touches_the_ends_have_forty_percent_each_by_position(told):
+def test_of_five_touches_the_ends_have_forty_percent_each_by_position(load_story):
     """
     c1   c2   c3   c4   sign-up with c5   c6
     40    7    7    7         40           -     after the conversion
     """
     times = [MONDAY + day * DAY for day in range(6)]
-    client = told(*clicks(*times, user_id="u"), signed_up(times[4], user_id="u"))
+    client = load_story(*clicks(*times, user_id="u"), signed_up(times[4], user_id="u"))
     assert credit(client, "position") == pytest.approx(
         {"c1": 0.4, "c2": 0.2 / 3, "c3": 0.2 / 3, "c4": 0.2 / 3, "c5": 0.4}
     )
@@ -142,48 +142,48 @@ def test_of_five_touches_the_ends_have_forty_percent_each_by_position(told):
     assert credit(client, "last") == {"c5": 1}
 
 
-def test_credits_of_seven_touches_add_up_to_exactly_one(told):
-    client = told(*clicks(*range(MONDAY, MONDAY + 7), user_id="u"), signed_up(MONDAY + HOUR, user_id="u"))
+def test_credits_of_seven_touches_add_up_to_exactly_one(load_story):
+    client = load_story(*clicks(*range(MONDAY, MONDAY + 7), user_id="u"), signed_up(MONDAY + HOUR, user_id="u"))
     assert rows(client, "SELECT DISTINCT sum(credit) = 1 FROM attribution GROUP BY model") == [(1,)]
 
 
-def test_who_converted_without_a_touch_is_told_with_one_row_a_model(told):
-    client = told(signed_up(MONDAY, user_id="u"), *clicks(MONDAY + 1, user_id="u"))
+def test_who_converted_without_a_touch_has_one_row_a_model(load_story):
+    client = load_story(signed_up(MONDAY, user_id="u"), *clicks(MONDAY + 1, user_id="u"))
     found = rows(client, "SELECT model, touches, position, credit, touched_at, name FROM attribution ORDER BY model")
     assert found == [(model, 0, 0, 1, None, "") for model in ("first", "last", "linear", "position")]
     assert answer(client, "attribution")[0][:3] == ("(no touch)", 1, 100)
 
 
-def test_only_touches_of_the_days_before_count_with_a_lookback(told):
-    client = told(*clicks(MONDAY, MONDAY + 9 * DAY, user_id="u"), signed_up(MONDAY + 10 * DAY, user_id="u"))
+def test_only_touches_of_the_days_before_count_with_a_lookback(load_story):
+    client = load_story(*clicks(MONDAY, MONDAY + 9 * DAY, user_id="u"), signed_up(MONDAY + 10 * DAY, user_id="u"))
     assert {row[0] for row in answer(client, "attribution", model="linear", lookback="1")} == {"c2"}
     assert {row[0] for row in answer(client, "attribution", model="linear", lookback="10")} == {"c1", "c2"}
 
 
-def test_credit_is_told_by_any_field_of_a_touch_and_by_any_model(told):
-    client = told(*clicks(MONDAY, MONDAY + DAY, user_id="u"), signed_up(MONDAY + 2 * DAY, user_id="u"))
+def test_credit_is_shown_by_any_field_of_a_touch_and_by_any_model(load_story):
+    client = load_story(*clicks(MONDAY, MONDAY + DAY, user_id="u"), signed_up(MONDAY + 2 * DAY, user_id="u"))
     for field in ("campaign", "source", "medium", "term", "content", "referrer", "path", "name"):
         for model in ("first", "last", "linear", "position"):
             found = answer(client, "attribution", by=field, model=model)
             assert sum(row[1] for row in found) == 1, (field, model, found)
-            # A query of one model says what the view of all says.
+            # A query of one model agrees with the view of all.
             column = f"SELECT DISTINCT if({field} = '', '(none)', toString({field})) FROM attribution WHERE model = '{model}'"
             assert {(row[0],) for row in found} == set(
                 rows(client, f"{column} AND conversion = 'signup' AND level = 'developer'")
             )
 
 
-def test_the_touches_of_a_visitor_who_signed_up_without_a_name_count(told):
-    client = told(*clicks(MONDAY, anonymous_id="browser"), signed_up(MONDAY + HOUR, anonymous_id="browser"))
+def test_the_touches_of_a_visitor_who_signed_up_without_a_name_count(load_story):
+    client = load_story(*clicks(MONDAY, anonymous_id="browser"), signed_up(MONDAY + HOUR, anonymous_id="browser"))
     assert answer(client, "attribution", model="first")[0][:3] == ("c1", 1, 100)
 
 
-def test_a_company_has_the_touches_of_all_its_developers(told):
+def test_a_company_has_the_touches_of_all_its_developers(load_story):
     """
     ann   ad c1 ── sign-up
     bob                ad c2 ── activated the company
     """
-    client = told(
+    client = load_story(
         ad_clicked(MONDAY, campaign="c1", anonymous_id="laptop"),
         signed_up(MONDAY + HOUR, user_id="ann", anonymous_id="laptop"),
         group(MONDAY + HOUR + 1, "ann", "acme"),
@@ -202,9 +202,9 @@ def test_a_company_has_the_touches_of_all_its_developers(told):
 # Content before sign-up
 
 
-def test_content_before_sign_up_is_a_touch_that_came_earlier_than_the_sign_up(told):
+def test_content_before_sign_up_is_a_touch_that_came_earlier_than_the_sign_up(load_story):
     from_elsewhere = {"referrer": "https://search.example/"}
-    client = told(
+    client = load_story(
         ad_clicked(MONDAY, user_id="content"),
         page_viewed(MONDAY, user_id="referred", properties=from_elsewhere),
         ad_clicked(MONDAY + HOUR, user_id="at once"),
@@ -229,8 +229,8 @@ def signups(time: int, technology: str, how_many: int):
     ]
 
 
-def test_outreach_and_sign_ups_are_counted_by_technology_and_week(told):
-    client = told(
+def test_outreach_and_sign_ups_are_counted_by_technology_and_week(load_story):
+    client = load_story(
         talk_given(MONDAY + HOUR, "Python 3"),
         talk_given(MONDAY + 2 * WEEK + HOUR, "go"),
         *signups(MONDAY + 2 * WEEK + HOUR, "python", 3),
@@ -246,14 +246,14 @@ def test_outreach_and_sign_ups_are_counted_by_technology_and_week(told):
     assert len(found) == 3 * 3, "three weeks of three values, with zeros"
 
 
-def test_sign_ups_that_follow_outreach_two_weeks_later_correlate_at_that_lag(told):
+def test_sign_ups_that_follow_outreach_two_weeks_later_correlate_at_that_lag(load_story):
     """
     week       0  1  2  3  4  5  6  7  8  9
     talks      1  0  2  0  0  1  3  0
     sign-ups         2  1  3  1  1  2  4  1     one more than the talks of two weeks before
     """
     talks = [1, 0, 2, 0, 0, 1, 3, 0]
-    client = told(
+    client = load_story(
         *(talk_given(MONDAY + week * WEEK + 1 + place, "go") for week, n in enumerate(talks) for place in range(n)),
         *(one for week, n in enumerate(talks) for one in signups(MONDAY + (week + 2) * WEEK + 1, "go", n + 1)),
     )
@@ -273,7 +273,7 @@ def answer_of(measure: str, client, at):
 # Edges
 
 
-def test_what_happens_on_monday_at_midnight_is_of_the_week_that_ends_then_whoever_counts_it(told):
+def test_what_happens_on_monday_at_midnight_is_of_the_week_that_ends_then_in_every_count(load_story):
     """
               Monday 00:00                Monday 00:00
     week 1  ──────────────┤ week 2 ──────────────────┤
@@ -281,7 +281,7 @@ def test_what_happens_on_monday_at_midnight_is_of_the_week_that_ends_then_whoeve
     """
     end = MONDAY + WEEK
     ad = ad_clicked(end - 1, user_id="u"), ad_clicked(end, user_id="u", properties={"technology": "go"})
-    client = told(*ad, signed_up(end, user_id="u", properties={"technology": "go"}), talk_given(end, "go"))
+    client = load_story(*ad, signed_up(end, user_id="u", properties={"technology": "go"}), talk_given(end, "go"))
     week = "2026-01-05"
     assert rows(client, "SELECT toString(signup_week) FROM signups") == [(week,)]
     outreach = [(str(row[0]), *row[1:]) for row in answer(client, "outreach")]
@@ -299,8 +299,8 @@ def test_an_empty_database_has_no_rows_and_no_errors(client):
         assert answer(client, name) == []
 
 
-def test_one_event_is_a_touch_of_a_visitor_and_leads_to_nothing(told):
-    client = told(ad_clicked(MONDAY, anonymous_id="a"))
+def test_one_event_is_a_touch_of_a_visitor_and_leads_to_nothing(load_story):
+    client = load_story(ad_clicked(MONDAY, anonymous_id="a"))
     assert rows(client, "SELECT level, subject_id, company_id FROM touches") == [("developer", "anonymous_id:a", "")]
     assert rows(client, "SELECT * FROM attribution") == []
     assert answer(client, "attribution") == []
@@ -329,8 +329,8 @@ def test_a_company_of_twenty_thousand_developers_has_one_first_touch(client):
     ]
 
 
-def test_what_internal_people_do_is_no_touch_of_their_company(told):
-    client = told(
+def test_what_internal_people_do_is_no_touch_of_their_company(load_story):
+    client = load_story(
         ad_clicked(MONDAY, user_id="employee"),
         group(MONDAY + 1, "employee", "acme"),
         ad_clicked(MONDAY, user_id="someone", campaign="own"),

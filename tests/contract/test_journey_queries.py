@@ -1,4 +1,4 @@
-"""What the queries of the funnel and of weeks say of small stories, and of databases with nothing, one event, or one huge company in them."""
+"""The queries of the funnel and of weeks on small stories, and on databases with nothing, one event, or one huge company."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def ask(client, name: str, **given: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def told(client, address):
+def load_story(client, address):
     """Loads a story, under the shipped definitions."""
 
-    def tell(*messages: Any) -> None:
+    def run(*messages: Any) -> None:
         write_definitions(client, SHIPPED)
         load(address, [record(message) for message in messages], SHIPPED)
 
-    return tell
+    return run
 
 
 #          Mon          Tue        Wed   next Mon 00:00   next Mon 10:00
@@ -71,8 +71,8 @@ TWO_WEEKS = (
 )
 
 
-def test_a_step_of_the_funnel_has_its_drop_and_its_time(client, told):
-    told(*TWO_WEEKS)
+def test_a_step_of_the_funnel_has_its_drop_and_its_time(client, load_story):
+    load_story(*TWO_WEEKS)
     found = {row["stage"]: row for row in ask(client, "funnel")}
     assert [found[stage]["entered"] for stage in ("visit", "docs", "signup", "key", "first_call")] == [2, 2, 3, 0, 2]
     assert (found["visit"]["dropped"], found["docs"]["dropped"], found["key"]["dropped"]) == (None, 0, 3)
@@ -82,8 +82,8 @@ def test_a_step_of_the_funnel_has_its_drop_and_its_time(client, told):
     assert found["first_call"]["percent_of_first"] == 50
 
 
-def test_a_stage_that_was_entered_out_of_order_counts_but_tells_no_time(client, told):
-    told(
+def test_a_stage_that_was_entered_out_of_order_counts_but_has_no_time(client, load_story):
+    load_story(
         invitation_sent(MONDAY, user_id="u"),
         subscription_started(MONDAY + DAY, user_id="u"),
         subscription_started(MONDAY, user_id="v"),
@@ -93,8 +93,8 @@ def test_a_stage_that_was_entered_out_of_order_counts_but_tells_no_time(client, 
     assert (step["percent_of_previous"], step["out_of_order"], step["median_minutes"]) == (100, 1, 60)
 
 
-def test_stuck_is_the_furthest_stage_and_not_the_last_one_entered(client, told):
-    told(
+def test_stuck_is_the_furthest_stage_and_not_the_last_one_entered(client, load_story):
+    load_story(
         key_created(MONDAY, user_id="u", api_key="sk_live_1"),
         signed_up(MONDAY + HOUR, user_id="u"),
         page_viewed(MONDAY + 5 * HOUR, "/", user_id="u"),
@@ -107,8 +107,8 @@ def test_stuck_is_the_furthest_stage_and_not_the_last_one_entered(client, told):
     assert (earlier["stage"], earlier["median_waiting_hours"], earlier["percent_of_entered"]) == ("key", 2, 100)
 
 
-def test_a_call_before_the_sign_up_is_a_negative_time_to_first_call(client, told):
-    told(*TWO_WEEKS)
+def test_a_call_before_the_sign_up_is_a_negative_time_to_first_call(client, load_story):
+    load_story(*TWO_WEEKS)
     (developers,) = ask(client, "ttfc", level="developer")
     assert (developers["signed_up"], developers["called"], developers["called_before_signup"]) == (3, 2, 1)
     assert developers["median_minutes"] == (24 * 60 - 10) / 2
@@ -117,8 +117,8 @@ def test_a_call_before_the_sign_up_is_a_negative_time_to_first_call(client, told
     assert [(row["signup_week"], row["signed_up"]) for row in weekly] == [(MONDAY, 2), (MONDAY + WEEK, 1)]
 
 
-def test_the_first_moment_of_a_monday_is_of_the_week_before(client, told):
-    told(*TWO_WEEKS)
+def test_the_first_moment_of_a_monday_is_of_the_week_before(client, load_story):
+    load_story(*TWO_WEEKS)
     cohorts = {(row["signup_week"], row["week_number"]): row for row in ask(client, "cohorts")}
     # Ann's call at Monday 00:00:00.000 is of her first week; bob's ten hours later is of a week that is not over.
     assert [cohorts[MONDAY, number]["active"] for number in (0, 1)] == [2, None]
@@ -132,8 +132,8 @@ def test_the_first_moment_of_a_monday_is_of_the_week_before(client, told):
     assert (over[1]["active"], over[1]["active_percent"]) == (1, 50)
 
 
-def test_cohorts_and_weekly_use_are_what_the_rolling_counts_say_on_mondays(client, told):
-    told(*TWO_WEEKS)
+def test_cohorts_and_weekly_use_agree_with_the_rolling_counts_on_mondays(client, load_story):
+    load_story(*TWO_WEEKS)
     for metric, expected in (
         ("signups", "SELECT signup_week AS week, level, count() AS n FROM signups GROUP BY ALL"),
         (
@@ -153,8 +153,8 @@ def test_cohorts_and_weekly_use_are_what_the_rolling_counts_say_on_mondays(clien
         assert weeks == {(row["hour"], row["level"], row["value"]) for row in counted if row["hour"] <= max(weeks)[0]}
 
 
-def test_weekly_active_is_the_rolling_count_of_the_hour_with_which_its_weeks_end(client, told):
-    told(*TWO_WEEKS)
+def test_weekly_active_is_the_rolling_count_of_the_hour_with_which_its_weeks_end(client, load_story):
+    load_story(*TWO_WEEKS)
     counted = rows_of(
         client, "SELECT hour, metric, value FROM rolling_counts WHERE window_hours = 168 AND segment = ''"
     )
@@ -174,8 +174,8 @@ def test_weekly_active_is_the_rolling_count_of_the_hour_with_which_its_weeks_end
     assert before == {MONDAY + WEEK + 9 * HOUR: 1, MONDAY + 9 * HOUR: 1}
 
 
-def test_a_figure_of_a_week_that_is_not_over_is_unknown(client, told):
-    told(*TWO_WEEKS)
+def test_a_figure_of_a_week_that_is_not_over_is_unknown(client, load_story):
+    load_story(*TWO_WEEKS)
     figures = {(row["week"], row["kpi"]): row for row in ask(client, "kpis")}
     assert figures[MONDAY, "newcomers"]["value"] == 2
     assert figures[MONDAY, "weekly_active"]["value"] == 2
@@ -214,8 +214,8 @@ def test_an_empty_database_has_funnels_of_nobody_and_no_weeks(client, configured
     assert {name for name, rows in found.items() if rows} <= {"funnel", "stuck-stages", "activation"}
 
 
-def test_one_event_gives_rows_without_invented_dates(client, told):
-    told(page_viewed(MONDAY + HOUR, "/", anonymous_id="a"))
+def test_one_event_gives_rows_without_invented_dates(client, load_story):
+    load_story(page_viewed(MONDAY + HOUR, "/", anonymous_id="a"))
     for name in OF_JOURNEYS:
         for row in ask(client, name):
             times = [

@@ -109,7 +109,7 @@ def firstcall(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments), env={"NO_COLOR": "1", "COLUMNS": "200"})
 
 
-#: Names that nothing has, and what is told of them.
+#: Names that nothing has, and the message about each.
 MISTYPED = [
     (["funnel", "-p", "segment=tech"], "segment of query funnel: there is no segment 'tech'; did you mean 'technology'?"),
     (["funnel", "-p", "starting=singup"], "there is no stage 'singup'; did you mean 'signup'?"),
@@ -129,7 +129,7 @@ MISTYPED = [
 ]  # fmt: skip
 
 
-def test_a_name_that_nothing_has_is_told_and_not_answered_with_nothing(settings):
+def test_a_name_that_nothing_has_is_reported_and_not_answered_with_nothing(settings):
     for arguments, message in MISTYPED:
         result = firstcall("query", *arguments, "--format", "json")
         assert (result.exit_code, message in plain(result.output)) == (2, True), result.output
@@ -146,8 +146,8 @@ def test_every_column_of_an_answer_is_described(client):
     for query in map(read_query, query_names()):
         values = catalog.bind(query, {"company": "acme"} if query.needs else {})
         assert isinstance(values, dict)
-        told = [row[0] for row in rows(client, f"DESCRIBE ({query.sql})", values)]
-        assert list(query.columns) == told, query.name
+        described = [row[0] for row in rows(client, f"DESCRIBE ({query.sql})", values)]
+        assert list(query.columns) == described, query.name
 
 
 def test_before_the_first_event_nothing_is_known_and_every_name_is_let_through(database, monkeypatch):
@@ -280,7 +280,7 @@ def test_top_companies_are_those_with_the_most_calls(client):
     assert (row["company"], row["calls"], row["errors_percent"], row["developers"]) == ("acme", 6, 16.67, 1)
 
 
-def test_campaigns_say_what_first_touches_lead_to(client):
+def test_campaigns_show_what_first_touches_lead_to(client):
     found = {row["first_touch"]: row for row in ask(client, "campaigns")}
     assert (found["spring"]["signed_up"], found["spring"]["called"], found["spring"]["activated"]) == (1, 1, 1)
 
@@ -331,8 +331,8 @@ def test_a_company_and_a_time_are_options(settings):
 
 def test_a_chart_has_a_bar_for_each_row(settings):
     shown = firstcall("query", "usage", "--from", "2026-03-01", "--to", "2026-03-04", "-f", "chart").output.splitlines()
-    told = [line.split()[:2] for line in shown]
-    assert told == [["day", "calls"], ["2026-03-01", "3"], ["2026-03-02", "1"], ["2026-03-03", "1"]]
+    cells = [line.split()[:2] for line in shown]
+    assert cells == [["day", "calls"], ["2026-03-01", "3"], ["2026-03-02", "1"], ["2026-03-03", "1"]]
     bars = [line.count("█") for line in shown[1:]]
     assert bars[0] > bars[-1] > 0
     own = firstcall("query", "--sql", "SELECT name, count() AS n FROM events GROUP BY name", "-f", "chart").output
@@ -340,7 +340,7 @@ def test_a_chart_has_a_bar_for_each_row(settings):
     assert "█" in own
 
 
-def test_an_empty_answer_says_so_and_leaves_pipes_clean(settings):
+def test_an_empty_answer_is_reported_and_leaves_pipes_clean(settings):
     arguments = ("query", "journey", "--company", "acme", "--from", "2030-01-01")
     assert "No rows" in firstcall(*arguments).stdout
     for form, out in (("json", ""), ("csv", 1)):
@@ -350,12 +350,12 @@ def test_an_empty_answer_says_so_and_leaves_pipes_clean(settings):
 
 
 def test_parameters_are_bound_and_never_become_sql(settings):
-    sql = "SELECT {what:String} AS told"
+    sql = "SELECT {what:String} AS given"
     result = firstcall("query", "--sql", sql, "-p", "what=x' OR 1 = 1 --", "-f", "json")
-    assert json.loads(result.output) == {"told": "x' OR 1 = 1 --"}
+    assert json.loads(result.output) == {"given": "x' OR 1 = 1 --"}
 
 
-def test_wrong_sql_is_told_in_one_line(settings):
+def test_wrong_sql_is_reported_in_one_line(settings):
     result = firstcall("query", "--sql", "SELECT nothing FROM nowhere")
     assert result.exit_code == 1
     assert "nowhere" in result.output
@@ -368,11 +368,11 @@ def test_the_job_in_one_process_wants_an_empty_database(settings):
 
 
 def by_hour(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    """What an hourly query says of all subjects together: (hour, count, trials)."""
+    """The rows of an hourly query of all subjects together: (hour, count, trials)."""
     return [(row["hour"], int(row["count"]), int(row["trials"])) for row in rows if not row["segment"]]
 
 
-def told(client: Client, sql: str) -> list[tuple[Any, ...]]:
+def fetched(client: Client, sql: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in client.query(sql).result_rows]
 
 
@@ -380,9 +380,9 @@ def told(client: Client, sql: str) -> list[tuple[Any, ...]]:
 HOUR = "toDateTime64(ceil(toUnixTimestamp64Milli({}) / 3600000) * 3600, 3, 'UTC')"
 
 
-def test_what_the_monitors_look_at_is_what_the_views_say(client):
+def test_the_monitors_read_the_numbers_of_the_views(client):
     hour = HOUR.format("activated_at")
-    activated = told(
+    activated = fetched(
         client,
         f"SELECT {hour} AS h, count(), 0 FROM activations WHERE level = 'developer' AND definition = 'first_call' GROUP BY h ORDER BY h",
     )
@@ -390,7 +390,7 @@ def test_what_the_monitors_look_at_is_what_the_views_say(client):
     assert len(activated) == 1
 
     hour = HOUR.format("signup_at + toIntervalMinute(180)")
-    converted = told(
+    converted = fetched(
         client,
         f"SELECT {hour} AS h, countIf(first_call_at <= signup_at + toIntervalMinute(180)), count() FROM developers"
         " WHERE signup_at IS NOT NULL AND NOT is_internal AND NOT is_bot GROUP BY h ORDER BY h",
@@ -399,7 +399,7 @@ def test_what_the_monitors_look_at_is_what_the_views_say(client):
     assert sum(trials for _, _, trials in converted) == 2
 
     hour = HOUR.format("first_call_at")
-    called = told(
+    called = fetched(
         client,
         f"SELECT {hour} AS h, countIf(time_to_first_call_seconds <= 3600), count() FROM developers"
         " WHERE time_to_first_call_seconds >= 0 AND NOT is_internal AND NOT is_bot GROUP BY h ORDER BY h",
@@ -407,7 +407,7 @@ def test_what_the_monitors_look_at_is_what_the_views_say(client):
     assert called == by_hour(ask(client, "hourly-first-calls", target_seconds="3600"))
     assert len(called) == 1
 
-    active = told(
+    active = fetched(
         client,
         "SELECT hour + toIntervalHour(1) AS h, count(), 0 FROM activity"
         " WHERE level = 'token' AND environment = 'production' GROUP BY h ORDER BY h",
@@ -419,7 +419,7 @@ def test_what_the_monitors_look_at_is_what_the_views_say(client):
 @pytest.mark.parametrize("source", ["web", "api"])
 def test_events_by_hour_are_those_that_were_received(client, source):
     hour = HOUR.format("received_at")
-    expected = told(
+    expected = fetched(
         client, f"SELECT {hour} AS h, count(), 0 FROM events WHERE source = '{source}' GROUP BY h ORDER BY h"
     )
     assert expected == by_hour(ask(client, "hourly-events", source=source))

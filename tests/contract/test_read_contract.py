@@ -1,4 +1,4 @@
-"""The views that dashboards read: they say what the reference computes from the same events."""
+"""The views that dashboards read agree with what the reference computes from the same events."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def hour(time: int) -> datetime:
 
 
 def assert_equal(expected: Published, actual: Published) -> None:
-    """Fail with every difference, one a line. `event_rows` says all that `events` says, and each copy by itself."""
+    """Fail with every difference, one a line. `event_rows` has all that `events` has, and each copy by itself."""
     actual.events = expected.events
     sent = {row[0] for row in expected.event_rows}
     # An id that is derived from the content is each side's own.
@@ -121,7 +121,7 @@ def test_any_world_in_any_order_is_in_the_views_as_the_reference_computes_it(cli
 # Events and identities
 
 
-def test_events_of_a_shared_device_belong_to_whoever_was_known_at_the_time(client, load):
+def test_events_of_a_shared_device_belong_to_the_user_known_at_the_time(client, load):
     """
     device   ──p1──┬──p2──────┬──p3──▶
                    u1         u2          before u1: u1's, who was known first
@@ -156,7 +156,7 @@ def test_a_merged_user_has_the_developer_and_company_of_the_canonical_one(client
     ]
 
 
-def test_a_journey_is_what_the_resolved_events_say_of_each_developer(client, load):
+def test_a_journey_has_the_resolved_events_of_each_developer(client, load):
     records = journey().records + [
         record(page_viewed(MONDAY, anonymous_id="nobody", path=f"/{i}", message_id=f"n{i}")) for i in range(3)
     ]
@@ -258,7 +258,7 @@ def test_a_rolling_count_is_the_sum_of_all_steps_so_far_hour_by_hour(client, ins
     assert values == [(hour(MONDAY + i * HOUR), value) for i, value in enumerate((2, 1, 2, 3, 3, 2, 0))]
 
 
-def test_a_step_that_is_told_anew_replaces_the_older_one(client, insert):
+def test_a_step_that_is_published_again_replaces_the_older_one(client, insert):
     insert("rolling_rows", step(0, 5), step(2, -5))
     insert("rolling_rows", step(0, 7, version=3))
     insert("rolling_rows", step(0, 6, version=2))
@@ -308,7 +308,7 @@ def test_series_do_not_mix(client, insert):
     assert rows(client, one) == [(4,)]
 
 
-def test_dead_letters_tell_each_refusal_once(client, insert):
+def test_dead_letters_show_each_refusal_once(client, insert):
     letter = {"topic": "web-events", "partition": 1, "offset": 7, "reason": "not_json", "field": "", "detail": "no"}
     for minutes in (1, 2):
         insert("dead_letter_rows", letter | {"payload": "{", "recorded_at": text(MONDAY + minutes * MINUTE)})

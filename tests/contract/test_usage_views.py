@@ -43,7 +43,7 @@ SHIPPED = build({})
 
 
 @pytest.fixture
-def tell(client, address):
+def load_story(client, address):
     """Runs messages through the streams and the sink into tables that were empty."""
 
     def run(*messages, definitions=SHIPPED):
@@ -105,22 +105,22 @@ def test_every_number_of_a_population_is_that_of_the_reference(client, address, 
 # Concentration
 
 
-def test_a_window_includes_its_end_and_not_its_start(client, tell):
+def test_a_window_includes_its_end_and_not_its_start(client, load_story):
     """
     hour     10:00      ...      10:00
     window     (────── 24 h ───────]
     calls      a                   b  c
     """
     ten = MONDAY + 10 * HOUR
-    tell(*developer("a", MONDAY), *calls("a", ten, ten + DAY, ten + DAY + 1))
+    load_story(*developer("a", MONDAY), *calls("a", ten, ten + DAY, ten + DAY + 1))
     assert concentrations(client, ten + DAY)["token", 24][0] == 1
     assert concentrations(client, ten + DAY)["token", 168][0] == 2
     assert concentrations(client, ten + DAY + 1)["token", 24][0] == 2
     assert concentrations(client)["token", 168][0] == 3
 
 
-def test_midnight_is_of_the_day_that_ends(client, tell):
-    tell(*developer("a", MONDAY), *calls("a", MONDAY + DAY, MONDAY + DAY + 1))
+def test_midnight_is_of_the_day_that_ends(client, load_story):
+    load_story(*developer("a", MONDAY), *calls("a", MONDAY + DAY, MONDAY + DAY + 1))
     found = rows(
         client,
         "SELECT toString(toDate(hour)), calls FROM concentration WHERE level = 'token' AND window_hours = 24 ORDER BY hour",
@@ -128,19 +128,21 @@ def test_midnight_is_of_the_day_that_ends(client, tell):
     assert found == [("2026-01-06", 1), ("2026-01-07", 1)]
 
 
-def test_windows_stay_exact_however_far_apart_the_calls_are(client, tell):
+def test_windows_stay_exact_however_far_apart_the_calls_are(client, load_story):
     """
     days     0    27        55         84    9,500
     between    27     28        29                    each of it with a call at midnight and one an hour later
     """
     moments = [MONDAY - 9_500 * DAY + days * DAY for days in (0, 27, 55, 84, 9_500)]
     moments += [moment + HOUR for moment in moments]
-    published = tell(*developer("a", MONDAY), *developer("b", MONDAY), *calls("a", *moments), *calls("b", *moments[3:]))
+    published = load_story(
+        *developer("a", MONDAY), *developer("b", MONDAY), *calls("a", *moments), *calls("b", *moments[3:])
+    )
     assert usage_differences(client, published, SHIPPED, moments=2) == []
 
 
-def test_one_event_of_another_century_costs_no_memory_for_all_days_since(client, tell):
-    tell(*developer("a", MONDAY), page_viewed(MONDAY - 9_500 * DAY, anonymous_id="old"))
+def test_one_event_of_another_century_costs_no_memory_for_all_days_since(client, load_story):
+    load_story(*developer("a", MONDAY), page_viewed(MONDAY - 9_500 * DAY, anonymous_id="old"))
     client.command(
         "INSERT INTO usage_rows (day, alias_kind, alias, api_key, environment, source, type, name, events, hours, version)"
         " SELECT toDate('2026-01-05') - intDiv(number, 2000), 'api_key', hex(sipHash128(number % 2000)) AS key, key, 'production',"
@@ -150,19 +152,19 @@ def test_one_event_of_another_century_costs_no_memory_for_all_days_since(client,
     assert found == [(2_000,)]
 
 
-def test_shares_are_of_companies_and_of_apps(client, tell):
+def test_shares_are_of_companies_and_of_apps(client, load_story):
     one, two, three = developer("ann", MONDAY, "acme"), developer("bob", MONDAY, "acme"), developer("eve", MONDAY)
     moments = [MONDAY + HOUR + i * MINUTE for i in range(6)]
-    tell(*one, *two, *three, *calls("ann", *moments[:3]), *calls("bob", moments[0]), *calls("eve", *moments))
+    load_story(*one, *two, *three, *calls("ann", *moments[:3]), *calls("bob", moments[0]), *calls("eve", *moments))
     found = concentrations(client)
     assert found["company", 24] == (4, 1, "acme", 1)
     assert found["token", 24] == (10, 3, key_alias("sk_live_eve"), round((36 + 9 + 1) / 100, 4))
 
 
-def test_neither_test_calls_nor_those_of_the_own_organisation_concentrate(client, tell):
+def test_neither_test_calls_nor_those_of_the_own_organisation_concentrate(client, load_story):
     definitions = build({"internal": {"email_domains": ["own.example"]}})
     moments = [MONDAY + HOUR + i * MINUTE for i in range(4)]
-    tell(
+    load_story(
         *developer("ann", MONDAY),
         *developer("own", MONDAY),
         signed_up(MONDAY, user_id="own", traits={"email": "me@own.example"}, message_id="own"),
@@ -174,11 +176,11 @@ def test_neither_test_calls_nor_those_of_the_own_organisation_concentrate(client
     assert concentrations(client)["token", 672] == (1, 1, key_alias("sk_live_ann"), 1)
 
 
-def test_no_call_of_the_own_people_counts_though_nothing_else_is_known_of_them(client, tell):
+def test_no_call_of_the_own_people_counts_though_nothing_else_is_known_of_them(client, load_story):
     """No stage or activation looks at these calls, so nothing is published of a developer who makes no others."""
     definitions = build({"internal": {"email_domains": ["own.example"]}})
     call = partial(event, "Outgoing API Call", source="api", company_id="acme", properties={"status": 200})
-    published = tell(
+    published = load_story(
         identify(MONDAY, "own", traits={"email": "me@own.example"}),
         call(MONDAY + HOUR, user_id="own", api_key="sk_live_own"),
         *developer("ann", MONDAY),
@@ -192,9 +194,9 @@ def test_no_call_of_the_own_people_counts_though_nothing_else_is_known_of_them(c
 
 
 @pytest.mark.parametrize("address_of", ["10.1.2.3", "::ffff:10.1.2.3", "::ffff:a01:203"])
-def test_an_own_address_is_known_in_each_of_its_spellings(client, tell, address_of):
+def test_an_own_address_is_known_in_each_of_its_spellings(client, load_story, address_of):
     definitions = build({"internal": {"ip_networks": ["10.0.0.0/8"]}})
-    published = tell(
+    published = load_story(
         api_call(MONDAY, api_key="sk_live_own", context={"ip": address_of}),
         api_call(MONDAY, api_key="sk_live_ann", context={"ip": "::ffff:11.1.2.3"}),
         definitions=definitions,
@@ -206,8 +208,8 @@ def test_an_own_address_is_known_in_each_of_its_spellings(client, tell, address_
 @pytest.mark.parametrize(
     ("status", "counts"), [("200", (0, 0, 1)), (200.0, (0, 0, 1)), ("404", (1, 0, 0)), (503.0, (0, 1, 0)), (True, None)]
 )
-def test_a_status_is_a_number_however_the_gateway_writes_it(client, tell, status, counts):
-    published = tell(*developer("ann", MONDAY), *calls("ann", MONDAY + HOUR, status=status))
+def test_a_status_is_a_number_however_the_gateway_writes_it(client, load_story, status, counts):
+    published = load_story(*developer("ann", MONDAY), *calls("ann", MONDAY + HOUR, status=status))
     assert usage_differences(client, published, build({})) == []
     (day,) = [row for row in answer(client, "usage") if row["calls"]]
     (first_calls,) = rows(client, "SELECT countIf(first_call_at IS NOT NULL) FROM developers")
@@ -215,8 +217,8 @@ def test_a_status_is_a_number_however_the_gateway_writes_it(client, tell, status
         assert (day["client_errors"], day["server_errors"], *first_calls) == counts
 
 
-def test_growth_goes_on_when_use_has_ended(client, tell):
-    tell(
+def test_growth_goes_on_when_use_has_ended(client, load_story):
+    load_story(
         *developer("ann", MONDAY),
         *calls("ann", *(MONDAY + HOUR + day * DAY for day in range(10))),
         page_viewed(MONDAY + 28 * DAY, anonymous_id="a"),
@@ -226,9 +228,9 @@ def test_growth_goes_on_when_use_has_ended(client, tell):
     assert [row["active_developers"] for row in answer(client, "active")] == [1, 1, 0, 0]
 
 
-def test_a_selector_by_properties_decides_what_use_is(client, tell):
+def test_a_selector_by_properties_decides_what_use_is(client, load_story):
     definitions = build({"usage": "successful_call"})
-    published = tell(
+    published = load_story(
         *developer("ann", MONDAY),
         *calls("ann", MONDAY + HOUR),
         *calls("ann", MONDAY + HOUR + 1, status=500),
@@ -246,13 +248,13 @@ def risks(client, at: int) -> set[tuple[str, str, str]]:
     return {tuple(row) for row in found}
 
 
-def test_who_never_called_is_at_risk_when_the_hours_are_over(client, tell):
+def test_who_never_called_is_at_risk_when_the_hours_are_over(client, load_story):
     """
     ann   sign-up ───────── 24 h ─────────▶ at risk
     bob   sign-up ── call
     eve   sign-up ─────────────────────────▶ at risk ── late call: no more
     """
-    tell(
+    load_story(
         *(developer("ann", MONDAY) + developer("bob", MONDAY) + developer("eve", MONDAY)),
         *calls("bob", MONDAY + 2 * HOUR),
         *calls("eve", MONDAY + 30 * HOUR),
@@ -263,8 +265,8 @@ def test_who_never_called_is_at_risk_when_the_hours_are_over(client, tell):
     assert risks(client, MONDAY + 31 * HOUR) == {(*silent, "ann")}
 
 
-def test_use_before_the_stage_does_not_help(client, tell):
-    tell(
+def test_use_before_the_stage_does_not_help(client, load_story):
+    load_story(
         key_created(MONDAY, user_id="ann", api_key="sk_live_ann"),
         *calls("ann", MONDAY + HOUR),
         signed_up(MONDAY + 5 * HOUR, user_id="ann"),
@@ -272,19 +274,19 @@ def test_use_before_the_stage_does_not_help(client, tell):
     assert ("developer", "no_call_after_signup", "ann") in risks(client, MONDAY + 5 * HOUR + DAY)
 
 
-def test_who_used_it_is_at_risk_after_days_of_silence(client, tell):
-    tell(*developer("ann", MONDAY, "acme"), *calls("ann", MONDAY + 30 * MINUTE))
+def test_who_used_it_is_at_risk_after_days_of_silence(client, load_story):
+    load_story(*developer("ann", MONDAY, "acme"), *calls("ann", MONDAY + 30 * MINUTE))
     # The hour of the call ends at one o'clock.
     over = MONDAY + HOUR + 14 * DAY
     assert risks(client, over - HOUR) == set()
     assert risks(client, over) == {("developer", "gone_quiet", "ann"), ("company", "gone_quiet", "acme")}
-    told = answer(client, "churn-risk", at=text(over), company="acme", level="developer")
-    assert [(row["subject"], row["days_silent"]) for row in told] == [("ann", 14)]
+    found = answer(client, "churn-risk", at=text(over), company="acme", level="developer")
+    assert [(row["subject"], row["days_silent"]) for row in found] == [("ann", 14)]
 
 
-def test_a_power_user_is_there_on_enough_days_of_the_last_ones(client, tell):
+def test_a_power_user_is_there_on_enough_days_of_the_last_ones(client, load_story):
     definitions = build({"power_users": {"often": {"levels": ["developer"], "active_days": 3, "of_days": 5}}})
-    tell(
+    load_story(
         *developer("ann", MONDAY),
         *calls("ann", *(MONDAY + HOUR + day * DAY for day in (0, 2, 4))),
         definitions=definitions,
@@ -298,8 +300,8 @@ def test_a_power_user_is_there_on_enough_days_of_the_last_ones(client, tell):
 # Accounts and journeys
 
 
-def test_a_companys_journey_has_what_names_it_and_what_leads_to_it(client, tell):
-    tell(
+def test_a_companys_journey_has_what_names_it_and_what_leads_to_it(client, load_story):
+    load_story(
         page_viewed(MONDAY - HOUR, anonymous_id="laptop"),
         signed_up(MONDAY, user_id="ann", anonymous_id="laptop"),
         key_created(MONDAY + MINUTE, user_id="ann", api_key="sk_live_ann", company_id="acme"),
@@ -314,15 +316,15 @@ def test_a_companys_journey_has_what_names_it_and_what_leads_to_it(client, tell)
     journey = rows(client, of_view.format("company_journey(company = 'acme')"))
     assert journey == rows(client, of_view.format("events_resolved WHERE company_id = 'acme'"))
     assert len(journey) == 6
-    told = answer(client, "journey", company="acme", **{"from": text(MONDAY), "to": text(MONDAY + 2 * HOUR)})
-    assert [row["name"] for row in told] == ["Signed Up", "API Key Created", "API Call"]
+    found = answer(client, "journey", company="acme", **{"from": text(MONDAY), "to": text(MONDAY + 2 * HOUR)})
+    assert [row["name"] for row in found] == ["Signed Up", "API Key Created", "API Call"]
     both = answer(client, "journey", company="acme", developer="bob")
     assert [row["name"] for row in both] == ["API Call", "Page Viewed"]
 
 
-def test_a_companys_journey_begins_with_as_many_events_as_are_asked_for_in_whatever_week_they_are(client, tell):
+def test_a_companys_journey_begins_with_as_many_events_as_are_asked_for_in_whatever_week_they_are(client, load_story):
     days = (0, 1, 1.5, 6, 7, 7.5, 20, 21)
-    tell(
+    load_story(
         *developer("ann", MONDAY, "acme"),
         *calls("ann", *(int(MONDAY + HOUR + day * DAY) for day in days)),
         # It counts for nothing, so the company is seen later than it.
@@ -335,16 +337,16 @@ def test_a_companys_journey_begins_with_as_many_events_as_are_asked_for_in_whate
     for since in ("", text(MONDAY), text(MONDAY + 2 * DAY), text(MONDAY + 19 * DAY), text(MONDAY + 40 * DAY)):
         expected = [row for row in everything if row[0] >= since]
         for limit in range(len(everything) + 2):
-            told = answer(client, "journey", company="acme", limit=str(limit), **{"from": since})
-            assert [row["time"] for row in told] == [time for _, time in expected[:limit]], (since, limit)
+            found = answer(client, "journey", company="acme", limit=str(limit), **{"from": since})
+            assert [row["time"] for row in found] == [time for _, time in expected[:limit]], (since, limit)
         until = text(MONDAY + 3 * DAY)
-        told = answer(client, "journey", company="acme", limit="100", **{"from": since, "to": until})
-        assert len(told) == sum(row[0] < until for row in expected), since
+        found = answer(client, "journey", company="acme", limit="100", **{"from": since, "to": until})
+        assert len(found) == sum(row[0] < until for row in expected), since
 
 
-def test_nothing_is_said_of_an_empty_database_or_of_one_event(client, tell):
+def test_an_empty_database_and_one_event_have_no_numbers(client, load_story):
     for messages in ((), (page_viewed(MONDAY, anonymous_id="laptop"),)):
-        tell(*messages)
+        load_story(*messages)
         for name in ("concentration", "growth", "churn-risk", "power-users", "account", "journey", "top-companies"):
             assert answer(client, name) == []
         assert answer(client, "concentration", **{"from": text(MONDAY - DAY)}) == []

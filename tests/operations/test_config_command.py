@@ -31,13 +31,13 @@ def changed(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("command", ["check", "show", "diff"])
-def test_help_says_what_a_command_does_and_shows_an_example(command):
+def test_help_describes_a_command_and_shows_an_example(command):
     result = firstcall("config", command, "--help")
     assert result.exit_code == 0
     assert f"Example: firstcall config {command}" in plain(result.output)
 
 
-def test_check_says_in_one_line_what_there_is(changed, monkeypatch):
+def test_check_counts_in_one_line_what_there_is(changed, monkeypatch):
     monkeypatch.delenv("FIRSTCALL_CONFIG", raising=False)
     result = firstcall("config", "check", str(changed))
     assert (result.exit_code, result.output.count("\n")) == (0, 1)
@@ -65,12 +65,12 @@ def test_check_names_files_of_secrets_that_are_not_here_and_takes_the_configurat
     assert f"{where}: {tmp_path}/gone cannot be used here: No such file or directory\n" in result.output
     assert "own" not in result.output
     (tmp_path / "there").write_text("")
-    told = firstcall("config", "check", str(file)).output
-    assert "monitors.channels.own.secret_file" in told
-    assert "it holds fewer than 16 characters" in told
+    output = firstcall("config", "check", str(file)).output
+    assert "monitors.channels.own.secret_file" in output
+    assert "it holds fewer than 16 characters" in output
 
 
-def test_check_says_everything_that_is_wrong_and_ends_with_2(changed):
+def test_check_reports_everything_that_is_wrong_and_ends_with_2(changed):
     changed.write_text(
         CHANGED.replace("usage:", "usag:").replace("partitions", "partition").replace("first_call,", "first_cal,")
     )
@@ -91,24 +91,24 @@ def test_show_gives_what_holds_and_where_it_comes_from_without_secrets(changed, 
     monkeypatch.setenv("FIRSTCALL_DATA_DIR", str(tmp_path))
     shown = firstcall("config", "show").output
     assert "hunter22" not in shown
-    said = yaml.safe_load(shown)
-    assert said["selectors"] == shipped()["selectors"]
-    assert said["usage"] == "successful_call"
-    assert said["settings"]["clickhouse"] == "http://u@h:8123/x"
-    assert said["monitors"]["channels"]["pager"]["url"] == "http://u:***@pager/"
+    in_yaml = yaml.safe_load(shown)
+    assert in_yaml["selectors"] == shipped()["selectors"]
+    assert in_yaml["usage"] == "successful_call"
+    assert in_yaml["settings"]["clickhouse"] == "http://u@h:8123/x"
+    assert in_yaml["monitors"]["channels"]["pager"]["url"] == "http://u:***@pager/"
     assert f"# {changed}:2\nusage: successful_call\n" in shown
     assert "# shipped\nselectors:\n" in shown
     assert f"  partitions: 6  # {changed}:1:12\n" in shown
     assert "  app_id: mine  # FIRSTCALL_APP_ID\n" in shown
     assert "  replication_factor: 1  # default\n" in shown
     of_json = json.loads(firstcall("config", "show", "--format", "json").output)
-    assert {name: of_json[name] for name in said} == said
+    assert {name: of_json[name] for name in in_yaml} == in_yaml
     assert of_json["from"]["usage"] == f"{changed}:2"
     assert of_json["from"]["stages"] == "shipped"
     assert "hunter22" not in firstcall("config", "show", str(changed)).output
 
 
-def test_diff_says_what_each_difference_takes(changed):
+def test_diff_shows_what_each_difference_takes(changed):
     result = firstcall("config", "diff", str(changed))
     assert result.exit_code == 1
     assert "hunter22" not in result.output
@@ -145,7 +145,7 @@ def test_diff_against_what_the_numbers_were_made_under(client, address, changed,
     monkeypatch.setenv("FIRSTCALL_CLICKHOUSE", url)
     result = firstcall("config", "diff", "--against-running")
     assert result.exit_code == 1
-    assert "nothing in ClickHouse says what its numbers were made under" in plain(result.output)
+    assert "ClickHouse holds no definitions of its numbers" in plain(result.output)
     write_definitions(client, build({}))
     assert firstcall("config", "diff", "--against-running").output == "No difference.\n"
     monkeypatch.setenv("FIRSTCALL_CONFIG", str(changed))

@@ -1,4 +1,4 @@
-"""Where the views of touches, attribution and outreach do not say what the reference does."""
+"""Compares the views of touches, attribution and outreach with the reference."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PRECISION: Final = 2e-12
 
 
 def attribution_differences(client: Client, published: Published, definitions: Definitions) -> list[str]:
-    """A line for each thing that is told otherwise; none if all agree."""
+    """A line for each difference; none if all agree."""
     touches = reference.touches_of(published)
     converted = reference.conversions(published)
     lines = _touch_differences(client, touches)
@@ -103,14 +103,14 @@ def _outreach_differences(client: Client, definitions: Definitions, published: P
     for segment in ("technology", "country"):
         weeks = reference.outreach_weeks(published, definitions, level, segment)
         wanted = Counter((reference_day(week), value or "(none)", *counts) for (week, value), counts in weeks.items())
-        told = answer(client, "outreach", segment=segment, level=level)
-        found = Counter((str(week), *rest) for week, *rest in told)
+        answered = answer(client, "outreach", segment=segment, level=level)
+        found = Counter((str(week), *rest) for week, *rest in answered)
         lines += _differing(f"outreach by {segment} and {level}", wanted, found)
         last = max((one["last_active"] or 0 for one in published.developers.values()), default=0)
         series = reference.lag_correlations(weeks, last)
         lagged = {(value, lag): (n, r) for value, lag, n, r in series}
-        told = answer(client, "outreach-lag", segment=segment, level=level)
-        lags = {(value, lag): (n, r) for value, lag, n, r in told}
+        answered = answer(client, "outreach-lag", segment=segment, level=level)
+        lags = {(value, lag): (n, r) for value, lag, n, r in answered}
         for key in lagged.keys() | lags.keys():
             (pairs, r), (other_pairs, other_r) = lagged.get(key, (None, None)), lags.get(key, (None, None))
             equal = other_r is None if r is None else other_r is not None and abs(r - other_r) <= 1e-4

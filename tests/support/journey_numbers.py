@@ -1,4 +1,4 @@
-"""Compares what the views and named queries say of journeys with the reference, cell by cell: from the first visit to weekly use."""
+"""Compares the views and named queries of journeys with the reference, cell by cell: from the first visit to weekly use."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.support.reference.subjects import LEVELS, Asked, Row, Subject, latest
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Queries round to two decimals.
 ROUNDED: Final = 0.005 + 1e-9
-#: Differences that are told of one question, and rows that are asked for.
-TOLD, MANY = 5, 10_000_000
+#: Differences that are shown of one question, and rows that are asked for.
+SHOWN, MANY = 5, 10_000_000
 
 _Given = dict[str, str]
 _Expected = Callable[[Asked, _Given], list[Row]]
@@ -27,7 +27,7 @@ _Expected = Callable[[Asked, _Given], list[Row]]
 def journeys_differences(
     client: Client, published: Published, definitions: Definitions, ways: int | None = None
 ) -> list[str]:
-    """What is not as the reference says, a few lines for each question. The database must know the definitions.
+    """Differences from the reference, a few lines for each question. The database must know the definitions.
 
     `ways`: in how many ways each query is asked; None for all.
     """
@@ -149,7 +149,7 @@ def _differing(what: str, expected: list[Row], actual: list[Row]) -> list[str]:
             for column, value in wanted.items()
             if not _equal(value, row[column])
         ]
-    return lines[:TOLD]
+    return lines[:SHOWN]
 
 
 def _equal(wanted: Any, found: Any) -> bool:

@@ -20,14 +20,14 @@ from tests.support.usage_contract import answer, text
 
 #: Rows that are asked for.
 MANY: Final = "10000000"
-#: By what the monitors' numbers are told apart. Companies are not told apart by company.
+#: Segments of the numbers of monitors. Companies are not compared by company.
 SEGMENTS: Final = {"developer": ("source", "company", "technology"), "company": ("source", "technology")}
 
 Counts = dict[tuple[str, str, int], tuple[int, int]]
 
 
 def query_differences(client: Client, published: Published, definitions: Definitions) -> list[str]:
-    """One line for each row that is not as the reference has it; empty if all agree. The rows are settled already."""
+    """One line for each row that is not as the reference has it; empty if all agree. The rows are reconciled already."""
     found = subjects(published)
     return [
         *_activations(client, found, definitions),
@@ -141,9 +141,10 @@ def _campaigns(client: Client, published: Published) -> Iterator[str]:
             (True, *(name in profile["stages"] for name in ("signup", "first_call", "activated")))
         ):
             counts[place] += reached
-    told = answer(client, "campaigns", limit=MANY)
+    answered = answer(client, "campaigns", limit=MANY)
     found = {
-        row["first_touch"]: [row[name] for name in ("developers", "signed_up", "called", "activated")] for row in told
+        row["first_touch"]: [row[name] for name in ("developers", "signed_up", "called", "activated")]
+        for row in answered
     }
     yield from _unlike("campaigns", {}, wanted, found)
 
@@ -164,8 +165,8 @@ def _attribution(client: Client, published: Published) -> Iterator[str]:
                     sharing[label].add(one.subject)
             wanted = {label: (float(sum(each)), len(sharing[label])) for label, each in parts.items()}
             given = {"level": level, "conversion": name, "model": model, "by": by, "lookback": "7"}
-            told = answer(client, "attribution", **given, limit=MANY)
-            found = {row["touch"]: (row["credit_of_conversions"], row["subjects_with_credit"]) for row in told}
+            answered = answer(client, "attribution", **given, limit=MANY)
+            found = {row["touch"]: (row["credit_of_conversions"], row["subjects_with_credit"]) for row in answered}
             yield from _unlike("attribution", given, wanted, found, _nearly(0.0051))
 
 
@@ -182,8 +183,8 @@ def _risks_and_power(client: Client, published: Published, definitions: Definiti
                 for one in reckoned
                 if given.get("level", one.level) == one.level and given.get("company", one.company) == one.company
             )
-            told = answer(client, name, at=text(at), limit=MANY, **given)
-            found = Counter((row["level"], row["definition"], row["subject"], row["company"]) for row in told)
+            answered = answer(client, name, at=text(at), limit=MANY, **given)
+            found = Counter((row["level"], row["definition"], row["subject"], row["company"]) for row in answered)
             yield from _unlike(name, given, wanted, found)
 
 
@@ -200,8 +201,8 @@ def _growth(client: Client, published: Published) -> Iterator[str]:
                 wanted[segment, metric, level][value, week] = now, before
     for (segment, metric, level), expected in wanted.items():
         given = {"segment": segment, "metric": metric, "level": level, "weeks": "3"}
-        told = answer(client, "growth", **given)
-        found = {(row["value_of_segment"], ms(row["week_end"])): (row["value"], row["week_before"]) for row in told}
+        answered = answer(client, "growth", **given)
+        found = {(row["value_of_segment"], ms(row["week_end"])): (row["value"], row["week_before"]) for row in answered}
         shown = {key: numbers for key, numbers in found.items() if any(numbers)}
         yield from _unlike("growth", given, expected, shown)
 
@@ -237,16 +238,16 @@ def _top_companies(client: Client, published: Published) -> Iterator[str]:
         company: (
             len(calls),
             100 * len(calls) / total,
-            100 * sum(call.said.status_class in (4, 5) for call in calls) / len(calls),
+            100 * sum(call.outcome.status_class in (4, 5) for call in calls) / len(calls),
             len({call.developer for call in calls if not call.developer.startswith("api_key:")}),
             len({call.token for call in calls}),
-            sorted({call.said.sdk for call in calls} - {""}),
+            sorted({call.outcome.sdk for call in calls} - {""}),
         )
         for company, calls in by_company.items()
     }
     columns = ("calls", "calls_percent", "errors_percent", "developers", "tokens", "sdks")
-    told = answer(client, "top-companies", limit=MANY)
-    found = {row["company"]: tuple(row[name] for name in columns) for row in told}
+    answered = answer(client, "top-companies", limit=MANY)
+    found = {row["company"]: tuple(row[name] for name in columns) for row in answered}
     yield from _unlike("top-companies", {}, wanted, found, _nearly(0.051))
 
 
@@ -260,28 +261,28 @@ def _usage(client: Client, published: Published) -> Iterator[str]:
         return
     wanted = {
         day: (
-            100 * sum(call.said.status_class in (4, 5) for call in calls) / len(calls),
-            _mean(call.said.latency_us for call in calls),
+            100 * sum(call.outcome.status_class in (4, 5) for call in calls) / len(calls),
+            _mean(call.outcome.latency_us for call in calls),
         )
         for day, calls in by_day.items()
     }
-    told = answer(client, "usage", **{"from": text(min(by_day) * DAY), "to": text((max(by_day) + 1) * DAY)})
+    answered = answer(client, "usage", **{"from": text(min(by_day) * DAY), "to": text((max(by_day) + 1) * DAY)})
     found = {
         (row["day"] - EPOCH.date()).days: (row["errors_percent"], row["mean_latency_ms"])
-        for row in told
+        for row in answered
         if row["calls"]
     }
     yield from _unlike("usage", {}, wanted, found, _nearly(0.051))
 
 
 def _mean(latencies: Iterable[int | None]) -> float | None:
-    """In ms, of those that are told."""
-    told = [latency for latency in latencies if latency is not None]
-    return sum(told) / len(told) / 1000 if told else None
+    """In ms, of the known ones."""
+    known = [latency for latency in latencies if latency is not None]
+    return sum(known) / len(known) / 1000 if known else None
 
 
 def _journeys(client: Client, published: Published) -> Iterator[str]:
-    """The way of whoever has the most events, and of a company with few: when each event was, and whose."""
+    """The journeys of the subjects with the most and the fewest events: when each event was, and whose."""
     for level in LEVELS:
         times: dict[str, list[int]] = defaultdict(list)
         for resolved in published.events.values():
@@ -295,11 +296,11 @@ def _journeys(client: Client, published: Published) -> Iterator[str]:
 
 def _copies(client: Client, published: Published) -> Iterator[str]:
     """Events whose copies disagree."""
-    wanted = {identity: told for identity, told in published.copies.items() if told[1] > 1}
-    told = answer(client, "disagreeing-copies", **{"from": "2000-01-01", "to": "2148-01-01"}, limit=MANY)
+    wanted = {identity: copies for identity, copies in published.copies.items() if copies[1] > 1}
+    answered = answer(client, "disagreeing-copies", **{"from": "2000-01-01", "to": "2148-01-01"}, limit=MANY)
     found = {
         (row["message_id"], row["alias_kind"], row["alias"]): (ms(row["time"]), row["copies"])
-        for row in told
+        for row in answered
         if row["differ_in"]
     }
     yield from _unlike("disagreeing-copies", {}, wanted, found)

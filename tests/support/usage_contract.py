@@ -1,4 +1,4 @@
-"""Compares what the views and queries of usage say with the reference, cell by cell."""
+"""Compares the views and queries of usage with the reference, cell by cell."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _POWER: Final = "level, definition, subject_id, company_id, active_days, of_days
 
 
 def usage_differences(client: Client, published: Published, definitions: Definitions, moments: int = 6) -> list[str]:
-    """One line for each number that is not as the reference has it; empty if all agree. The rows are settled already.
+    """One line for each number that is not as the reference has it; empty if all agree. The rows are reconciled already.
 
     What is asked as of a time is asked at so many moments, beside the latest event.
     """
@@ -80,10 +80,12 @@ def _concentration(client: Client, published: Published, times: list[int]) -> It
     calls = usage.production_calls(published)
     for time in [None, *times]:
         asked = {"at": "" if time is None else text(time)}
-        said = rows(client, f"SELECT {_CONCENTRATION} FROM concentration_at(at = {{at:String}})", asked)
+        answered = rows(client, f"SELECT {_CONCENTRATION} FROM concentration_at(at = {{at:String}})", asked)
         hour = usage.hour_at(published, time)
         expected = {(hour, *key): _with_share(one) for key, one in usage.concentration(calls, hour).items()}
-        yield from _differing(f"concentration_at {asked['at']}", expected, {tuple(row[:3]): row[3:] for row in said})
+        yield from _differing(
+            f"concentration_at {asked['at']}", expected, {tuple(row[:3]): row[3:] for row in answered}
+        )
 
 
 def _with_share(one: usage.Concentration) -> tuple[Any, ...]:
@@ -95,13 +97,15 @@ def _growth(client: Client, published: Published) -> Iterator[str]:
     for segment, value, metric, level, hour, *numbers in rows(client, _GROWTH):
         found.setdefault((segment, value, metric, level), {})[hour] = tuple(numbers)
     for series, wanted in usage.growth(published):
-        said = found.pop(series, {})
+        answered = found.pop(series, {})
         # The view ends where no more can have happened.
-        until = max(usage.latest(published), *said, 0)
+        until = max(usage.latest(published), *answered, 0)
         expected = {
             hour: numbers for hour, numbers in wanted.items() if hour <= until and hour % DAY == 0 and any(numbers)
         }
-        yield from _differing(f"growth {series}", {hour: _grown(*numbers) for hour, numbers in expected.items()}, said)
+        yield from _differing(
+            f"growth {series}", {hour: _grown(*numbers) for hour, numbers in expected.items()}, answered
+        )
     yield from (f"growth {series}: unexpected" for series in found)
 
 
@@ -152,7 +156,7 @@ def _largest(published: Published, place: str) -> list[str]:
 
 
 def _by_day(client: Client, published: Published) -> Iterator[str]:
-    # Where nothing counts, nothing must be told either.
+    # Where nothing counts, there must be no row either.
     days = [call.time // DAY for call in published.calls] or [usage.latest(published) // DAY]
     period = {"from": text(min(days) * DAY), "to": text((max(days) + 1) * DAY)}
     asked: list[dict[str, str]] = [{}, {"environment": "test"}]
@@ -165,12 +169,12 @@ def _by_day(client: Client, published: Published) -> Iterator[str]:
                 published, **given
             ).items()
         }
-        said = answer(client, "usage", **given, **period)
+        answered = answer(client, "usage", **given, **period)
         found = {
             (row["day"] - EPOCH.date()).days: tuple(
                 row[name] for name in ("calls", "client_errors", "server_errors", "developers", "tokens", "sdks")
             )
-            for row in said
+            for row in answered
         }
         if sorted(found) != list(range(min(days), max(days) + 1)):
             yield f"usage {given}: not every day of the period"
@@ -181,11 +185,11 @@ def _accounts(client: Client, published: Published, definitions: Definitions) ->
     risks, power = usage.churn_risks(published, definitions), usage.power_users(published, definitions)
     for level, profiles in (("company", published.companies), ("developer", published.developers)):
         for subject in _largest(published, level):
-            said = answer(client, "account", **{level: subject})
-            if subject not in profiles or len(said) != 1:
-                yield f"account {level} {subject}: {len(said)} rows"
+            answered = answer(client, "account", **{level: subject})
+            if subject not in profiles or len(answered) != 1:
+                yield f"account {level} {subject}: {len(answered)} rows"
                 continue
-            row, profile = said[0], profiles[subject]
+            row, profile = answered[0], profiles[subject]
             today = usage.latest(published) // DAY
             recent = [
                 cells

@@ -57,7 +57,7 @@ def test_neither_numbers_nor_times_nor_words_of_a_title_are_broken() -> None:
     }
 
 
-def test_what_is_improbable_is_not_told_to_be_impossible_and_titles_are_no_markup() -> None:
+def test_what_is_improbable_is_not_shown_as_impossible_and_titles_are_no_markup() -> None:
     shown = lines("alert chance[red] [/x]", ("a", 3.1e-7, 0.0), ("b", 0.25, -0.00001))
     assert "chance[red]" in shown[1]
     assert "[/x]" in shown[1]
@@ -75,7 +75,7 @@ def test_times_are_as_exact_as_their_column() -> None:
     assert "2026-05-04 00:00:01" in "".join(lines("at", (MIDNIGHT + timedelta(seconds=1),)))
 
 
-def test_a_chart_says_which_rows_are_whose() -> None:
+def test_a_chart_labels_its_rows() -> None:
     chart = Chart(kind="bar", label="week", numbers=("calls",))
     rows = [("developer", "", MIDNIGHT, 3), ("company", "", MIDNIGHT, 2)]
     shown = lines("level segment week calls", *rows, chart=chart)

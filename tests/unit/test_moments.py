@@ -30,10 +30,10 @@ def test_a_moment_is_a_date_a_time_or_so_long_before_the_latest_event(text, foun
 @pytest.mark.parametrize(
     "text", ["yesterday", "2026-13-01", "7", "7y", "", "999999w", "1969-01-01", "2149-01-01", "31.01.2026"]
 )
-def test_what_is_no_moment_is_told_with_what_would_be_one(text):
-    told = moment(text, LATEST)
-    assert isinstance(told, NoMoment)
-    assert repr(text) in told.message
+def test_the_message_about_no_moment_shows_what_would_be_one(text):
+    found = moment(text, LATEST)
+    assert isinstance(found, NoMoment)
+    assert repr(text) in found.message
 
 
 def test_only_a_length_of_time_depends_on_the_latest_event():

@@ -1,4 +1,4 @@
-"""The page of tables, views and queries says what the SQL says."""
+"""The page of tables, views and queries agrees with the SQL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_the_committed_page_is_current():
 
 
 @pytest.mark.parametrize("migration", MIGRATIONS, ids=lambda migration: migration.name)
-def test_a_header_tells_grain_key_and_engine(migration):
+def test_a_header_has_grain_key_and_engine(migration):
     header = documented(migration.sql).header
     assert all(f"{word}: " in header for word in ("Grain", "Key", "Engine")), header
 
@@ -27,11 +27,11 @@ def test_the_page_has_every_column_of_the_database(client):
         client, "SELECT table, name, comment FROM system.columns WHERE database = currentDatabase() AND comment != ''"
     ):
         found.setdefault(table, {})[name] = comment
-    said = {
+    documented_columns = {
         each.name: {name: meaning for name, _, meaning in each.columns}
         for each in (documented(one.sql) for one in MIGRATIONS)
     }
-    assert {name: columns for name, columns in said.items() if columns} == found
+    assert {name: columns for name, columns in documented_columns.items() if columns} == found
 
 
 def test_every_column_of_a_view_without_parameters_has_a_comment(client):

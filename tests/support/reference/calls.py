@@ -6,8 +6,8 @@ import re
 from typing import Any, NamedTuple
 
 
-class Said(NamedTuple):
-    """What an API event with a key says of itself: first digit of the status or 0, latency in whole microseconds or None, library."""
+class Outcome(NamedTuple):
+    """The outcome of an API call: first digit of the status or 0, latency in whole microseconds or None, library."""
 
     status_class: int
     latency_us: int | None
@@ -24,18 +24,18 @@ class Call(NamedTuple):
     company: str
     environment: str
     is_use: bool
-    said: Said
+    outcome: Outcome
 
 
-def said_of(properties: dict[str, Any], context: dict[str, Any]) -> Said:
-    """What the event says in its properties and context."""
+def outcome_of(properties: dict[str, Any], context: dict[str, Any]) -> Outcome:
+    """Status, latency and library in the properties and context of an event."""
     status, latency, sdk = properties.get("status"), properties.get("latency_ms"), context.get("sdk")
     if not isinstance(status, int) or isinstance(status, bool) or not 0 <= status < 65_536:
         status = 0
     if not isinstance(latency, int | float) or isinstance(latency, bool):
         latency = None
     whole = None if latency is None else round(1000 * min(max(latency, 0), 1e9))
-    return Said(status // 100, whole, sdk if isinstance(sdk, str) else "")
+    return Outcome(status // 100, whole, sdk if isinstance(sdk, str) else "")
 
 
 def with_library(context: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:

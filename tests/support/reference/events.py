@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.config.definitions import Definitions
-from tests.support.reference.calls import Said, said_of, with_library, with_status
+from tests.support.reference.calls import Outcome, outcome_of, with_library, with_status
 from tests.support.reference.fields import Message, RefusedError, first, mapping
 from tests.support.reference.formats import Record, Rejection, native_messages
 from tests.support.reference.marks import is_bot, is_internal, matches, segment_values, selectors_that_matter, touch_of
@@ -60,7 +60,7 @@ class Event:
     is_outreach: bool
     content: bytes
     latest: int
-    call: Said | None
+    call: Outcome | None
 
     @property
     def alias(self) -> tuple[str, str]:
@@ -195,7 +195,7 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
         is_outreach=kind == "event"
         and definitions.outreach is not None
         and matches(definitions.outreach, source, name, environment, properties),
-        call=said_of(properties, context) if source == "api" and kind == "event" and ids["api_key"] else None,
+        call=outcome_of(properties, context) if source == "api" and kind == "event" and ids["api_key"] else None,
     )
 
 

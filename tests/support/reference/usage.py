@@ -226,12 +226,12 @@ def use_by_day(
     return {
         day: (
             len(calls),
-            sum(call.said.status_class == 4 for call in calls),
-            sum(call.said.status_class == 5 for call in calls),
-            sum(call.said.latency_us or 0 for call in calls),
+            sum(call.outcome.status_class == 4 for call in calls),
+            sum(call.outcome.status_class == 5 for call in calls),
+            sum(call.outcome.latency_us or 0 for call in calls),
             len({call.developer for call in calls if not call.developer.startswith("api_key:")}),
             len({call.token for call in calls}),
-            tuple(sorted({call.said.sdk for call in calls if call.said.sdk})),
+            tuple(sorted({call.outcome.sdk for call in calls if call.outcome.sdk})),
         )
         for day, calls in by_day.items()
     }
