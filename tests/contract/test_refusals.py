@@ -74,7 +74,7 @@ EXAMPLES = [
 
 def documented() -> dict[str, str]:
     """Reason: the fields that the documentation names."""
-    text = (ROOT / "schemas" / "README.md").read_text("utf-8")
+    text = (ROOT / "schemas" / "INPUT.md").read_text("utf-8")
     section = text.split("## What is refused")[1].split("## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.*?) ?\| (.+) \|$", section, re.MULTILINE)
     return {reason: fields for reason, fields, _ in rows}
