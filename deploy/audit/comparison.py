@@ -86,14 +86,15 @@ def comparisons(
     `copies_ms`: how much later than the earliest a copy of an event may be.
     """
     workspace.parameters |= {"examples": EXAMPLES, "copies_ms": copies_ms}
-    yield AuditStep("Comparing identities", partial(_compare, workspace, findings, "identities", "identities"))
-    yield AuditStep(
-        "Comparing automated traffic", partial(_compare, workspace, findings, "automated", "automated traffic")
-    )
+
+    def comparing(name: str, title: str, more: dict[str, Any] | None = None, **texts: str) -> AuditStep:
+        return AuditStep(f"Comparing {title}", partial(_compare, workspace, findings, name, title, more, texts))
+
+    yield comparing("identities", "identities")
+    yield comparing("automated", "automated traffic")
     for name in ("touches", "outreach"):
-        compare = partial(_compare, workspace, findings, name, name, renamed=statement("renamed"))
-        yield AuditStep(f"Comparing {name}", compare)
-    yield AuditStep("Comparing usage by day", partial(_compare, workspace, findings, "usage", USAGE))
+        yield comparing(name, name, renamed=statement("renamed"))
+    yield comparing("usage", USAGE)
     for level in LEVELS:
         more = stage_parameters(definitions, level)
         yield AuditStep(f"Comparing {PLURAL[level]}", partial(_compare_profiles, workspace, findings, level, more))
@@ -101,20 +102,16 @@ def comparisons(
             note = partial(workspace.run, "segments_unproven", {"level": level}, profiles=_PROFILES[level][0])
             yield AuditStep(f"Noting unproven segments of {PLURAL[level]}", note)
     for level in LEVELS:
-        title = f"activations of {PLURAL[level]}"
-        yield AuditStep(
-            f"Comparing {title}", partial(_compare, workspace, findings, "activations", title, {"level": level})
-        )
+        yield comparing("activations", f"activations of {PLURAL[level]}", {"level": level})
     days = statement("activity_sides")
     for subject in ("token", "developer", "company"):
         title = f"activity of {PLURAL[subject]}"
-        compare = partial(_compare, workspace, findings, "activity", title, {"level": subject}, days=days)
-        yield AuditStep(f"Comparing {title}", compare)
+        yield comparing("activity", title, {"level": subject}, days=days)
         if copies_ms:
             note = partial(workspace.run, "active_unproven", {"level": subject}, days=days)
             yield AuditStep(f"Noting unproven {title}", note)
     yield from rolling_steps(workspace)
-    yield AuditStep("Comparing rolling counts", partial(_compare, workspace, findings, "rolling", "rolling counts"))
+    yield comparing("rolling", "rolling counts")
 
 
 def _compare(
@@ -122,12 +119,11 @@ def _compare(
     findings: list[Finding],
     name: str,
     title: str,
-    more: dict[str, Any] | None = None,
-    **texts: str,
+    more: dict[str, Any] | None,
+    texts: dict[str, str],
 ) -> None:
     finding = Finding(title)
-    rows = workspace.rows(f"compare_{name}", more, outcome=statement("outcome"), **texts)
-    for verdict, number, examples in rows:
+    for verdict, number, examples in workspace.rows(f"compare_{name}", more, outcome=statement("outcome"), **texts):
         finding.add(verdict, number, examples)
     findings.append(finding)
 

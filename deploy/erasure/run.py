@@ -10,10 +10,9 @@ events      suppressed events are deleted last, as all other steps can be planne
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Final
@@ -24,6 +23,7 @@ from deploy.erasure import erasure_rows
 from deploy.erasure.erasure_rows import ErasureRow, Extent, subject_of
 from deploy.erasure.event_log import ArrivedEvents
 from deploy.erasure.published_rows import TOPIC_OF, delete_published, published, purge, recount_usage
+from deploy.erasure.publisher import ErasurePublisher
 from deploy.erasure.statements import Statements
 from deploy.erasure.suppressed_events import (
     NamedPeriod,
@@ -43,11 +43,9 @@ from schemas.event import Event
 from streams.erasure.orders import drop_orders, prune_orders, refeed_messages
 from streams.erasure.plan import Alias, Erasure, Request, plan_erasure
 from streams.facts.compiled_definitions import CompiledDefinitions
-from streams.messages.outbox import Message
 from streams.normalise.suppression_list import Suppression, SuppressionList
-from streams.runtime.producer import AcknowledgedProducer
-from streams.runtime.suppression_feed import FRESH_SECONDS, SuppressionFeed, message_of
-from streams.topology import ALERTS, ERASURES
+from streams.runtime.suppression_feed import FRESH_SECONDS
+from streams.topology import ALERTS
 
 #: Events of the erased that were on their way when it was planned may show more of their aliases.
 ROUNDS: Final = 4
@@ -74,20 +72,18 @@ class ErasureRun:
         statements: Statements,
     ) -> None:
         self.request = request
-        self._settings = settings
         self._definitions = definitions
         self._secrets = [*settings.retired, *secrets]
         self._statements = statements
         self._events = ArrivedEvents(statements)
-        self._options = {"bootstrap.servers": settings.brokers, **settings.kafka_options.for_librdkafka()}
-        self._feed = SuppressionFeed(SuppressionList(self._secrets), settings.topic(ERASURES), self._options)
+        self._publisher = ErasurePublisher(settings, self._secrets)
         #: The newest one makes the digests, as it stays configured for longest.
         self._secret = secrets[-1]
         self._subjects = [subject_of(request, secret) for secret in reversed(self._secrets)]
 
     def close(self) -> None:
         """Close the connection to the brokers."""
-        self._feed.close()
+        self._publisher.close()
 
     def earlier(self) -> list[ErasureRow]:
         """The rows of this request, the latest last."""
@@ -119,15 +115,14 @@ class ErasureRun:
         progress("Suppressing: its events are refused from now on")
         erasure = self._suppress(erasure, pipeline)
         progress("Dropping state")
-        self._send(drop_orders(erasure))
+        self._publisher.send(drop_orders(erasure))
         pipeline.await_all()
         progress("Feeding the remaining events again")
         alive = self._refeed(erasure)
         pipeline.await_all()
-        self._send(prune_orders(erasure))
+        self._publisher.send(prune_orders(erasure))
         pipeline.await_all()
-        self._feed.refresh()
-        periods = named_periods(self.request, erasure, self._feed.suppression_list)
+        periods = named_periods(self.request, erasure, self._publisher.published())
         erased = {(kind, identifier) for kind, identifier, _, _ in periods}
         progress("Deleting published rows")
         delete_dead_letters(self._statements, erased, alive)
@@ -154,40 +149,28 @@ class ErasureRun:
 
     def _suppress(self, erasure: Erasure, pipeline: PipelineProgress) -> Erasure:
         """Publish suppressions until no event that was accepted without them shows that there are more."""
-        until = max(until for mark in erasure.suppressions for _, until in mark.periods)
+        until = max(until for each in erasure.suppressions for _, until in each.periods)
         for _ in range(ROUNDS):
-            self._publish(_up_to(erasure.suppressions, until))
+            self._publisher.suppress(_up_to(erasure.suppressions, until))
             time.sleep(IN_FORCE_SECONDS)
             pipeline.await_all()
-            known = {(mark.kind, mark.digest) for mark in erasure.suppressions}
+            known = {(each.kind, each.digest) for each in erasure.suppressions}
             erasure = self.plan()
-            if {(mark.kind, mark.digest) for mark in _up_to(erasure.suppressions, until)} <= known:
+            if {(each.kind, each.digest) for each in _up_to(erasure.suppressions, until)} <= known:
                 break
         return erasure
 
-    def _publish(self, marks: Iterable[Suppression]) -> None:
-        """Add suppressions to the list. One of an id replaces the id's message, so it repeats the earlier periods."""
-        self._feed.refresh()
-        merged = SuppressionList(self._secrets, self._feed.suppression_list.suppressions())
-        for mark in marks:
-            merged.add(mark)
-        changed = {(mark.kind, mark.digest) for mark in marks}
-        self._send([message_of(mark) for mark in merged.suppressions() if (mark.kind, mark.digest) in changed])
-
     def _refeed(self, erasure: Erasure) -> set[ErasedId]:
         """Feed the remaining events again; returns the aliases of the erasure that they carry."""
-        self._feed.refresh()
+        suppressed = self._publisher.published()
         compiled, alive = CompiledDefinitions(self._definitions), set[ErasedId]()
-        remaining = self._remaining(erasure)
+        events = self._events.carrying(erasure.users, erasure.aliases)
+        remaining = (event for event in events if not suppressed.suppresses(event))
         while some := list(islice(remaining, REFED_TOGETHER)):
-            self._send(refeed_messages(compiled, some))
+            self._publisher.send(refeed_messages(compiled, some))
             for event in some:
                 alive.update(alias for alias in _aliases_of(event) if alias in erasure.aliases)
         return alive
-
-    def _remaining(self, erasure: Erasure) -> Iterator[Event]:
-        events = self._events.carrying(erasure.users, erasure.aliases)
-        return (event for event in events if not self._feed.suppression_list.suppresses(event))
 
     def _delete_rows(self, erasure: Erasure, erased: set[ErasedId]) -> None:
         """Delete outdated rows from ClickHouse, after their keys from the topics."""
@@ -209,7 +192,7 @@ class ErasureRun:
         }
         for table, topic in TOPIC_OF.items():
             found = published(self._statements, table, sorted(subjects[table]))
-            self._delete_keys(topic, found.gone)
+            self._publisher.delete_keys(topic, found.gone)
             delete_published(self._statements, table, found.bounds)
 
     def _clean(self, erasure: Erasure, periods: Sequence[NamedPeriod]) -> None:
@@ -238,36 +221,19 @@ class ErasureRun:
     def _delete_alerts(self, erased: set[ErasedId]) -> None:
         """Delete alerts that name the erased, after their keys from the topic."""
         alert_ids = naming_alerts(self._statements, erased)
-        self._delete_keys(ALERTS, alert_ids)
+        self._publisher.delete_keys(ALERTS, alert_ids)
         delete_alerts(self._statements, erased, alert_ids)
 
-    def _send(self, messages: Iterable[Message]) -> None:
-        self._send_values((message.topic, message.key, message.value) for message in messages)
 
-    def _delete_keys(self, topic: str, keys: Iterable[str]) -> None:
-        self._send_values((topic, key.encode(), None) for key in keys)
-
-    def _send_values(self, values: Iterable[tuple[str, bytes, bytes | None]]) -> None:
-        """Put (topic, key, value) on their topics, and wait until the brokers have them. No value: the key is deleted."""
-
-        async def send() -> None:
-            delivery = AcknowledgedProducer(self._options)
-            for topic, key, value in values:
-                await delivery.send(self._settings.topic(topic), key, value)
-            await delivery.acknowledged()
-
-        asyncio.run(send())
-
-
-def _up_to(marks: Iterable[Suppression], until: int) -> list[Suppression]:
+def _up_to(suppressions: Iterable[Suppression], until: int) -> list[Suppression]:
     """The suppressions before a moment: what comes later, while an erasure is running, is a new life of the id."""
     cut = [
         msgspec.structs.replace(
-            mark, periods=[(since, min(end, until)) for since, end in mark.periods if since < until]
+            each, periods=[(since, min(end, until)) for since, end in each.periods if since < until]
         )
-        for mark in marks
+        for each in suppressions
     ]
-    return [mark for mark in cut if mark.periods]
+    return [each for each in cut if each.periods]
 
 
 def _aliases_of(event: Event) -> list[Alias]:
