@@ -113,17 +113,18 @@ def _reach(workspace: Workspace, definitions: Definitions, numbers: dict[str, in
         for each in definition.all:
             selector = each.count or each.distinct_days or ""
             # The first event and the first day begin at the same moment.
-            key = (selector, each.distinct_days is not None and each.at_least > 1, each.at_least)
+            by_day = each.distinct_days is not None and each.at_least > 1
+            key = (selector, by_day, each.at_least)
             if key not in known:
                 known[key] = len(known)
-                kind = "first" if each.at_least == 1 else "days" if each.distinct_days else "count"
                 condition_of = {
                     "level": level,
                     "condition": known[key],
                     "selector": numbers[selector],
                     "before": each.at_least - 1,
+                    "by_day": int(by_day),
                 }
-                workspace.run(f"moments_{kind}", condition_of)
+                workspace.run("moments_first" if each.at_least == 1 else "moments_count", condition_of)
             wanted.append(known[key])
         anchor = definitions.stages[definition.anchor].selector
         assert anchor is not None, "definitions with another kind of anchor are refused when they are loaded"

@@ -164,20 +164,20 @@ def _filter(
     from streams.topology import TOPICS
 
     names = {topic.name for topic in TOPICS}
-    places = []
+    refs = []
     for given in messages or ():
         try:
-            place = MessageRef.parse(given)
+            ref = MessageRef.parse(given)
         except ValueError:
             fail(f"--id {given}: give it as topic/partition/offset, as `firstcall dead-letters list` prints it", 2)
-        places.append(place._replace(topic=settings.topic(place.topic)) if place.topic in names else place)
+        refs.append(ref._replace(topic=settings.topic(ref.topic)) if ref.topic in names else ref)
     times = {
         name: time_or_exit(f"--{name}", given)
         for name, given in (("since", since), ("until", until))
         if given is not None
     }
     full = tuple(settings.topic(topic) if topic in names else topic for topic in topics or ())
-    return Filter(tuple(reasons or ()), full, tuple(places), **times)
+    return Filter(tuple(reasons or ()), full, tuple(refs), **times)
 
 
 def _as_json(answer: Answer) -> None:

@@ -51,7 +51,7 @@ class Filter:
 
     reasons: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
-    places: tuple[MessageRef, ...] = ()
+    refs: tuple[MessageRef, ...] = ()
     since: datetime = _BEGIN
     until: datetime = _END
 
@@ -60,7 +60,7 @@ class Filter:
         return {
             "reasons": list(self.reasons),
             "topics": list(self.topics),
-            "ids": [str(place) for place in self.places],
+            "ids": [str(ref) for ref in self.refs],
             "since": self.since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
             "until": self.until.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
         }
@@ -69,7 +69,7 @@ class Filter:
 class Refused(NamedTuple):
     """A message with dead letters that were not replayed. `calls`: the refused calls of its batch that have their own."""
 
-    place: MessageRef
+    ref: MessageRef
     what: What
     calls: frozenset[int]
 
@@ -113,8 +113,8 @@ class Letters:
     def mark_replayed(self, replayed: Iterable[tuple[MessageRef, What, int]], at_ms: int) -> None:
         """Mark messages as replayed: (message, what of it, its new offset)."""
         rows = [
-            orjson.dumps(place._asdict() | {"what": what, "replayed_at": text(at_ms), "new_offset": new_offset})
-            for place, what, new_offset in replayed
+            orjson.dumps(ref._asdict() | {"what": what, "replayed_at": text(at_ms), "new_offset": new_offset})
+            for ref, what, new_offset in replayed
         ]
         refused = self._writer.write("dead_letter_replay_rows", rows)
         assert not refused, f"a mark is refused: {refused[0].detail}"

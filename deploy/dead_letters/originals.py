@@ -20,7 +20,7 @@ NEAR: Final = 1_000
 class Original(NamedTuple):
     """A message as it was written. `timestamp` in ms; `is_stamped`: by the brokers, so that a copy gets another one."""
 
-    place: MessageRef
+    ref: MessageRef
     key: bytes | None
     value: bytes | None
     timestamp: int
@@ -71,7 +71,7 @@ class Originals:
             yield offset, _original(read) if read is not None and _offset(read) == offset else None
 
     def latest(self, topic: str, partition: int, offsets: Sequence[int]) -> Iterator[tuple[int, Original | None]]:
-        """The same of a compacted topic; None also where a later message has the same key: it has taken the place.
+        """The same of a compacted topic; None also where a later message has the same key: it has replaced the message.
 
         Reads the partition from the first of the offsets to its end.
         """
@@ -80,13 +80,13 @@ class Originals:
         message = self._from(topic, partition, min(wanted)) if wanted and min(wanted) < end else None
         while message is not None:
             offset, key = _offset(message), _bytes(message.key())
-            # What has no key takes no one's place.
+            # A message without a key replaces none.
             name = offset if key is None else key
             found.pop(name, None)
             if offset in wanted:
                 found[name] = _original(message)
             message = self._next(topic, partition) if offset + 1 < end else None
-        by_offset = {original.place.offset: original for original in found.values()}
+        by_offset = {original.ref.offset: original for original in found.values()}
         for offset in offsets:
             yield offset, by_offset.get(offset)
 
@@ -133,6 +133,6 @@ def _original(message: Message) -> Original:
     assert partition is not None, "only an error has none"
     kind, timestamp = message.timestamp()
     headers = cast("list[tuple[str, str | bytes | None]]", message.headers() or [])
-    place = MessageRef(topic, partition, _offset(message))
+    ref = MessageRef(topic, partition, _offset(message))
     is_stamped = kind == TIMESTAMP_LOG_APPEND_TIME
-    return Original(place, _bytes(message.key()), _bytes(message.value()), timestamp, is_stamped, headers)
+    return Original(ref, _bytes(message.key()), _bytes(message.value()), timestamp, is_stamped, headers)

@@ -41,12 +41,12 @@ class Summary:
     left: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[MessageRef]] = field(default_factory=dict)
 
-    def leave(self, message_ref: MessageRef, why: str) -> None:
+    def leave(self, ref: MessageRef, why: str) -> None:
         """Count a message that is not replayed."""
         self.left[why] += 1
         examples = self.examples.setdefault(why, [])
         if len(examples) < EXAMPLES:
-            examples.append(message_ref)
+            examples.append(ref)
 
 
 class Replay:
@@ -83,7 +83,7 @@ class Replay:
             ordered = sorted(page, key=_group_key)
             for (topic, partition, what), group in groupby(ordered, key=_group_key):
                 replay = self._write_rows if what == "rows" else self._send
-                replayed += replay(topic, partition, {refused.place.offset: refused for refused in group})
+                replayed += replay(topic, partition, {refused.ref.offset: refused for refused in group})
             replayed += self._acknowledged()
             if not self._dry_run:
                 self._letters.mark_replayed(replayed, int(time.time() * 1000))
@@ -94,15 +94,15 @@ class Replay:
         if topic not in self._sources:
             for each in refused.values():
                 self.summary.leave(
-                    each.place, "no events: they lie on an internal topic, or on one of another deployment"
+                    each.ref, "no events: they lie on an internal topic, or on one of another deployment"
                 )
             return []
         for offset, original in self._originals.at(topic, partition, sorted(refused)):
-            message_ref = refused[offset].place
+            ref = refused[offset].ref
             if original is None:
-                self.summary.leave(message_ref, "gone: Kafka has deleted them")
+                self.summary.leave(ref, "gone: Kafka has deleted them")
             elif why := self._still_refused(refused[offset].calls, original):
-                self.summary.leave(message_ref, why)
+                self.summary.leave(ref, why)
             elif self._sender is None:
                 self.summary.sent += 1
             else:
@@ -113,10 +113,10 @@ class Replay:
         if self._sender is None:
             return []
         acknowledged, failed = self._sender.flush()
-        for message_ref, reason in failed:
-            self.summary.leave(message_ref, f"not taken by Kafka: {reason}")
+        for ref, reason in failed:
+            self.summary.leave(ref, f"not taken by Kafka: {reason}")
         self.summary.sent += len(acknowledged)
-        return [(message_ref, "message", new_offset) for message_ref, new_offset in acknowledged]
+        return [(ref, "message", new_offset) for ref, new_offset in acknowledged]
 
     def _still_refused(self, calls: frozenset[int], original: Original) -> str:
         """Why a message would be refused again; empty if any of its refused calls is accepted now."""
@@ -131,31 +131,31 @@ class Replay:
         return ""
 
     def _normalised(self, original: Original, recorded_at: int) -> list[Event | Rejected]:
-        return self._normaliser(original.value, source=self._sources[original.place.topic], recorded_at=recorded_at)
+        return self._normaliser(original.value, source=self._sources[original.ref.topic], recorded_at=recorded_at)
 
     def _write_rows(self, topic: str, partition: int, refused: dict[int, Refused]) -> list[_Replayed]:
         """Write the rows of messages again; returns those that ClickHouse has taken."""
         if topic not in self._sources and topic not in self._row_topics:
             for each in refused.values():
-                self.summary.leave(each.place, "no rows of this deployment")
+                self.summary.leave(each.ref, "no rows of this deployment")
             return []
         read = self._originals.at if topic in self._sources else self._originals.latest
         replayed: list[_Replayed] = []
         for offset, original in read(topic, partition, sorted(refused)):
-            message_ref = refused[offset].place
+            ref = refused[offset].ref
             why = "gone: Kafka has deleted them, or a later row has taken their place"
             if original is not None:
                 why = self._write(original)
             if why:
-                self.summary.leave(message_ref, why)
+                self.summary.leave(ref, why)
             else:
                 self.summary.written += 1
-                replayed.append((message_ref, "rows", -1))
+                replayed.append((ref, "rows", -1))
         return replayed
 
     def _write(self, original: Original) -> str:
         """Write the rows of one message, accepted calls included. Returns why not, if they are refused again."""
-        topic, partition, offset = original.place
+        topic, partition, offset = original.ref
         self._sink.add(topic, original.value, original.timestamp, partition, offset)
         batch = self._sink.take()
         if not batch.rows:
@@ -187,4 +187,4 @@ def _times(outcomes: Sequence[Event | Rejected]) -> list[tuple[str, int]]:
 
 def _group_key(refused: Refused) -> tuple[str, int, What]:
     """Messages of one partition are read in one pass; those and refused rows may alternate in a page."""
-    return refused.place.topic, refused.place.partition, refused.what
+    return refused.ref.topic, refused.ref.partition, refused.what

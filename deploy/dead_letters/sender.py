@@ -41,7 +41,7 @@ class Sender:
 
     def send(self, original: Original) -> None:
         """Queue a message with its partition, key, time and headers."""
-        topic, partition, _ = message_ref = original.place
+        topic, partition, _ = ref = original.ref
         while True:
             try:
                 self._producer.produce(
@@ -51,7 +51,7 @@ class Sender:
                     partition,
                     timestamp=original.timestamp,
                     headers=original.headers,
-                    on_delivery=self._on_delivery(message_ref),
+                    on_delivery=self._on_delivery(ref),
                 )
                 break
             except BufferError:
@@ -66,12 +66,12 @@ class Sender:
         self._acknowledged, self._failed = [], []
         return acknowledged, failed
 
-    def _on_delivery(self, message_ref: MessageRef) -> Callable[[KafkaError | None, Message], None]:
+    def _on_delivery(self, ref: MessageRef) -> Callable[[KafkaError | None, Message], None]:
         def note(error: KafkaError | None, message: Message) -> None:
             offset = message.offset()
             if error is not None or offset is None:
-                self._failed.append((message_ref, error.str() if error is not None else "no offset"))
+                self._failed.append((ref, error.str() if error is not None else "no offset"))
             else:
-                self._acknowledged.append((message_ref, offset))
+                self._acknowledged.append((ref, offset))
 
         return note

@@ -87,30 +87,23 @@ WITH
 SELECT
     attribute, outcome AS verdict, count(),
     groupArraySorted({examples:UInt8})(if(outcome = 'agree', ('', '', ''), (
-        id,
-        multiIf(
-            outcome = 'surplus', '',
-            attribute IN ('', 'kind'), concat(e.kind, if(e.is_bot, ', bot', '')),
-            attribute = 'company', e.company,
-            attribute = 'first seen', toString(fromUnixTimestamp64Milli(e.first_seen, 'UTC')),
-            attribute = 'last active', toString(fromUnixTimestamp64Milli(e.last_active, 'UTC')),
-            attribute = 'stages', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', toString(fromUnixTimestamp64Milli(s.2, 'UTC'))), arrayFilter(s -> NOT has(f.stages, s), e.stages)), ', '),
-            attribute = 'first touch', if(e.touched = 0, '', concat('at ', toString(fromUnixTimestamp64Milli(e.touched, 'UTC')), ', ', arrayStringConcat(arrayMap(field -> concat(field.1, ' ', field.2), e.fields), ', '))),
-            attribute = 'segments', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', s.2), arrayFilter(s -> NOT has(f.segments, s), e.segments)), ', '),
-            toString(e.is_internal)),
-        multiIf(
-            outcome = 'missing', '',
-            attribute IN ('', 'kind'), concat(f.kind, if(f.is_bot, ', bot', '')),
-            attribute = 'company', f.company,
-            attribute = 'first seen', toString(fromUnixTimestamp64Milli(f.first_seen, 'UTC')),
-            attribute = 'last active', toString(fromUnixTimestamp64Milli(f.last_active, 'UTC')),
-            attribute = 'stages', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', toString(fromUnixTimestamp64Milli(s.2, 'UTC'))), arrayFilter(s -> NOT has(e.stages, s), f.stages)), ', '),
-            attribute = 'first touch', if(f.touched = 0, '', concat('at ', toString(fromUnixTimestamp64Milli(f.touched, 'UTC')), ', ', arrayStringConcat(arrayMap(field -> concat(field.1, ' ', field.2), f.fields), ', '))),
-            attribute = 'segments', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', s.2), arrayFilter(s -> NOT has(e.segments, s), f.segments)), ', '),
-            toString(f.is_internal)))))
+        id, sides[1], sides[2])))
 FROM
 (
-    SELECT id, e, f, one.1 AS attribute, one.2 AS outcome
+    SELECT
+        id, one.1 AS attribute, one.2 AS outcome,
+        arrayMap(
+            (own, other, absent) -> multiIf(
+                outcome IN ('agree', absent), '',
+                attribute IN ('', 'kind'), concat(own.kind, if(own.is_bot, ', bot', '')),
+                attribute = 'company', own.company,
+                attribute = 'first seen', toString(fromUnixTimestamp64Milli(own.first_seen, 'UTC')),
+                attribute = 'last active', toString(fromUnixTimestamp64Milli(own.last_active, 'UTC')),
+                attribute = 'stages', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', toString(fromUnixTimestamp64Milli(s.2, 'UTC'))), arrayFilter(s -> NOT has(other.stages, s), own.stages)), ', '),
+                attribute = 'first touch', if(own.touched = 0, '', concat('at ', toString(fromUnixTimestamp64Milli(own.touched, 'UTC')), ', ', arrayStringConcat(arrayMap(field -> concat(field.1, ' ', field.2), own.fields), ', '))),
+                attribute = 'segments', arrayStringConcat(arrayMap(s -> concat(s.1, ' ', s.2), arrayFilter(s -> NOT has(other.segments, s), own.segments)), ', '),
+                toString(own.is_internal)),
+            [e, f], [f, e], ['surplus', 'missing']) AS sides
     FROM compared
     ARRAY JOIN arrayConcat([('', verdict)], differing) AS one
 )
