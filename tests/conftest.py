@@ -21,8 +21,8 @@ import yaml
 from clickhouse_connect.driver import Client
 
 from deploy.local.clickhouse import LocalClickHouse
-from deploy.local.kafka.broker import LocalBroker, Missing, availability, jars_directory
-from deploy.local.kafka.runtime import resolve_jars
+from deploy.local.kafka.broker import LocalBroker
+from deploy.local.kafka.runtime import Missing, availability, jars_directory, resolve_jars
 from deploy.simulator import Population
 from schemas.config.sources import PREFIX, TEST_PREFIX
 from schemas.errors import DeploymentError

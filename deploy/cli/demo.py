@@ -26,7 +26,7 @@ def demo(
     Example: `firstcall demo --developers 500 --serve`
     """
     from deploy.demo.run import Demo
-    from deploy.local.kafka.broker import Missing, availability
+    from deploy.local.kafka.runtime import Missing, availability
     from deploy.simulator import Population
 
     settings = settings_or_exit()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from deploy.doctor.finding import Finding
-from deploy.local.kafka.broker import Available, Missing, availability
+from deploy.local.kafka.runtime import Available, Missing, availability
 from schemas.config.definitions import load as load_definitions
 from schemas.config.loading import hmac_secrets
 from schemas.config.settings import Settings

@@ -9,7 +9,8 @@ from typing import Self
 from rich.console import Console
 
 from deploy.local.clickhouse import LocalClickHouse
-from deploy.local.kafka.broker import LocalBroker, jars_directory
+from deploy.local.kafka.broker import LocalBroker
+from deploy.local.kafka.runtime import jars_directory
 from deploy.services import topics
 from deploy.services.required import broker_runs, require_clickhouse, running_clickhouse
 from deploy.stack.lines import ended, print_done

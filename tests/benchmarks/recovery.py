@@ -16,7 +16,8 @@ from typing import Final
 
 import orjson
 
-from deploy.local.kafka.broker import LocalBroker, jars_directory
+from deploy.local.kafka.broker import LocalBroker
+from deploy.local.kafka.runtime import jars_directory
 from deploy.local.process.children import unwinding_signals
 from schemas.config.definitions import load
 from tests.conftest import JARS_HOME

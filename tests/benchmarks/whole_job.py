@@ -17,7 +17,8 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from deploy.local.clickhouse import LocalClickHouse
-from deploy.local.kafka.broker import LocalBroker, jars_directory
+from deploy.local.kafka.broker import LocalBroker
+from deploy.local.kafka.runtime import jars_directory
 from deploy.local.process.children import unwinding_signals
 from deploy.services import groups, topics
 from deploy.services.groups import consumed_topics

@@ -15,7 +15,8 @@ import pytest
 
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.kafka import broker as brokers
-from deploy.local.kafka.broker import LocalBroker, Missing, availability, jars_directory
+from deploy.local.kafka.broker import LocalBroker
+from deploy.local.kafka.runtime import Missing, availability, jars_directory
 from schemas.config.sources import TEST_PREFIX
 from sinks.clickhouse import Address, connect
 from sinks.migrations import Migration, load_migrations, migrate

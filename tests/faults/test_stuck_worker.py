@@ -12,7 +12,8 @@ import faust
 import pytest
 from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest
 
-from deploy.local.kafka.broker import LocalBroker, jars_directory
+from deploy.local.kafka.broker import LocalBroker
+from deploy.local.kafka.runtime import jars_directory
 from deploy.services import topics
 from schemas.config.definitions import load
 from streams.runtime.watchdog import EXIT_STUCK, STUCK_AFTER_SECONDS, UNREADY_AFTER_SECONDS

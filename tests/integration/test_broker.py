@@ -16,7 +16,8 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from deploy.local.kafka.broker import Available, LocalBroker, Missing, availability, jars_directory, serves
+from deploy.local.kafka.broker import LocalBroker, serves
+from deploy.local.kafka.runtime import Available, Missing, availability, jars_directory
 from schemas.errors import DeploymentError
 
 ROOT = Path(__file__).resolve().parents[2]

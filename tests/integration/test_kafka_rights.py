@@ -17,7 +17,7 @@ import pytest
 from confluent_kafka import KafkaError, Producer
 
 from deploy.local.clickhouse import LocalClickHouse
-from deploy.local.kafka.broker import Missing, availability, jars_directory
+from deploy.local.kafka.runtime import Missing, availability, jars_directory
 from schemas.config.kafka_options import KafkaOptions
 from sinks.clickhouse import Address, connect
 from tests.conftest import JARS_HOME

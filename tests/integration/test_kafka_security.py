@@ -18,7 +18,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaTimeoutError
 
 from deploy.doctor.services import check_kafka
-from deploy.local.kafka.broker import Missing, availability, jars_directory
+from deploy.local.kafka.runtime import Missing, availability, jars_directory
 from deploy.services import topics
 from schemas.config.loading import load_settings
 from schemas.config.settings import Settings

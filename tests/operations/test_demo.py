@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.kafka.broker import Missing, availability, jars_directory
+from deploy.local.kafka.runtime import Missing, availability, jars_directory
 from deploy.local.process.supervision import PROBE_SECONDS
 from tests.conftest import JARS_HOME, free_port
 from tests.support.scraped import asked, until

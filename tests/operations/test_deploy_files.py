@@ -24,7 +24,7 @@ from packaging.utils import canonicalize_name
 
 from deploy.cli.main import app
 from deploy.doctor.checks import CHECKS
-from deploy.local.kafka.broker import kafka_version
+from deploy.local.kafka.runtime import kafka_version
 from schemas.config.loading import load_settings
 from schemas.config.settings import Settings
 from schemas.config.sources import variable

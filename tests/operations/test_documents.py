@@ -25,7 +25,7 @@ import typer
 from confluent_kafka import Producer
 
 from deploy.cli.main import app
-from deploy.local.kafka.broker import Missing, availability, jars_directory
+from deploy.local.kafka.runtime import Missing, availability, jars_directory
 from deploy.services import groups, topics
 from deploy.services.groups import consumed_topics
 from schemas.config.settings import Settings

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.kafka.broker import Missing, availability, jars_directory
+from deploy.local.kafka.runtime import Missing, availability, jars_directory
 from deploy.rebuild import generations
 from deploy.services import topics
 from schemas.config.definitions import Definitions, build

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.kafka.broker import jars_directory
-from deploy.local.kafka.runtime import jars_resolved, resolve_jars, wrong_jars
+from deploy.local.kafka.runtime import jars_directory, jars_resolved, resolve_jars, wrong_jars
 from schemas.errors import DeploymentError
 from tests.conftest import JARS_HOME
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from deploy.local.clickhouse.sandbox import confine
 from deploy.local.process.child_process import ChildProcess, python_module, with_code
-from deploy.local.process.directory_lock import Holder, lock_or_explain, read_holder
+from deploy.local.process.directory_lock import DirectoryLock, Holder, read_holder
 from schemas.config.sources import PREFIX
 from schemas.errors import DeploymentError
 
@@ -58,7 +58,7 @@ def serve(
     os.environ["TZ"] = "UTC"
     time.tzset()
     home = _home(data_dir)
-    with lock_or_explain(home, "ClickHouse") as lock, closing(_listening_socket(port)) as listening:
+    with DirectoryLock.acquire(home, "ClickHouse") as lock, closing(_listening_socket(port)) as listening:
         url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
         os.environ["TMPDIR"] = str(_empty(home / "scratch"))
         # aiohttp reads files of the system, so it is loaded before the sandbox closes. The engine starts threads, so it is loaded

@@ -17,7 +17,6 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from deploy.local.kafka.runtime import (
-    Available,
     Java,
     Missing,
     availability,
@@ -27,10 +26,8 @@ from deploy.local.kafka.runtime import (
     resolve_jars,
 )
 from deploy.local.process.child_process import ChildProcess
-from deploy.local.process.directory_lock import DirectoryLock, Holder, lock_or_explain
+from deploy.local.process.directory_lock import DirectoryLock, Holder
 from schemas.errors import DeploymentError
-
-__all__ = ["Available", "LocalBroker", "Missing", "availability", "jars_directory", "kafka_version", "serves"]
 
 LOOPBACK: Final = "127.0.0.1"
 SERVES_WITHIN_SECONDS: Final = 120.0
@@ -78,7 +75,7 @@ class LocalBroker:
         found = availability(self._data_dir, jars=self._jars)
         if isinstance(found, Missing):
             raise DeploymentError(f"{found.reason}; {found.what_to_do}")
-        self._lock = lock_or_explain(self._home, "Kafka")
+        self._lock = DirectoryLock.acquire(self._home, "Kafka")
         try:
             self._port, controller_port = _ports(self._given_port)
             self._lock.write_holder(Holder(os.getpid(), self.bootstrap))

@@ -46,22 +46,26 @@ class DirectoryLock:
         self.descriptor = descriptor
 
     @classmethod
-    def acquire(cls, directory: Path) -> DirectoryLock | Holder:
-        """Create and lock a directory, or return the process that holds it.
+    def acquire(cls, directory: Path, service: str) -> Self:
+        """Create and lock a directory for a service. Raises DeploymentError when another process holds it.
 
         If that process is gone and only its children still run, wait until they have ended.
         """
         directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(directory / _FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        patience_ends = time.monotonic() + ENDS_WITHIN_SECONDS
+        gives_up_at = time.monotonic() + ENDS_WITHIN_SECONDS
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = read_holder(directory)
-                if (holder is not None and holder.is_alive) or time.monotonic() > patience_ends:
+                if (holder is not None and holder.is_alive) or time.monotonic() > gives_up_at:
                     os.close(descriptor)
-                    return holder or Holder(0, "unknown")
+                    pid, address = (holder.pid, holder.address) if holder is not None else (0, "unknown")
+                    raise DeploymentError(
+                        f"another process holds {directory}: process {pid} serves {service} from it at {address}. "
+                        "Use that one, end it, or choose another data directory (FIRSTCALL_DATA_DIR)"
+                    ) from None
                 time.sleep(_POLL_SECONDS)
             else:
                 os.ftruncate(descriptor, 0)
@@ -94,15 +98,3 @@ def read_holder(directory: Path) -> Holder | None:
         return Holder(int(found["pid"]), str(found["address"]), str(found["run"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def lock_or_explain(directory: Path, service: str) -> DirectoryLock:
-    """Lock a directory for a service. Raises DeploymentError when another process holds it."""
-    match DirectoryLock.acquire(directory):
-        case Holder(pid=pid, address=address):
-            raise DeploymentError(
-                f"another process holds {directory}: process {pid} serves {service} from it at {address}. "
-                "Use that one, end it, or choose another data directory (FIRSTCALL_DATA_DIR)"
-            )
-        case lock:
-            return lock

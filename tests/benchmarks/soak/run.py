@@ -22,7 +22,8 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from deploy.local.clickhouse import LocalClickHouse
-from deploy.local.kafka.broker import LocalBroker, jars_directory
+from deploy.local.kafka.broker import LocalBroker
+from deploy.local.kafka.runtime import jars_directory
 from deploy.local.process.children import unwinding_signals
 from deploy.services import groups, topics
 from deploy.services.groups import consumed_topics
