@@ -52,7 +52,7 @@ NOT_RUN = {
 }
 #: Commands that wait for `firstcall up` to do something.
 RETRIED = {"firstcall rebuild --drop-old"}
-#: Commands that end with another exit code than 0, as the page says.
+#: Commands that end with another exit code than 0, as their pages show.
 EXIT_CODES = {
     "firstcall config check firstcall.yaml": 2,
     "firstcall config diff new.yaml": 1,
@@ -133,6 +133,12 @@ def test_every_link_leads_somewhere(page):
 def test_every_page_is_in_the_index():
     index = (ROOT / "deploy" / "docs" / "README.md").read_text("utf-8")
     assert [page.name for page in GUIDE if page.name != "README.md" and f"({page.name})" not in index] == []
+
+
+def test_every_file_and_folder_of_deploy_is_listed():
+    listed = set(re.findall(r"`([\w.\-]+)/?`", (ROOT / "deploy" / "README.md").read_text("utf-8")))
+    names = {path.name for path in (ROOT / "deploy").iterdir()}
+    assert names - listed - {"README.md", "docs", "__init__.py", "__pycache__", ".env", "secrets"} == set()
 
 
 def test_every_test_file_that_is_named_exists():
