@@ -1,4 +1,4 @@
-"""What travels to a stage: consecutive records of one partition."""
+"""Consecutive records of one partition, which travel to a processor together."""
 
 from __future__ import annotations
 

@@ -34,11 +34,11 @@ class FirstRecord(NamedTuple):
     timestamp: int
 
 
-def unread_deleted(group: str, place: Partition, position: int, earliest: int) -> DeploymentError:
+def unread_deleted(group: str, partition: Partition, position: int, earliest: int) -> DeploymentError:
     """Kafka has deleted records that a group has not processed: the numbers would lack them, silently."""
     return DeploymentError(
-        f"records {position} to {earliest - 1} of {place[0]}/{place[1]} were deleted by age or size before they were worked "
-        "on. Start over with a new FIRSTCALL_APP_ID and replay, or, to go on without them, commit the offset of the consumer "
+        f"records {position} to {earliest - 1} of {partition[0]}/{partition[1]} were deleted by age or size before they were "
+        "processed. Start over with a new FIRSTCALL_APP_ID and import the events, or, to go on without them, commit the offset of the consumer "
         f"group {group} past them"
     )
 
@@ -74,19 +74,21 @@ class Brokers:
         """The offsets of partitions, except of those without a leader. Raises KafkaException."""
         wanted = list(partitions)
         ends = listed(self._consumer, [*wanted, self._probe], OFFSET_END)
-        asked = self._consumer.committed([TopicPartition(*place) for place in wanted], ANSWER_SECONDS) if wanted else []
-        begun = {(each.topic, each.partition): each.offset for each in asked if each.error is None and each.offset >= 0}
+        answers = self._consumer.committed([TopicPartition(*each) for each in wanted], ANSWER_SECONDS) if wanted else []
+        committed = {
+            (each.topic, each.partition): each.offset for each in answers if each.error is None and each.offset >= 0
+        }
         # Nothing was ever committed there: all records are to be processed.
-        unbegun = [place for place in ends if place in wanted and place not in begun]
-        begun |= listed(self._consumer, unbegun, OFFSET_BEGINNING)
-        return {place: Offsets(begun[place], ends[place]) for place in wanted if place in ends and place in begun}
+        uncommitted = [each for each in ends if each in wanted and each not in committed]
+        committed |= listed(self._consumer, uncommitted, OFFSET_BEGINNING)
+        return {each: Offsets(committed[each], ends[each]) for each in wanted if each in ends and each in committed}
 
-    def first_record(self, place: Partition, offset: int) -> FirstRecord | None:
+    def first_record(self, partition: Partition, offset: int) -> FirstRecord | None:
         """The first record from an offset on; None where there is none, though the log may go on (transaction markers).
 
         Raises KafkaException when it cannot be read in time.
         """
-        self._consumer.assign([TopicPartition(*place, offset)])
+        self._consumer.assign([TopicPartition(*partition, offset)])
         try:
             message = self._consumer.poll(ANSWER_SECONDS)
             if message is None:
@@ -100,22 +102,18 @@ class Brokers:
         finally:
             self._consumer.unassign()
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._consumer.close()
-
 
 def listed(
-    consumer: Consumer, places: list[Partition], which: int, seconds: float = ANSWER_SECONDS
+    consumer: Consumer, partitions: list[Partition], which: int, seconds: float = ANSWER_SECONDS
 ) -> dict[Partition, int]:
     """The first or the last offset of each partition, all asked for at once: they are special times to Kafka.
 
     `which`: OFFSET_BEGINNING or OFFSET_END. Partitions without a leader are left out. Raises KafkaException.
     """
-    if not places:
+    if not partitions:
         return {}
     try:
-        found = consumer.offsets_for_times([TopicPartition(*place, which) for place in places], seconds)
+        found = consumer.offsets_for_times([TopicPartition(*partition, which) for partition in partitions], seconds)
     except KafkaException as error:
         if error.args[0].code() in _NOT_THERE:
             return {}

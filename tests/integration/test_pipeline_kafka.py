@@ -183,7 +183,7 @@ def test_what_kafka_deletes_before_it_was_worked_on_ends_the_worker(
         else:
             pipeline.send("worker-1", signal.SIGCONT)
         assert pipeline.ended("worker-1", 60) not in (0, -signal.SIGKILL)
-        assert "were deleted by age or size before they were worked on" in pipeline.log("worker-1")
+        assert "were deleted by age or size before they were processed" in pipeline.log("worker-1")
 
 
 def test_a_worker_waits_for_brokers_that_are_away(broker: str, unique: str, tmp_path: Path) -> None:

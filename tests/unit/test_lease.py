@@ -1,4 +1,4 @@
-"""A worker that stood still does not go on."""
+"""A worker that was suspended for too long, or whose wall clock was set back, does not go on."""
 
 from __future__ import annotations
 
