@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,8 @@ import structlog
 
 from deploy.cli import logs
 from schemas.config.loading import load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -100,3 +105,26 @@ def test_a_generated_secret_is_blacked_out_too(lines, capsys, tmp_path):
     lines(log_format="json", data_dir=tmp_path)
     logging.getLogger("elsewhere").error("generated-0123456789 and second-0123456789abc")
     assert "0123456789" not in capsys.readouterr().err
+
+
+def logged_events() -> Iterator[tuple[str, ast.Call]]:
+    """Every call of a logger in streams, sinks and deploy."""
+    for path in sorted(each for layer in ("streams", "sinks", "deploy") for each in (ROOT / layer).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            called = node.func if isinstance(node, ast.Call) else None
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(called, ast.Attribute)
+                and ast.unparse(called.value) in ("log", "self.log")
+            ):
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+
+
+def test_events_are_snake_case_and_carry_their_values_as_fields():
+    wrong = [
+        place
+        for place, call in logged_events()
+        if len(call.args) != 1
+        or (isinstance(event := call.args[0], ast.Constant) and not re.fullmatch(r"[a-z]+(_[a-z]+)*", str(event.value)))
+    ]
+    assert wrong == []
