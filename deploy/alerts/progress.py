@@ -1,17 +1,17 @@
-"""Up to when everything that producers sent is in ClickHouse: what lies behind in Kafka must not look like a drop.
+"""Until when everything that producers sent is in ClickHouse: events that are still in Kafka must not look like a drop.
 
-An event passes several topics on its way. When all that lay in any topic at one moment is acknowledged, every event has made one
-step; after as many such rounds as there are steps, every event from before the first of them has arrived.
+An event passes several topics. When all that was in any topic at one moment is acknowledged, every event has made one step.
+After as many such rounds as there are steps, every event from before the first round has arrived.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from kafka import TopicPartition
-from kafka.admin import KafkaAdminClient, OffsetSpec
-from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError
+from kafka.admin import KafkaAdminClient
+
+from deploy.services import groups
 
 #: Inputs, alias updates, merges, developer updates, company updates, rows.
 STEPS: Final = 6
@@ -33,7 +33,7 @@ class Position(NamedTuple):
 
 
 class Progress:
-    """Follows the rounds. `known_until`: all that was sent before it has arrived; None before that is known of any moment."""
+    """Counts the rounds. `known_until`: all that was sent before it has arrived; None until the first rounds are complete."""
 
     def __init__(self, steps: int = STEPS) -> None:
         self.known_until: int | None = None
@@ -45,7 +45,7 @@ class Progress:
     def observe(self, now: int, positions: Mapping[PartitionPosition, Position]) -> None:
         """Receive positions, of which the acknowledged ones were read first, at `now` (milliseconds) or later."""
         if all(position.acknowledged >= position.end for position in positions.values()):
-            # Nothing is under way at all.
+            # No event is on its way.
             self.known_until, self._ends = now, None
             return
         if self._ends is None:
@@ -68,31 +68,11 @@ class Progress:
 
 def read_positions(client: KafkaAdminClient, consumed: Mapping[str, list[str]]) -> dict[PartitionPosition, Position]:
     """The positions of groups on the topics that they consume. Raises KafkaError."""
-    existing = set(client.list_topics())
-    wanted = sorted({topic for names in consumed.values() for topic in names} & existing)
-    partitions = [
-        TopicPartition(each["name"], partition["partition_index"])
-        for each in (client.describe_topics(wanted) if wanted else [])
-        for partition in each["partitions"]
-    ]
-    if not partitions:
-        return {}
-    acknowledged = {group: _acknowledged(client, group) for group in consumed}
-    first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-    end = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    acknowledged = {group: groups.committed_by(client, group) for group in consumed}
+    ranges = groups.ranges_of(client, {topic for names in consumed.values() for topic in names})
     return {
-        PartitionPosition(group, partition.topic, partition.partition): Position(
-            max(acknowledged[group].get(partition, 0), first[partition].offset), end[partition].offset
-        )
+        PartitionPosition(group, at.topic, at.partition): Position(max(acknowledged[group].get(at, 0), first), end)
         for group, names in consumed.items()
-        for partition in partitions
-        if partition.topic in names
+        for at, (first, end) in ranges.items()
+        if at.topic in names
     }
-
-
-def _acknowledged(client: KafkaAdminClient, group: str) -> dict[TopicPartition, int]:
-    try:
-        offsets: dict[TopicPartition, Any] = client.list_group_offsets({group: None})[group]
-    except (GroupIdNotFoundError, CoordinatorNotAvailableError):
-        return {}
-    return {partition: found.offset for partition, found in offsets.items() if found.offset >= 0}
