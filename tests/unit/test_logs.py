@@ -17,6 +17,7 @@ from deploy.cli import logs
 from schemas.config.loading import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
+LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
 
 
 @pytest.fixture
@@ -116,6 +117,7 @@ def logged_events() -> Iterator[tuple[str, ast.Call]]:
                 isinstance(node, ast.Call)
                 and isinstance(called, ast.Attribute)
                 and ast.unparse(called.value) in ("log", "self.log")
+                and called.attr in LEVELS
             ):
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", node
 
