@@ -50,7 +50,7 @@ def definitions_changed(scope: str) -> StateError:
     """The state was made under other definitions: what is joined into it would give numbers of neither."""
     return StateError(
         f"the state of {scope} was made under other metric definitions than the configured ones. Undo the change, or "
-        "let `firstcall rebuild` make all numbers anew under the new ones, while the old ones are served"
+        "let `firstcall rebuild` compute all numbers again under the new ones, while the old ones are served"
     )
 
 

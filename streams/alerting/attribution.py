@@ -11,8 +11,8 @@ from scipy import special
 from streams.alerting.evidence import Evidence
 from streams.alerting.series import ALL, Scope
 
-#: A concentration is told when it is so improbable for a drop that is the same everywhere, all segments considered.
-TOLD_BELOW: Final = 0.01
+#: A concentration is reported when it is so improbable for a drop that is the same everywhere, all segments considered.
+REPORTED_BELOW: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def concentrate(found: Mapping[Scope, Evidence]) -> Concentration | None:
         share = here.expected / everywhere.expected
         chance = float(special.bdtr(min(here.observed, everywhere.observed), int(everywhere.observed), share))
         probability = min(1.0, chance * (len(found) - 1))
-        if probability < TOLD_BELOW and (best is None or probability < best.probability):
+        if probability < REPORTED_BELOW and (best is None or probability < best.probability):
             best = Concentration(
                 scope=scope,
                 missing_share=min(1.0, (here.expected - here.observed) / (everywhere.expected - everywhere.observed)),

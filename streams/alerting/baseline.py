@@ -57,7 +57,7 @@ class Habits:
 class Expectation:
     """What is expected of the last `WEEK` hours of a series, if nothing has changed.
 
-    `mean` is the expected count of each hour (of a share: given the trials of that hour), and 0 where nothing can be said.
+    `mean` is the expected count of each hour (of a share: given the trials of that hour), and 0 where nothing is expected.
     `reference` is the number of past events that the mean of each hour rests on. `day_variance` and `week_variance` are relative
     variances, as in Habits, the latter with all that is unsure beside. `dispersion`: as in Habits.
     """
@@ -283,7 +283,7 @@ def _dispersion(seen: Array, fitted: Array) -> Array:
 
 
 def _moment(seen: Array, expected: Array, chance: Array, freedom: Array) -> float:
-    """The relative variance beside chance of counts around their expectations, weighted by how much each one tells."""
+    """The relative variance beside chance of counts around their expectations, weighted by the information in each one."""
     if len(seen) < 3:
         return UNKNOWN_VARIANCE
     weight = (expected / (1.0 + 0.02 * expected)) ** 2

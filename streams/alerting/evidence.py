@@ -28,7 +28,7 @@ DROPS: Final = np.array([0.2, 0.35, 0.5, 0.7, 0.9])
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the last week's hours of one series say.
+    """The evidence in the last week's hours of one series.
 
     `log_strength`: logarithm of the statistic. `hours`: how long the drop lasts by the likeliest start, `hours_least` and
     `hours_most` by the 90 % of starts that are likeliest; over `hours`: `observed` and `expected` (of a share: of `trials`), `drop` (0.3:
@@ -67,7 +67,7 @@ def weigh(expectation: Expectation, *, hours: int = WEEK, minimum_expected: floa
 
 
 def since(expectation: Expectation, hours: int) -> Evidence | None:
-    """What the last `hours` hours together say, or None when nothing is expected of them."""
+    """The evidence in the last `hours` hours together, or None when nothing is expected of them."""
     totals = _Totals.of(expectation, hours)
     place = len(totals.expected) - 1
     return totals.evidence(place, 0.0, (place, place)) if totals.expected[place] > 0 else None

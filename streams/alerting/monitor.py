@@ -1,7 +1,7 @@
 """What one monitor knows from hour to hour: quiet, or an incident that holds until recovery.
 
-    quiet ── evidence passes the level ──▶ incident ── evidence for the usual level ──▶ quiet, told as recovered
-                                              └────── it has lasted too long ─────────▶ quiet, told as accepted: the new usual
+    quiet ── evidence passes the level ──▶ incident ── evidence for the usual level ──▶ quiet, reported as recovered
+                                              └────── it has lasted too long ─────────▶ quiet, reported as accepted: the new usual
 
 `step` is a function of the state, the hour and the series, so evaluating an hour again gives the same incident, with the same id.
 """
@@ -29,7 +29,7 @@ WEIGHT_OF_ALL: Final = 0.5
 
 @dataclass(frozen=True)
 class Rules:
-    """How one monitor judges.
+    """How one monitor evaluates.
 
     `level_hours`: the mean time between false alarms, in hours, is at least this. `accept_after_hours`: a drop that lasts longer is
     the new usual level.
@@ -45,7 +45,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Incident:
-    """A drop, as first told. Hours are numbers of hours; the drop began after hour `started`."""
+    """A drop, as first reported. Hours are numbers of hours; the drop began after hour `started`."""
 
     scope: Scope
     started: int
@@ -64,7 +64,7 @@ class Incident:
 class MonitorState:
     """What a monitor carries from hour to hour.
 
-    `evaluated`: the last hour it has judged. `excluded`: spans of hours (after, up to) that belong to incidents and are not
+    `evaluated`: the last hour it has evaluated. `excluded`: spans of hours (after, up to) that belong to incidents and are not
     learned from. `level_from`: nothing before that hour is learned from. `quiet_from`: no drop is looked for before it.
     """
 
@@ -77,7 +77,7 @@ class MonitorState:
 
 @dataclass(frozen=True)
 class Opened:
-    """An incident begins to be told."""
+    """An incident opens."""
 
     incident: Incident
 
@@ -105,7 +105,7 @@ class MonitorStatus:
 
 @dataclass(frozen=True)
 class Transition:
-    """The outcome of judging one hour."""
+    """The outcome of evaluating one hour."""
 
     state: MonitorState
     status: MonitorStatus
@@ -124,11 +124,11 @@ class Memory:
         return set(self._kept)
 
     def keep_only(self, scopes: Collection[Scope]) -> None:
-        """Forget the habits of all other scopes: values come and go."""
+        """Drop the habits of all other scopes: values come and go."""
         self._kept = {scope: kept for scope, kept in self._kept.items() if scope in scopes}
 
     def habits(self, scope: Scope, series: Series, state: MonitorState, rules: Rules, usable: Array) -> Habits:
-        """What `learn` says."""
+        """What `learn` returns."""
         key = (habit_day(series.until), state.excluded, state.incident, state.level_from)
         kept = self._kept.get(scope)
         if kept is None or kept[0] != key:
@@ -174,7 +174,7 @@ def _look(state: MonitorState, rules: Rules, series: Mapping[Scope, Series], mem
     weights = weights_of(series)
     strengths = {scope: weighed.log_strength + float(np.log(weights[scope])) for scope, weighed in found.items()}
     scope = max(strengths, key=lambda each: strengths[each])
-    # Of all scopes together, each with its weight: by this it is decided, and told how seldom it is by chance.
+    # Of all scopes together, each with its weight: this decides, and is reported as how rarely chance does it.
     strength = float(np.logaddexp.reduce(list(strengths.values())))
     if strength < np.log(rules.level_hours) or found[scope].drop < rules.minimum_drop:
         return Transition(
@@ -227,7 +227,7 @@ def weights_of(scopes: Mapping[Scope, object]) -> dict[Scope, float]:
 
 
 def incident_id(monitor: str, incident: Incident) -> str:
-    """The id of an alert: the same for as long as it holds, whoever finds it and however often."""
+    """The id of an alert: the same for as long as it holds, however often it is found."""
     name = f"{monitor}\n{incident.scope.segment}\n{incident.scope.value}\n{incident.started}"
     return hashlib.blake2b(name.encode(), digest_size=10).hexdigest()
 

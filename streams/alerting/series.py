@@ -18,7 +18,7 @@ Array: TypeAlias = NDArray[np.float64]
 HOUR_MS: Final = 3_600_000
 DAY: Final = 24
 WEEK: Final = 168
-#: A value that more than this part of all subjects has is not told apart from all.
+#: A value that more than this part of all subjects has is not distinguished from all.
 NEARLY_ALL: Final = 0.9
 
 
@@ -81,7 +81,7 @@ def gather(
 def largest(series: Mapping[Scope, Series], at_most: int) -> list[Scope]:
     """All subjects, and of each segment column the values with the most (trials, else counts), at most so many of each.
 
-    A value that nearly all subjects have tells nothing that all do not, and is left out.
+    A value that nearly all subjects have adds nothing to the series of all, and is left out.
     """
     if ALL not in series:
         return []

@@ -38,7 +38,7 @@ def listen(
     least_gap_ms: int,
     false_alarms_per_month: float,
 ) -> Silence | None:
-    """The silence of a source that was last heard at `newest`, or None while there is none to speak of.
+    """The silence of a source whose newest event is of `newest`, or None while the gap is not long enough.
 
     `expectation` is that of the events received each hour up to `hour`, the last hour of it. `now` is the moment up to which
     everything received is known. Events come in bursts, so beside chance the past's longest gap is a measure.

@@ -1,4 +1,4 @@
-"""The definitions, compiled: which selectors an event matches, and what is to be remembered of it."""
+"""The definitions, compiled: which selectors an event matches, and which facts it contributes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from streams.facts.facts import Cuts, Facts, SegmentValue, Touch
 from streams.facts.segments import SegmentReader
 from streams.facts.touches import touch_of
 
-#: Bounds the memory of the cache of event names; beyond it the cache starts anew.
+#: Bounds the memory of the cache of event names; beyond it the cache is cleared.
 NAMES_CACHED = 10_000
 
 PropertyTests = list[tuple[str, Callable[[Any], bool]]]
 
 
 class Observation(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one event contributes to the facts of its subject. `selectors`: bit i is selector i of the compiled.
+    """What one event contributes to the facts of its subject. `selectors`: bit i is selector i of the definitions.
 
-    `time`, `latest`: the earliest and the latest time (ms) among its copies. `event` is a hash of the event's identity, the same for all its copies. `uses`: it makes an API key active.
+    `time`, `latest`: the earliest and the latest time (ms) among its copies. `event`: a hash of its identity, the same for all
+    copies. `uses`: it makes an API key active.
     `segments`: its values, by number of the segment.
     """
 
@@ -40,7 +41,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class CompiledDefinitions:
-    """The definitions in the form that the streams work with. The selectors are numbered by name."""
+    """The definitions as the streams use them. Selectors are numbered in the order of their names."""
 
     def __init__(self, definitions: Definitions) -> None:
         self.definitions = definitions
@@ -74,7 +75,7 @@ class CompiledDefinitions:
         self._by_kind: dict[tuple[str, str, str], tuple[int, list[tuple[int, PropertyTests]]]] = {}
 
     def observe(self, event: Event) -> Observation | None:
-        """What the event contributes; None if it matters to no number, as an event of a bot."""
+        """The observation of an event; None if no number depends on it, as for a bot."""
         if event.is_bot:
             return None
         selectors = self._matches(event) if event.type == "event" else 0
@@ -110,10 +111,10 @@ class CompiledDefinitions:
             hours={seen.environment: bitmap.single(bitmap.hour_of(time))} if seen.uses else {},
             touches=touches,
             internal=seen.internal,
-            segments=self._said(seen) if seen.segments else {},
+            segments=self._segments(seen) if seen.segments else {},
         )
 
-    def _said(self, seen: Observation) -> dict[int, SegmentValue]:
+    def _segments(self, seen: Observation) -> dict[int, SegmentValue]:
         latest = self.segments.latest
         values = seen.segments or {}
         return {i: (seen.latest if i in latest else seen.time, value) for i, value in values.items()}

@@ -1,4 +1,4 @@
-"""What is remembered of a subject's events: facts that only ever join.
+"""Facts: what is kept of a set of events. They only ever join.
 
 Facts are a join-semilattice: `join` is commutative, associative and idempotent, so neither the order of events, nor
 their duplicates, nor how they were batched can change the outcome. Every list is cut to what the definitions can ever
@@ -10,28 +10,32 @@ per active hour between the first and the last (1.1 KB a year), the first `TOUCH
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import msgspec
 
 from streams.facts import hours as bitmap
 from streams.facts.hours import Hours
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 #: How many of a subject's first touches are kept.
 TOUCHES_KEPT = 5
 
-#: (time in ms, event hash): the total order of events, the hash to tell apart those of one millisecond.
+#: (time in ms, event hash): the total order of events, the hash orders those of one millisecond.
 Moment = tuple[int, int]
 
 #: (time in ms, event hash, what the touch was: campaign, source, medium, referrer, ...)
 Touch = tuple[int, int, dict[str, str]]
 
-#: (time in ms, value): the value of a segment, and when an event said so.
+#: (time in ms, value): the value of a segment, and the time of its event.
 SegmentValue = tuple[int, str]
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The facts of a set of events. Selectors are numbered as in the compiled; times are ms since 1970.
+    """The facts of a set of events. Selectors are numbered as in `CompiledDefinitions`; times are ms since 1970.
 
     `first_seen`, `last_active`: earliest and latest time of an event that matters to any number; None: there is none.
     `firsts`: earliest time per selector. `counted`: the smallest moments per counted selector, ascending.
@@ -64,12 +68,42 @@ class Cuts(msgspec.Struct, frozen=True):
     days: dict[int, int]
     latest: frozenset[int] = frozenset()
 
+    def smallest_moments(self, selector: int, mine: list[Moment], theirs: list[Moment]) -> list[Moment]:
+        """As many of the smallest moments as the selector needs, each event once, at its earliest time."""
+        keep = self.counted[selector]
+        if len(mine) >= keep and theirs and theirs[0] >= mine[-1]:
+            return mine
+        earliest = {event: time for time, event in mine}
+        changed = False
+        for time, event in theirs:
+            known = earliest.get(event)
+            if known is None or time < known:
+                earliest[event] = time
+                changed = True
+        if not changed:
+            return mine
+        merged = sorted(zip(earliest.values(), earliest, strict=True))[:keep]
+        return mine if merged == mine else merged
+
+    def smallest_days(self, selector: int, mine: dict[int, int], theirs: dict[int, int]) -> dict[int, int]:
+        """As many of the smallest days as the selector needs, ascending, each with its earliest time."""
+        merged = _merged(mine, theirs, _earlier)
+        if merged is mine:
+            return mine
+        merged = dict(sorted(merged.items())[: self.days[selector]])
+        return mine if merged == mine else merged
+
+    def segment_value(self, segment: int, mine: SegmentValue, theirs: SegmentValue) -> SegmentValue:
+        """The last value of both, or the first."""
+        return theirs if (theirs > mine if segment in self.latest else theirs < mine) else mine
+
 
 def join(a: Facts, b: Facts, cuts: Cuts) -> Facts:
     """The facts of both sets of events together; `a` itself where `b` adds nothing."""
-    if a is b or b == NOTHING:
+    if a is b:
         return a
-    if a == NOTHING:
+    # The first test alone is nearly free.
+    if a.first_seen is None and a == NOTHING:
         return b
     first_seen = a.first_seen
     if b.first_seen is not None and (first_seen is None or b.first_seen < first_seen):
@@ -77,46 +111,13 @@ def join(a: Facts, b: Facts, cuts: Cuts) -> Facts:
     last_active = a.last_active
     if b.last_active is not None and (last_active is None or b.last_active > last_active):
         last_active = b.last_active
-    firsts = a.firsts
-    for selector, time in b.firsts.items():
-        mine = firsts.get(selector)
-        if mine is None or time < mine:
-            if firsts is a.firsts:
-                firsts = dict(firsts)
-            firsts[selector] = time
-    counted = a.counted
-    for selector, moments in b.counted.items():
-        mine_counted = counted.get(selector)
-        merged = moments if mine_counted is None else _smallest(mine_counted, moments, cuts.counted[selector])
-        if merged is not mine_counted:
-            if counted is a.counted:
-                counted = dict(counted)
-            counted[selector] = merged
-    days = a.days
-    for selector, times in b.days.items():
-        mine_days = days.get(selector)
-        merged_days = times if mine_days is None else _smallest_days(mine_days, times, cuts.days[selector])
-        if merged_days is not mine_days:
-            if days is a.days:
-                days = dict(days)
-            days[selector] = merged_days
-    hours = a.hours
-    for environment, active in b.hours.items():
-        mine_hours = hours.get(environment)
-        merged_hours = active if mine_hours is None else bitmap.union(mine_hours, active)
-        if merged_hours is not mine_hours:
-            if hours is a.hours:
-                hours = dict(hours)
-            hours[environment] = merged_hours
-    touches = _first_touches(a.touches, b.touches)
+    firsts = _merged(a.firsts, b.firsts, _earlier) if b.firsts else a.firsts
+    counted = _merged(a.counted, b.counted, cuts.smallest_moments) if b.counted else a.counted
+    days = _merged(a.days, b.days, cuts.smallest_days) if b.days else a.days
+    hours = _merged(a.hours, b.hours, _union) if b.hours else a.hours
+    touches = _first_touches(a.touches, b.touches) if b.touches else a.touches
     internal = a.internal or b.internal
-    segments = a.segments
-    for segment, said in b.segments.items():
-        mine_said = segments.get(segment)
-        if mine_said is None or (said > mine_said if segment in cuts.latest else said < mine_said):
-            if segments is a.segments:
-                segments = dict(segments)
-            segments[segment] = said
+    segments = _merged(a.segments, b.segments, cuts.segment_value) if b.segments else a.segments
     if (
         first_seen == a.first_seen
         and last_active == a.last_active
@@ -141,42 +142,30 @@ def join_all(parts: Iterable[Facts], cuts: Cuts) -> Facts:
 
 
 def grew(before: Facts, after: Facts, cuts: Cuts) -> bool:
-    """Whether `after` holds all that `before` held: then whoever joined `before` may simply join `after`."""
+    """Whether `after` holds all that `before` held: then a parent that joined `before` may simply join `after`."""
     both = join(after, before, cuts)
     return both is after or both == after
 
 
-def _smallest(mine: list[Moment], theirs: list[Moment], keep: int) -> list[Moment]:
-    """The `keep` smallest moments of both, each event once, at its earliest time."""
-    if len(mine) >= keep and theirs and theirs[0] >= mine[-1]:
-        return mine
-    earliest = {event: time for time, event in mine}
-    changed = False
-    for time, event in theirs:
-        known = earliest.get(event)
-        if known is None or time < known:
-            earliest[event] = time
-            changed = True
-    if not changed:
-        return mine
-    merged = sorted((time, event) for event, time in earliest.items())[:keep]
-    return mine if merged == mine else merged
-
-
-def _smallest_days(mine: dict[int, int], theirs: dict[int, int], keep: int) -> dict[int, int]:
-    """The `keep` smallest days of both, each with its earliest time, ascending."""
-    changed = False
+def _merged(mine: dict[K, V], theirs: dict[K, V], merge: Callable[[K, V, V], V]) -> dict[K, V]:
+    """Both maps, with `merge` of the values that both have; `mine` itself if nothing changes."""
     merged = mine
-    for day, time in theirs.items():
-        known = merged.get(day)
-        if known is None or time < known:
-            if not changed:
-                merged, changed = dict(mine), True
-            merged[day] = time
-    if not changed:
-        return mine
-    merged = dict(sorted(merged.items())[:keep])
-    return mine if merged == mine else merged
+    for key, value in theirs.items():
+        known = mine.get(key)
+        joined = value if known is None else merge(key, known, value)
+        if joined is not known:
+            if merged is mine:
+                merged = dict(mine)
+            merged[key] = joined
+    return merged
+
+
+def _earlier(_: int, mine: int, theirs: int) -> int:
+    return theirs if theirs < mine else mine
+
+
+def _union(_: str, mine: Hours, theirs: Hours) -> Hours:
+    return bitmap.union(mine, theirs)
 
 
 def _first_touches(mine: list[Touch], theirs: list[Touch]) -> list[Touch]:

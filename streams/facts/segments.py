@@ -1,4 +1,7 @@
-"""Segments: what tells subjects apart, as technology, channel or compiled. A subject's value is that of its first event with one, or its last."""
+"""Segments: properties by which subjects are compared, as technology, channel or plan.
+
+A subject's value is that of its first event with one, or of its last.
+"""
 
 from __future__ import annotations
 

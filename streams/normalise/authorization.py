@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
-#: Headers that hold nothing but a key, in lower case, the most telling first.
+#: Headers that hold nothing but a key, in lower case, the most specific first.
 KEY_HEADERS: Final = (
     "x-api-key",
     "api-key",
@@ -21,10 +21,10 @@ KEY_HEADERS: Final = (
 
 
 def key_of_headers(headers: Mapping[str, Any]) -> str:
-    """The key that a call was made with, empty if none can be told. `headers`: by name in lower case.
+    """The key that a call was made with, empty if there is none. `headers`: by name in lower case.
 
     A header that only holds a key comes first; then `Authorization`: the token of `Bearer`, the user of `Basic`, what
-    follows any other scheme. A JSON Web Token is no key: it is issued anew every hour, so each would count as another.
+    follows any other scheme. A JSON Web Token is no key: it is issued every hour, so each would count as another key.
     """
     for name in KEY_HEADERS:
         value = headers.get(name)

@@ -41,13 +41,13 @@ def read(times: Times, recorded_at: int, future_ms: int) -> tuple[int, int, str]
 
     With the original time, the time of sending and that of receipt, the client's clock is corrected as Segment's
     specification does: received_at - (sent_at - original). Without a receipt in the event itself there is no
-    correction: when a message reached Kafka says when it was delivered, not when it happened, and a replay would
-    change it. An event without any time takes `recorded_at`. An event may be at most `future_ms` later than its receipt,
+    correction: the time at which a message reached Kafka is that of its delivery, and another delivery would change
+    it. An event without any time takes `recorded_at`. An event may be at most `future_ms` later than its receipt,
     and its receipt than `recorded_at`, which counts as the year 2100 if it is later.
     """
     recorded_at = min(recorded_at, NEWEST_MS)
     if times.original is None and times.sent is None and times.received is None and times.event:
-        # By far the most events say one time.
+        # By far the most events carry one time.
         time = milliseconds(times.event)
         if time is not None and OLDEST_MS <= time <= recorded_at + future_ms:
             return time, recorded_at, str(times.event)

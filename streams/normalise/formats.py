@@ -1,4 +1,4 @@
-"""The formats that events arrive in, told apart and read into one shape."""
+"""Detects the format of an event and reads it into one shape."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from streams.normalise.raw_event import Raw, kind_of
 from streams.normalise.segment import read_segment, speaks_segment
 
 MAX_BATCH_EVENTS: Final = 10_000
-#: What a batch says once is stored with each of its calls, so it must be small.
+#: What a batch shares is stored with each of its calls, so it must be small.
 MAX_SHARED_BYTES: Final = 10_000
 
-#: What a batch may say once for all of its calls.
+#: What a batch may share among its calls.
 _SHARED: Final = ("sentAt", "receivedAt", "context", "source")
 
 
 def read(body: dict[str, Any]) -> Raw | Rejected:
-    """The event that one object says, in whichever format, or why it says none."""
+    """The event in one object of any format, or why it is none."""
     if speaks_segment(body):
         return read_segment(body)
     if speaks_moesif(body):
@@ -37,8 +37,8 @@ def is_batch(body: dict[str, Any]) -> bool:
 def calls(body: dict[str, Any] | list[Any]) -> list[tuple[str, int, dict[str, Any] | Rejected]]:
     """Every call of a batch with its path and number, or why there is none (number -1). Never empty.
 
-    A batch is an array, or an object with an array `batch`; what that object says of sending, receipt, source and
-    context holds for every call that does not say it itself.
+    A batch is an array, or an object with an array `batch`; its times of sending and receipt, its source and its context
+    hold for every call without its own.
     """
     if isinstance(body, list):
         return _each(body, "", {})

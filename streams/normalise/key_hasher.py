@@ -6,12 +6,12 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
-#: Bounds the memory of the caches; beyond it they start anew.
+#: Bounds the memory of the caches; beyond it they are cleared.
 KEYS_CACHED: Final = 100_000
 
 
 class KeyHasher:
-    """Hashes keys. `secrets`: the oldest first; its hashes are the keys' aliases, the others are on their way in.
+    """Hashes keys. `secrets`: the oldest first; its hashes are the keys' aliases, the others are not in use yet.
 
     Shows neither secrets nor keys. Holds caches only; calls do not influence each other.
     """

@@ -17,7 +17,7 @@ from streams.normalise.http_status import plain_status
 from streams.normalise.raw_event import Raw, kind_of, raw_event
 from streams.normalise.redaction import is_secret
 
-#: What a gateway says when the API did not answer: a call without a response must not pass for a success.
+#: What a gateway answers when the API did not: a call without a response must not pass for a success.
 NO_RESPONSE: Final = 504
 
 MAX_URI_CHARACTERS: Final = 4_000
@@ -38,8 +38,8 @@ _CAMPAIGN: Final = {
 
 
 def speaks_moesif(body: dict[str, Any]) -> bool:
-    """Whether the object is Moesif's: it has a `request` or an `action_name`, or says something of a user or company in
-    fields that only Moesif has, and has neither a type nor a name.
+    """Whether the object is Moesif's: it has a `request` or an `action_name`, or fields of a user or company that
+    only Moesif has, and neither a type nor a name.
     """
     if "type" in body or "name" in body:
         return False
@@ -109,7 +109,7 @@ def _action(body: dict[str, Any], request: dict[str, Any], uri: str, metadata: d
 
 
 def _user_or_company(body: dict[str, Any]) -> Raw | Rejected:
-    """What is known of a user is an `identify`; what is known of a company alone, a `group` of whoever it names."""
+    """An `identify` if a user is named; else a `group`, of the session that is named."""
     named = body.get("user_id") is not None and body.get("user_id") != ""
     context = _context(body, body.get("user_agent_string"))
     campaign = body.get("campaign")
@@ -181,7 +181,7 @@ def _context(holder: dict[str, Any], agent: Any) -> dict[str, Any]:
 
 
 def _utc(time: Any) -> Any:
-    """The time with an offset: Moesif's own are UTC and do not say so."""
+    """The time with an offset: Moesif's own are UTC without an offset."""
     return time + "Z" if type(time) is str and time and not _ZONE.search(time) else time
 
 

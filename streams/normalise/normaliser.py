@@ -28,10 +28,10 @@ from streams.normalise.user_agent import agent_of, with_library
 MAX_MESSAGE_BYTES: Final = redaction.MAX_WALKED_BYTES
 MAX_NAME_CHARACTERS: Final = 200
 
-#: The reason of events that are void, and whose messages must be shown nowhere.
+#: The reason of suppressed events, whose messages must be shown nowhere.
 ERASED: Final = "erased"
 
-#: Bounds the memory of the cache of user agents; beyond it the cache starts anew.
+#: Bounds the memory of the cache of user agents; beyond it the cache is cleared.
 CACHED: Final = 100_000
 
 _STORED_IDS: Final = ("user_id", "session_token", "anonymous_id", "company_id", "previous_id")
@@ -43,7 +43,7 @@ _RESERVED = tuple(f"{kind}:" for kind in ALIAS_KINDS[1:])
 class Normaliser:
     """Turns messages into events under one set of definitions and key secrets.
 
-    `secrets`: the HMAC secrets, the oldest first: its hashes are the keys' aliases. `erased`: whose events are void.
+    `secrets`: the HMAC secrets, the oldest first: its hashes are the keys' aliases. `erased`: suppresses events.
     Holds caches only; calls do not influence each other.
     """
 
@@ -72,7 +72,7 @@ class Normaliser:
     def __call__(self, value: bytes | None, *, source: Source, recorded_at: int) -> list[Event | Rejected]:
         """The events of one message, or why it (or a part of a batch) is none.
 
-        `source`: what the topic says of events that do not say it themselves. `recorded_at`: the message's own
+        `source`: that of the topic, for events that do not name their own. `recorded_at`: the message's own
         timestamp (ms), which stands in for a missing time of receipt.
         """
         if not value:
@@ -86,7 +86,7 @@ class Normaliser:
             return [Rejected(reason, "", str(error))]
         if type(body) is dict and not is_batch(body):
             event = self._event(body, value, source, recorded_at, suspect=None)
-            return [event if type(event) is Event else self._told(event, "", -1, body)]
+            return [event if type(event) is Event else self._located(event, "", -1, body)]
         if type(body) is not dict and type(body) is not list:
             return [Rejected("not_an_object", "", f"a JSON object is expected, not {kind_of(body)}")]
         # Which part of a batch a key was found in is not known from its bytes.
@@ -94,11 +94,11 @@ class Normaliser:
         events: list[Event | Rejected] = []
         for where, number, call in calls(body):
             outcome = call if isinstance(call, Rejected) else self._event(call, value, source, recorded_at, suspect)
-            events.append(outcome if isinstance(outcome, Event) else self._told(outcome, where, number, call))
+            events.append(outcome if isinstance(outcome, Event) else self._located(outcome, where, number, call))
         return events
 
-    def _told(self, refused: Event | Rejected, where: str, number: int, body: Any) -> Event | Rejected:
-        """A refusal that says where in the message it applies, and quotes no key."""
+    def _located(self, refused: Event | Rejected, where: str, number: int, body: Any) -> Event | Rejected:
+        """A refusal with its place in the message, and without keys."""
         assert isinstance(refused, Rejected)
         field = f"{where}.{refused.field}".strip(".")
         detail = refused.detail
@@ -109,7 +109,7 @@ class Normaliser:
     def _event(
         self, body: dict[str, Any], value: bytes, source: Source, recorded_at: int, suspect: bool | None
     ) -> Event | Rejected:
-        """The event that one object says. `suspect`: whether it may hold a stray key, None if that is not known yet."""
+        """The event in one object. `suspect`: whether it may hold a stray key, None if that is not known yet."""
         raw = read(body)
         if isinstance(raw, Rejected):
             return raw

@@ -28,7 +28,7 @@ TEXTS: Final = (
 class Raw(msgspec.Struct, gc=False):
     """The fields of an event as they were given, the same names in all formats. `api_key` is still the key.
 
-    `hides_key`: the key stood in the message in another spelling, so that its text cannot tell where else it stands.
+    `hides_key`: the key is spelled differently in the message, so a search for its text would not find it.
     """
 
     type: EventType

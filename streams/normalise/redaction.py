@@ -1,8 +1,8 @@
 """What must not be stored or shown: API keys and the like, in events and in what is shown of refused messages.
 
-A key is known by where it stands (a field, header or URL parameter with a telling name), by its text (the prefixes of
+A key is known by where it stands (a field, header or URL parameter with a secret name), by its text (the prefixes of
 the definitions, the usual `sk_live_...`, `Bearer ...`, the user and password of an address), or because the same
-message gives it as a key elsewhere. A text that is nowhere said to be a key and does not look like one is not found.
+message gives it as a key elsewhere. A text that no name marks as a key and that does not look like one is not found.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Redactor:
         self._mark = re.compile("|".join(marks).encode())
 
     def suspects(self, message: bytes, key: str) -> bool:
-        """Whether a message may hold a key anywhere but once in `key`'s own place or under a telling name.
+        """Whether a message may hold a key anywhere but once in `key`'s own place or under a secret name.
 
         Costs about a microsecond, so that only what is suspect need be walked through.
         """
@@ -190,7 +190,7 @@ def needs_scrubbing(part: dict[str, Any]) -> bool:
 
 
 def keys_in(value: Any) -> dict[str, None]:
-    """The texts that stand under telling names anywhere in a value, in their order; at most 20."""
+    """The texts that stand under secret names anywhere in a value, in their order; at most 20."""
     found: dict[str, None] = {}
     _collect(value, found, 0)
     return found

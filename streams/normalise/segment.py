@@ -1,7 +1,7 @@
 """Segment's calls: `track`, `page`, `screen`, `identify`, `group`, `alias`.
 
 Source: https://segment.com/docs/connections/spec/ (common fields and the six calls). `integrations`, `channel`, `version` and
-what else tells a router where to send a call is left out.
+other instructions for routers are left out.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read_segment(body: dict[str, Any]) -> Raw | Rejected:
     get = body.get
     kind = get("type")
     if kind is None and "event" in body:
-        # Segment's HTTP API has an address for each call, so a body sent to it need not say which one it is.
+        # Segment's HTTP API has an address for each call, so a body sent to it need not name its type.
         kind = "track"
     known = _TYPES.get(kind) if type(kind) is str else None
     if known is None:
@@ -114,7 +114,7 @@ def _beside(context: dict[str, Any], properties: dict[str, Any], *names: str) ->
 
 def _with_page(body: dict[str, Any], properties: dict[str, Any], page: Any) -> dict[str, Any]:
     """The properties of a page or screen call, completed with its name and category, which stand beside them, and from
-    `context.page`, where Segment's libraries say the address too.
+    `context.page`, where Segment's libraries repeat the address.
     """
     missing = {k: body[k] for k in ("name", "category") if k not in properties and type(body.get(k)) is str}
     if type(page) is dict:
