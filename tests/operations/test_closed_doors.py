@@ -181,7 +181,7 @@ def test_nothing_that_up_starts_shows_a_secret_or_listens_elsewhere(broker, tmp_
                 time.sleep(0.2)
             assert all(map(is_loopback, addresses.values())), addresses
             seen = "".join(command_line(pid) for pid in pids)
-            assert re.search(r"deploy.cli.main\s+worker", seen)
+            assert re.search(r"deploy\.cli\s+worker", seen)
         finally:
             up.send_signal(signal.SIGINT)
             up.wait(60)

@@ -38,6 +38,7 @@ def variables(tmp_path: Path) -> dict[str, str]:
         "FIRSTCALL_DATA_DIR": str(tmp_path / "data"),
         "FIRSTCALL_BROKER_PORT": str(free_port()),
         "FIRSTCALL_CLICKHOUSE_PORT": str(free_port()),
+        "FIRSTCALL_METRICS_PORT": str(free_port()),
         "COLUMNS": "160",
     }
 
@@ -210,14 +211,14 @@ def test_a_killed_worker_is_started_again_and_a_broker_that_ends_is_named_and_en
     data = tmp_path / "data"
     with up(variables) as running:
         url = shown_at(running, "worker-1")
-        killed = process_of(data, "deploy.cli.main worker")
+        killed = process_of(data, "deploy.cli worker")
         assert killed is not None
         os.kill(killed, signal.SIGKILL)
         assert "worker-1 has ended with code 137; starting it again in 1 s (1 of 5 times in 10 minutes)" in line_with(
             running, "worker-1 has ended"
         )
         until(lambda: asked(url, "/readyz")[0] == 200, "the worker is not back")
-        assert process_of(data, "deploy.cli.main worker") != killed
+        assert process_of(data, "deploy.cli worker") != killed
         java = process_of(data, "server.properties")
         assert java is not None
         os.kill(java, signal.SIGKILL)
@@ -237,7 +238,7 @@ def test_a_sink_that_stands_still_is_ended_and_started_again(variables, tmp_path
         until(lambda: asked(url, "/readyz")[0] == 200, "the sink is not ready")
         # So that it was seen to be healthy.
         time.sleep(2 * PROBE_SECONDS)
-        stopped = process_of(data, "deploy.cli.main sink")
+        stopped = process_of(data, "deploy.cli sink")
         assert stopped is not None
         os.kill(stopped, signal.SIGSTOP)
         began = time.monotonic()

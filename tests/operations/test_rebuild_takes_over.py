@@ -48,12 +48,13 @@ class Machine:
             data_dir=directory / "data",
             broker_port=free_port(),
             clickhouse_port=free_port(),
+            metrics_port=free_port(),
             config=directory / "f.yaml",
         )
         self.config = directory / "f.yaml"
         self.config.write_text("internal: {email_domains: [example.org]}\n")
         self.log = directory / "up.log"
-        names = ("data_dir", "broker_port", "clickhouse_port", "config")
+        names = ("data_dir", "broker_port", "clickhouse_port", "metrics_port", "config")
         self._variables = {f"FIRSTCALL_{name.upper()}": str(getattr(self.settings, name)) for name in names}
         jars = jars_directory(JARS_HOME)
         if jars.exists():
