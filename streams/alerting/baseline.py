@@ -10,7 +10,7 @@ never expected: else a creeping drop would predict itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -70,6 +70,12 @@ class Expectation:
     week_variance: float
     dispersion: Array = field(default_factory=lambda: np.ones(DAY))
 
+    def limited(self, part: Array) -> Expectation:
+        """Only a part of the mean of each hour is expected; of hours with none of it nothing can be concluded."""
+        known = part > 0
+        trials = None if self.trials is None else self.trials * known
+        return replace(self, mean=self.mean * part, observed=self.observed * known, trials=trials)
+
 
 def habit_day(hour: int) -> int:
     """The last UTC day to learn from at an hour: a week back, so that a drop of the last days is not learned."""
@@ -120,7 +126,7 @@ def expect(series: Series, habits: Habits, usable: Array | None = None) -> Expec
     return Expectation(
         mean=np.divide(reference, exposure, out=np.zeros(WEEK), where=exposure > 0),
         reference=reference,
-        observed=_last(series.counts) * (exposure > 0),
+        observed=last_week(series.counts) * (exposure > 0),
         trials=None,
         day_variance=habits.day_variance,
         week_variance=habits.week_variance + habits.growth_variance * age**2 + LEAST_SPREAD**2,
@@ -131,12 +137,12 @@ def expect(series: Series, habits: Habits, usable: Array | None = None) -> Expec
 def _expect_share(series: Series, habits: Habits, past: Array, mask: Array, weeks: int) -> Expectation:
     assert series.trials is not None
     tried = _weeks_before(series.trials, weeks) * mask
-    now = _last(series.trials)
+    now = last_week(series.trials)
     return Expectation(
         mean=now * _usual_share(past * mask, tried),
         # The share of any hour rests on those of all hours: on its part of all that succeeded.
         reference=np.full(WEEK, float((past * mask).sum()) / WEEK),
-        observed=_last(series.counts),
+        observed=last_week(series.counts),
         trials=now,
         day_variance=habits.day_variance,
         week_variance=habits.week_variance + LEAST_SPREAD**2,
@@ -168,7 +174,7 @@ def _masked(series: Series, habits: Habits, usable: Array | None) -> Array:
     return mask
 
 
-def _last(values: Array) -> Array:
+def last_week(values: Array) -> Array:
     """The last WEEK values, missing ones 0."""
     return np.asarray(np.concatenate([np.zeros(max(0, WEEK - len(values))), values[-WEEK:]]))
 

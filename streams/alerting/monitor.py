@@ -16,7 +16,8 @@ from typing import Final, Literal
 import numpy as np
 
 from streams.alerting import evidence
-from streams.alerting.baseline import Expectation, Habits, expect, habit_day, learn
+from streams.alerting.baseline import Expectation, Habits, expect, habit_day, last_week, learn
+from streams.alerting.clock_changes import ClockChange, align
 from streams.alerting.evidence import Evidence
 from streams.alerting.series import ALL, WEEK, Array, Scope, Series
 
@@ -32,7 +33,7 @@ class Rules:
     """How one monitor evaluates.
 
     `level_hours`: the mean time between false alarms, in hours, is at least this. `accept_after_hours`: a drop that lasts longer is
-    the new usual level.
+    the new usual level. `holidays`: hours of public holidays, which nothing is expected of and nothing is learned from.
     """
 
     level_hours: float
@@ -41,6 +42,8 @@ class Rules:
     minimum_expected: float = 10.0
     minimum_drop: float = 0.15
     accept_after_hours: int = 14 * 24
+    clock_changes: tuple[ClockChange, ...] = ()
+    holidays: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -152,9 +155,13 @@ def expectation(
     state: MonitorState, rules: Rules, scope: Scope, series: Series, memory: Memory
 ) -> tuple[float, Expectation | None]:
     """How many weeks there are to learn from, and what a scope is expected to be; None while they are too few."""
-    usable = _usable(state, series)
-    habits = memory.habits(scope, series, state, rules, usable)
-    return habits.weeks, expect(series, habits, usable) if habits.weeks >= rules.minimum_weeks else None
+    aligned = align(series, rules.clock_changes)
+    holidays = _holidays(series, rules)
+    usable = _usable(state, series) * (1.0 - holidays)
+    habits = memory.habits(scope, aligned.series, state, rules, usable)
+    if habits.weeks < rules.minimum_weeks:
+        return habits.weeks, None
+    return habits.weeks, expect(aligned.series, habits, usable).limited(aligned.least * (1.0 - last_week(holidays)))
 
 
 def _look(state: MonitorState, rules: Rules, series: Mapping[Scope, Series], memory: Memory) -> Transition:
@@ -258,3 +265,12 @@ def _usable(state: MonitorState, series: Series) -> Array:
         usable[max(0, after - first) : max(0, up_to - first)] = 0.0
     usable[: max(0, state.level_from - first)] = 0.0
     return usable
+
+
+def _holidays(series: Series, rules: Rules) -> Array:
+    """1 for each hour of a public holiday."""
+    found = np.zeros_like(series.counts)
+    first = series.until - len(found) + 1
+    places = [hour - first for hour in rules.holidays if first <= hour <= series.until]
+    found[places] = 1.0
+    return found

@@ -1,0 +1,127 @@
+"""How a change of the clocks moves the hours of a series, which are UTC.
+
+People live by local time: after a change by `shift` hours they do at UTC hour h what they did at h + `shift` before. Some live
+elsewhere and do not change. The share that moved is estimated from the shape of the days since the change, never from their level,
+so that a drop is no move. Until it is known well, the least that it allows is expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from streams.alerting.series import DAY, WEEK, Array, Series
+
+#: The share that moved, before anything is observed: a normal distribution around one half.
+PRIOR_MEAN, PRIOR_DEVIATION = 0.5, 0.5
+#: The share is taken to lie within so many standard deviations of its estimate.
+DEVIATIONS: Final = 2.0
+#: Weeks before a change that show the usual shape, and hours after it that show the share.
+WEEKS_BEFORE: Final = 8
+HOURS_AFTER: Final = 4 * WEEK
+#: An active token is counted for hours, so consecutive counts show less than independent ones.
+RECURRING_VARIANCE: Final = 6.0
+#: How much an hour of a day varies beside chance, as a relative standard deviation.
+HOUR_SPREAD: Final = 0.05
+ROUNDS: Final = 4
+#: How far the level of a day may lie from the usual one, as a relative standard deviation: far enough for a drop.
+LEVEL_DEVIATION: Final = 0.5
+#: The least variance of the count of an hour.
+LEAST_VARIANCE: Final = 0.25
+
+
+class ClockChange(NamedTuple):
+    """The clocks of some subjects change after hour `hour`, by `shift` hours: 1 in spring, -1 in autumn."""
+
+    hour: int
+    shift: int
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A series whose hours before each change lie where the same hours lie now.
+
+    `least`: by hour of the last week, the part of an expectation that holds whatever share has moved; 1 where there is no doubt.
+    """
+
+    series: Series
+    least: Array
+
+
+def align(series: Series, changes: Sequence[ClockChange]) -> Aligned:
+    """The series as if the clocks had always been as they are now."""
+    least = np.ones(WEEK)
+    for change in sorted(changes):
+        at = len(series.counts) - (series.until - change.hour)
+        if 0 < at < len(series.counts):
+            series, part = _aligned(series, at, change.shift)
+            least = np.minimum(least, part)
+    return Aligned(series, least)
+
+
+def _aligned(series: Series, at: int, shift: int) -> tuple[Series, Array]:
+    """The series aligned across one change at place `at`."""
+    volume = series.counts if series.trials is None else series.trials
+    share, deviation = _moved_share(volume, at, shift, RECURRING_VARIANCE if series.recurring else 1.0)
+    least = np.ones(WEEK)
+    if series.trials is None:
+        usual, moved = _profiles(volume, at, shift)
+        expected = usual + share * (moved - usual)
+        low, high = max(0.0, share - DEVIATIONS * deviation), min(1.0, share + DEVIATIONS * deviation)
+        smallest = np.minimum(usual + low * (moved - usual), usual + high * (moved - usual))
+        part = np.divide(smallest, expected, out=np.ones(WEEK), where=expected > 0)
+        places = np.arange(len(volume) - WEEK, len(volume))
+        least = np.where(places >= at, part[places % WEEK], 1.0)
+    trials = None if series.trials is None else _shifted(series.trials, at, shift, share)
+    return replace(series, counts=_shifted(series.counts, at, shift, share), trials=trials), least
+
+
+def _shifted(values: Array, at: int, shift: int, share: float) -> Array:
+    """The values, those before `at` moved by `shift` hours for a share of them."""
+    moved = np.roll(values[:at], -shift)
+    # The hours that would come from beyond the change are those of the week before it; at the begin, of the week after.
+    if shift > 0:
+        moved[-shift:] = values[at - WEEK : at - WEEK + shift] if at >= WEEK else values[at - shift : at]
+    else:
+        moved[:-shift] = values[WEEK + shift : WEEK] if at >= WEEK else values[:-shift]
+    return np.concatenate([values[:at] + share * (moved - values[:at]), values[at:]])
+
+
+def _profiles(values: Array, at: int, shift: int) -> tuple[Array, Array]:
+    """The usual count by place modulo WEEK before the change: as it was, and as it is where the clocks changed."""
+    first = max(0, at - WEEKS_BEFORE * WEEK)
+    places = np.arange(first, at) % WEEK
+    sums = np.bincount(places, values[first:at], minlength=WEEK)
+    usual = sums / np.maximum(np.bincount(places, minlength=WEEK), 1)
+    return usual, np.roll(usual, -shift)
+
+
+def _moved_share(values: Array, at: int, shift: int, variance: float) -> tuple[float, float]:
+    """The share of subjects whose clocks changed, and its standard deviation.
+
+    Weighted least squares in a few rounds, the level of each day being unknown too: a day of few hours, in which share and level
+    cannot be told apart, adds little.
+    """
+    usual, moved = _profiles(values, at, shift)
+    places = np.arange(at, min(len(values), at + HOURS_AFTER))
+    before, slope = usual[places % WEEK], (moved - usual)[places % WEEK]
+    observed, days = values[places], (places - at) // DAY
+
+    def daily(each: Array) -> Array:
+        return np.bincount(days, each)
+
+    share, precision = PRIOR_MEAN, PRIOR_DEVIATION**-2
+    for _ in range(ROUNDS):
+        expected = before + share * slope
+        weight = 1.0 / np.maximum(expected * variance + (HOUR_SPREAD * expected) ** 2, LEAST_VARIANCE)
+        missed = observed - expected
+        of_level = daily(weight * expected * slope) / (daily(weight * expected**2) + LEVEL_DEVIATION**-2)
+        precision = float((daily(weight * slope**2) - of_level * daily(weight * expected * slope)).sum())
+        step = float((daily(weight * slope * missed) - of_level * daily(weight * expected * missed)).sum())
+        precision += PRIOR_DEVIATION**-2
+        step += (PRIOR_MEAN - share) * PRIOR_DEVIATION**-2
+        share = float(np.clip(share + step / precision, 0.0, 1.0))
+    return share, precision**-0.5
