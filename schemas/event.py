@@ -64,6 +64,13 @@ class Event(msgspec.Struct, frozen=True, gc=False):
         return self.user_id or self.api_key or self.session_token or self.anonymous_id
 
     @property
+    def holder(self) -> tuple[AliasKind, str] | None:
+        """The web alias that holds the event if no user is named: its anonymous id, else its session token."""
+        if self.anonymous_id:
+            return "anonymous_id", self.anonymous_id
+        return ("session_token", self.session_token) if self.session_token else None
+
+    @property
     def merged_id(self) -> str:
         """The user id that a merge leads elsewhere; '' if it is none of two users (a device names itself)."""
         if self.type != "merge" or not self.user_id or self.previous_id == self.anonymous_id:

@@ -12,7 +12,7 @@ from schemas.event import Event
 from streams.facts.compiled_definitions import CompiledDefinitions, Observation, event_hash
 from streams.facts.matching import Matcher
 from streams.facts.touches import touch_of
-from streams.identity.web_aliases import content_of
+from streams.identity.held_events import content_of
 
 TOUCH_ROWS: Final = "touch_rows"
 

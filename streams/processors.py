@@ -107,12 +107,17 @@ def fold_aliases(compiled: CompiledDefinitions, store: Store, scope: str, batch:
     """Fold updates of session tokens, anonymous ids and API keys."""
 
     def fold(context: BatchContext, updates: list[AliasUpdate]) -> None:
-        kind, alias, is_drop = updates[0].kind, updates[0].alias, updates[0].order == "drop"
+        kind, alias, order = updates[0].kind, updates[0].alias, updates[0].order
         if kind == "session_token" or kind == "anonymous_id":  # noqa: PLR1714 - narrows the type
-            web_aliases.drop(context, kind, alias) if is_drop else web_aliases.fold(context, kind, alias, updates)
-        elif is_drop:
+            if order == "drop":
+                web_aliases.drop(context, kind, alias)
+            elif order == "prune":
+                web_aliases.prune(context, kind, alias)
+            else:
+                web_aliases.fold(context, kind, alias, updates)
+        elif order == "drop":
             api_keys.drop(context, alias)
-        else:
+        elif order == "":
             api_keys.fold(context, alias, updates)
 
     return _fold(BatchContext.of(compiled, store), scope, batch, AliasUpdate, fold)

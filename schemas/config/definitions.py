@@ -211,7 +211,8 @@ class Limits(StrictModel):
     With more users or links it leads to nobody any more.
     """
 
-    web_alias_events: int = Field(default=5_000, ge=1)
+    web_alias_events_a_day: int = Field(default=2_000, ge=1)
+    web_alias_events: int = Field(default=50_000, ge=1)
     web_alias_users: int = Field(default=500, ge=1)
     web_alias_links: int = Field(default=20_000, ge=1)
     future_hours: float = Field(default=24, ge=0)

@@ -111,7 +111,7 @@ def _moved_share(values: Array, at: int, shift: int, variance: float) -> tuple[f
     observed, days = values[places], (places - at) // DAY
 
     def daily(each: Array) -> Array:
-        return np.bincount(days, each)
+        return np.asarray(np.bincount(days, each), dtype=np.float64)
 
     share, precision = PRIOR_MEAN, PRIOR_DEVIATION**-2
     for _ in range(ROUNDS):

@@ -23,7 +23,7 @@ import msgspec
 from schemas.config.definitions import Level, Limits
 from schemas.event import AliasKind, Event
 from streams.identity.merges import canonical
-from streams.identity.web_aliases import is_crowded, join_links, ownership_intervals
+from streams.identity.ownership import is_crowded, join_links, ownership_intervals
 from streams.messages.updates import Link
 from streams.normalise.suppression_list import Period, SuppressedKind, Suppression, SuppressionList, digest_of, name_of
 

@@ -18,8 +18,10 @@ from streams.identity import internal_flags, key_hashes
 from streams.identity.facts_by_company import FactsByCompany
 from streams.identity.key_hashes import ALONE, Hashes, Parents
 from streams.identity.subjects import publish_change
+from streams.identity.subscribers import drop_subscribers, new_subscribers, subscribers_of
+from streams.messages.outbox import BucketKey
 from streams.messages.published_rows import Subject, activity_rows, segment_values
-from streams.messages.updates import AliasUpdate, Bucket, Contribution, Link
+from streams.messages.updates import Alias, AliasUpdate, Bucket, Contribution, KeyParents, Link
 from streams.state.batch_context import BatchContext
 from streams.state.rolling_counts import UNCOUNTED, CountedState
 from streams.state.rows import row_key
@@ -29,7 +31,8 @@ class ApiKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """State of one hash of a key. All but `hashes` is empty unless it is the key's first hash.
 
     `owner`, `company`: the earliest evidence. `hours`: active hours per environment. `segments`: values of segments. Both are
-    of events that count. `visitor`: the facts of events without a known developer; by company they have rows of their own.
+    of events that count. `visitor`: the facts of events without a known developer that no web alias holds; by company they have
+    rows of their own. `internal`: some event without a known developer is internal.
     """
 
     owner: Link | None = None
@@ -38,6 +41,7 @@ class ApiKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
     visitor: Facts = NOTHING
     hashes: Hashes = ALONE
     segments: dict[int, SegmentValue] = {}
+    internal: bool = False
 
     @property
     def parents(self) -> Parents:
@@ -72,7 +76,8 @@ def fold(context: BatchContext, alias: str, updates: list[AliasUpdate]) -> None:
         after = msgspec.structs.replace(after, hashes=hashes)
     if after != before:
         context.rows.put(key, after)
-    _emit(context, alias, before, after, by_company)
+    new = new_subscribers(context, visitor_id("api_key", alias), (one for each in updates for one in each.subscribers))
+    _emit(context, alias, before, after, by_company, new)
 
 
 def drop(context: BatchContext, alias: str) -> None:
@@ -90,7 +95,9 @@ def drop(context: BatchContext, alias: str) -> None:
         context.rows.delete(key)
     else:
         context.rows.put(key, after)
-    _emit(context, alias, before, after, by_company)
+    _emit(context, alias, before, after, by_company, [])
+    # The events that remain name them again.
+    drop_subscribers(context, visitor_id("api_key", alias))
 
 
 def _joined(
@@ -109,7 +116,7 @@ def _joined(
     if not moved and not changed:
         return before
     if moved:
-        changed = {(b.user, b.company): (b, b) for b in _buckets(context, alias)} | changed
+        changed = {(b.user, b.company, b.is_web): (b, b) for b in _buckets(context, alias)} | changed
     for old, new in changed.values():
         _emit_to_developer(context, alias, (before, old), (links, new))
     return _with_derived(context, alias, links, by_company, [new for _, new in changed.values()], rebuild=moved)
@@ -141,15 +148,23 @@ def _drop_buckets(context: BatchContext, alias: str, state: ApiKey, by_company: 
     """Delete all buckets and withdraw them from developers; returns what they were."""
     buckets = _buckets(context, alias)
     for bucket in buckets:
-        gone = Bucket(bucket.user, bucket.company, NOTHING)
+        gone = Bucket(bucket.user, bucket.company, bucket.is_web, NOTHING)
         _emit_to_developer(context, alias, (state, bucket), (UNKNOWN, gone))
-        context.rows.delete(row_key(b"b", alias, bucket.user, bucket.company))
+        context.rows.delete(_bucket_key(alias, bucket))
     by_company.rebuild(())
     return buckets
 
 
-def _emit(context: BatchContext, alias: str, before: ApiKey, after: ApiKey, by_company: FactsByCompany) -> None:
-    """Emit what changed of the key to companies and to its other hashes; publish changed rows."""
+def _emit(
+    context: BatchContext,
+    alias: str,
+    before: ApiKey,
+    after: ApiKey,
+    by_company: FactsByCompany,
+    new_subscribers: list[Alias],
+) -> None:
+    """Emit what changed of the key to companies, to its other hashes and to subscribers; publish changed rows."""
+    _emit_parents(context, alias, before, after, new_subscribers)
     key_hashes.emit_change(context, alias, (before.hashes, before.parents), (after.hashes, after.parents))
     _publish_token(context, alias, before, after)
     name = visitor_id("api_key", alias)
@@ -159,26 +174,43 @@ def _emit(context: BatchContext, alias: str, before: ApiKey, after: ApiKey, by_c
     by_company.emit_to_companies(name, was, now)
 
 
+def _emit_parents(
+    context: BatchContext, alias: str, before: ApiKey, after: ApiKey, new_subscribers: list[Alias]
+) -> None:
+    """Emit the owner and company to the web aliases that hold events with the key."""
+    was, now = (key_hashes.parents_of(alias, state.hashes, state.parents) for state in (before, after))
+    owner, company = (link[1] if link else "" for link in now)
+    to = new_subscribers if owner or company else []
+    if was != now:
+        to = subscribers_of(context, visitor_id("api_key", alias))
+    for subscriber in to:
+        context.outbox.alias(*subscriber).key_parents.append(KeyParents(alias, owner, company, context.version))
+
+
 def _join_buckets(
     context: BatchContext, alias: str, updates: list[AliasUpdate]
-) -> dict[tuple[str, str], tuple[Bucket, Bucket]]:
+) -> dict[BucketKey, tuple[Bucket, Bucket]]:
     """Join deltas into the bucket rows; returns (old, new) of all buckets that have a delta.
 
     Unchanged ones too: an interrupted batch may have written them and not the key's own row.
     """
-    touched: dict[tuple[str, str], tuple[Bucket, Bucket]] = {}
+    touched: dict[BucketKey, tuple[Bucket, Bucket]] = {}
     for update in updates:
         for delta in update.buckets:
-            key = row_key(b"b", alias, delta.user, delta.company)
-            old = context.rows.get(key, Bucket) or Bucket(delta.user, delta.company, NOTHING)
+            key = _bucket_key(alias, delta)
+            old = context.rows.get(key, Bucket) or Bucket(delta.user, delta.company, delta.is_web, NOTHING)
             facts = join(old.facts, delta.facts, context.compiled.cuts)
             new = old
             if facts is not old.facts:
-                new = Bucket(delta.user, delta.company, facts)
+                new = Bucket(delta.user, delta.company, delta.is_web, facts)
                 context.rows.put(key, new)
-            first = touched.get((delta.user, delta.company), (old, old))[0]
-            touched[delta.user, delta.company] = (first, new)
+            bucket = (delta.user, delta.company, delta.is_web)
+            touched[bucket] = (touched.get(bucket, (old, old))[0], new)
     return touched
+
+
+def _bucket_key(alias: str, bucket: Bucket) -> bytes:
+    return row_key(b"b", alias, bucket.user, bucket.company, "web" if bucket.is_web else "")
 
 
 def _buckets(context: BatchContext, alias: str) -> list[Bucket]:
@@ -203,7 +235,8 @@ def _emit_to_developer(
     old_developer, new_developer = before[0].developer_of(before[1]), after[0].developer_of(after[1])
     bucket = after[1]
     # The explicit parts are in the name: two buckets of one key may reach one developer under one company.
-    contributor = f"{visitor_id('api_key', alias)}/{'named' if bucket.user else 'owned'}/{bucket.company}"
+    part = "named" if bucket.user else "web" if bucket.is_web else "owned"
+    contributor = f"{visitor_id('api_key', alias)}/{part}/{bucket.company}"
     if old_developer and old_developer != new_developer and before[1].facts != NOTHING:
         context.outbox.developer(old_developer).contributions.append(
             Contribution(contributor, "", NOTHING, context.version, alias)
@@ -229,7 +262,9 @@ def _with_derived(
 
     `rebuild`: they are recomputed instead; then `buckets` are all there are.
     """
-    unknown = [(state.company_of(bucket), bucket.facts) for bucket in buckets if not state.developer_of(bucket)]
+    ownerless = [bucket for bucket in buckets if not state.developer_of(bucket)]
+    unknown = [(state.company_of(bucket), bucket.facts) for bucket in ownerless if not bucket.is_web]
+    internal = any(bucket.facts.internal for bucket in ownerless) or (state.internal and not rebuild)
     if rebuild:
         visitor = by_company.rebuild(unknown)
     else:
@@ -237,17 +272,16 @@ def _with_derived(
             by_company.join(company, facts)
         visitor = join_all([state.visitor, *(facts for _, facts in unknown)], context.compiled.cuts)
     known = Facts(hours=state.hours, segments=state.segments)
-    if visitor.internal and not state.visitor.internal:
-        # The visitor has just turned out to be internal: its hours no longer count.
+    if internal and not state.internal:
+        # The key has just turned out to be internal: its hours no longer count.
         rebuild, buckets = True, _buckets(context, alias)
     counted = [NOTHING if rebuild else known]
     for bucket in buckets:
         developer = state.developer_of(bucket)
-        is_internal = internal_flags.is_internal(context, alias, developer) if developer else visitor.internal
-        if not is_internal:
+        if not (internal_flags.is_internal(context, alias, developer) if developer else internal):
             counted.append(Facts(hours=bucket.facts.hours, segments=bucket.facts.segments))
     use = join_all(counted, context.compiled.cuts)
-    return msgspec.structs.replace(state, hours=use.hours, visitor=visitor, segments=use.segments)
+    return msgspec.structs.replace(state, hours=use.hours, visitor=visitor, segments=use.segments, internal=internal)
 
 
 def _publish_token(context: BatchContext, alias: str, before: ApiKey, after: ApiKey) -> None:

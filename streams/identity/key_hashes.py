@@ -74,7 +74,7 @@ def forward(context: BatchContext, first: str, updates: Sequence[AliasUpdate]) -
         to.users.update(update.users)
         to.companies.update(update.companies)
         for bucket in update.buckets:
-            context.outbox.join_bucket(to.buckets, (bucket.user, bucket.company), bucket.facts)
+            context.outbox.join_bucket(to.buckets, (bucket.user, bucket.company, bucket.is_web), bucket.facts)
 
 
 def emit_change(
@@ -97,6 +97,12 @@ def emit_change(
             to.same_key.update(hashes.same)
         if is_first:
             to.first_hashes.append(FirstHash(alias, owner, company, context.version))
+
+
+def parents_of(alias: str, hashes: Hashes, parents: Parents) -> Parents:
+    """The owner and company of the key that `alias` is a hash of: its own, or those that the first hash sent."""
+    first = hashes.first(alias)
+    return parents if first == alias else hashes.received.get(first, (None, None, -1))[:2]
 
 
 def _identity(alias: str, hashes: Hashes, parents: Parents, version: int) -> PublishedRow | None:

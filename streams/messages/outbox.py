@@ -9,16 +9,20 @@ import msgspec
 import orjson
 
 from schemas.event import AliasKind
-from streams.facts.compiled_definitions import CompiledDefinitions, Observation
+from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.facts.facts import Facts, join
 from streams.messages.updates import (
+    Alias,
+    AliasLinks,
     AliasUpdate,
     Bucket,
     CompanyUpdate,
     Contribution,
     DeveloperUpdate,
     FirstHash,
+    HeldEvent,
     InternalFlag,
+    KeyParents,
     Link,
     Member,
     Pointer,
@@ -30,6 +34,10 @@ from streams.topology import ALIAS_UPDATES, COMPANY_UPDATES, DEVELOPER_UPDATES, 
 
 #: Facts take up to about 2 KB where a hundred moments are counted; Kafka refuses messages of more than 1 MB by default.
 ENTRIES_IN_A_MESSAGE: Final = 200
+
+
+#: (explicit user, explicit company, whether a web alias holds the events too).
+BucketKey = tuple[str, str, bool]
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -51,11 +59,17 @@ class PublishedRow(msgspec.Struct, frozen=True, gc=False):
 class _AliasOutput(msgspec.Struct):
     users: set[Link] = msgspec.field(default_factory=set)
     companies: set[Link] = msgspec.field(default_factory=set)
-    events: list[tuple[str, Observation]] = []
-    buckets: dict[tuple[str, str], Facts] = {}
+    events: list[HeldEvent] = []
+    buckets: dict[BucketKey, Facts] = {}
     internal_flags: list[InternalFlag] = []
     same_key: set[SameKey] = msgspec.field(default_factory=set)
     first_hashes: list[FirstHash] = []
+    devices: dict[str, int] = {}
+    subscribers: set[Alias] = msgspec.field(default_factory=set)
+    alias_links: list[AliasLinks] = []
+    key_parents: list[KeyParents] = []
+    contributions: list[Contribution] = []
+    is_lone: bool = False
 
 
 class _DeveloperOutput(msgspec.Struct):
@@ -112,10 +126,23 @@ class Outbox:
     def messages(self) -> Iterator[Message]:
         """All that was collected, one message per owner, several if the update is large."""
         for (kind, alias), output in self._aliases.items():
-            buckets = [Bucket(user, company, facts) for (user, company), facts in output.buckets.items()]
-            links, same = (sorted(output.users), sorted(output.companies)), sorted(output.same_key)
-            for pieces in _pieces(*links, output.events, buckets, output.internal_flags, same, output.first_hashes):
-                yield Message(ALIAS_UPDATES, f"{kind}:{alias}".encode(), encode(AliasUpdate(kind, alias, *pieces)))
+            for pieces in _pieces(
+                sorted(output.users),
+                sorted(output.companies),
+                output.events,
+                [Bucket(*key, facts) for key, facts in output.buckets.items()],
+                output.internal_flags,
+                sorted(output.same_key),
+                output.first_hashes,
+                sorted((time, device) for device, time in output.devices.items()),
+                sorted(output.subscribers),
+                output.alias_links,
+                output.key_parents,
+                output.contributions,
+                least=int(output.is_lone),
+            ):
+                update = msgspec.structs.replace(AliasUpdate(kind, alias, *pieces), is_lone=output.is_lone)
+                yield Message(ALIAS_UPDATES, f"{kind}:{alias}".encode(), encode(update))
         for user, developer in self._developers.items():
             own, companies = list(developer.own.items()), sorted(developer.companies)
             for pieces in _pieces(
@@ -131,7 +158,7 @@ class Outbox:
             yield Message(row.topic, row.key.encode(), orjson.dumps(row.columns))
 
 
-def _pieces(*lists: list[Any]) -> Iterator[tuple[Any, ...]]:
-    """The lists side by side, in pieces of at most `ENTRIES_IN_A_MESSAGE` entries of each."""
-    for start in range(0, max(map(len, lists)), ENTRIES_IN_A_MESSAGE):
+def _pieces(*lists: list[Any], least: int = 0) -> Iterator[tuple[Any, ...]]:
+    """The lists side by side, in pieces of at most `ENTRIES_IN_A_MESSAGE` entries of each; `least` pieces, even if empty."""
+    for start in range(0, max(least, *(len(one) for one in lists)), ENTRIES_IN_A_MESSAGE):
         yield tuple(entries[start : start + ENTRIES_IN_A_MESSAGE] for entries in lists)

@@ -30,12 +30,15 @@ def identity_row(
     version: int,
     first_hash: str = "",
     *,
+    device: Link | None = None,
     is_bot: bool = False,
+    is_bot_with_key: bool = False,
 ) -> PublishedRow:
-    """The owners of an alias: (from time, user id), ascending, and a company. With neither, the row is deleted.
+    """The owners of an alias: (from time, user id), ascending, and a company. A row that holds nothing is deleted.
 
-    `first_hash`: of an API key's later hash, the first hash, which the token is counted under. `is_bot`: the alias's events
-    count for nothing.
+    `first_hash`: of an API key's later hash, the first hash, which the token is counted under. `device`: the anonymous id of a
+    session, whose events without one go by it. `is_bot`, `is_bot_with_key`: the events that the alias holds, without and with
+    an API key, count for nothing.
     """
     return PublishedRow(
         IDENTITIES,
@@ -48,9 +51,12 @@ def identity_row(
             "company_id": company[1] if company else "",
             "company_from": clock.text(company[0] if company else ALWAYS),
             "first_hash": first_hash,
+            "device_id": device[1] if device else "",
+            "device_from": clock.text(device[0] if device else ALWAYS),
             "is_bot": int(is_bot),
+            "is_bot_with_key": int(is_bot_with_key),
             "version": version,
-            "is_deleted": 0 if developers or company else 1,
+            "is_deleted": 0 if developers or company or device or is_bot or is_bot_with_key else 1,
         },
     )
 

@@ -21,6 +21,9 @@ from streams.facts.facts import Facts
 #: Evidence of a link: (time in ms, id of the parent).
 Link = tuple[int, str]
 
+#: An alias: (kind, identifier).
+Alias = tuple[AliasKind, str]
+
 #: Evidence that two hashes are of one API key: (under a newer secret, under an older one).
 SameKey = tuple[str, str]
 
@@ -30,10 +33,14 @@ Order = Literal["", "drop", "prune"]
 
 
 class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Facts of an API key's events that carried the same explicit user and company ('' for none)."""
+    """Facts of an API key's events that carried the same explicit user and company ('' for none).
+
+    `is_web`: the events name no user but a session or an anonymous id, so a web alias holds them while the key has no owner.
+    """
 
     user: str
     company: str
+    is_web: bool
     facts: Facts
 
 
@@ -60,27 +67,40 @@ class FirstHash(msgspec.Struct, frozen=True, array_like=True, gc=False):
     version: int
 
 
-class AliasUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An update of one alias. `users`, `companies`: evidence of links.
+class HeldEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An event that names no user, for the web alias that holds it: its anonymous id, else its session token.
 
-    `events`: (explicit company, observation), of web aliases only. `buckets`, `same_key`, `first_hashes`: of API keys only.
+    `company`: explicit, or ''. `session`: its session token beside an anonymous id, or ''. `api_key`: its key, or ''.
+    """
+
+    company: str
+    session: str
+    api_key: str
+    seen: Observation
+
+
+class AliasLinks(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The ownership intervals of a web alias, sent to those that resolve events by them. Versioned by the alias.
+
+    A session sends them to its devices, a device to its sessions with events that name no device.
     """
 
     kind: AliasKind
     alias: str
-    users: list[Link] = []
-    companies: list[Link] = []
-    events: list[tuple[str, Observation]] = []
-    buckets: list[Bucket] = []
-    internal_flags: list[InternalFlag] = []
-    same_key: list[SameKey] = []
-    first_hashes: list[FirstHash] = []
-    order: Order = ""
+    intervals: list[Link]
+    version: int
 
-    @property
-    def owner(self) -> tuple[str, str]:
-        """What the update is keyed by."""
-        return (self.kind, self.alias)
+
+class KeyParents(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The owner and company of an API key ('' for none), sent to the web aliases that hold events with it.
+
+    Versioned by `api_key`.
+    """
+
+    api_key: str
+    owner: str
+    company: str
+    version: int
 
 
 class Contribution(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -100,6 +120,37 @@ class Contribution(msgspec.Struct, frozen=True, array_like=True, gc=False):
 def contributor_name(name: str, company: str) -> str:
     """The contributor that stands for a subject's events of one company. Different pairs never share a name."""
     return f"{len(company)}/{company}/{name}"
+
+
+class AliasUpdate(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An update of one alias. `users`, `companies`: evidence of links.
+
+    Of web aliases: `events`; `devices` (of a session: when it was seen with which anonymous id); `is_lone` (of a session: some
+    event names no device); `contributions` (to a visitor, of its sessions with such events); `alias_links`, `key_parents`.
+    Of API keys: `buckets`, `same_key`, `first_hashes`. `subscribers`: who is to receive the alias's links or parents.
+    """
+
+    kind: AliasKind
+    alias: str
+    users: list[Link] = []
+    companies: list[Link] = []
+    events: list[HeldEvent] = []
+    buckets: list[Bucket] = []
+    internal_flags: list[InternalFlag] = []
+    same_key: list[SameKey] = []
+    first_hashes: list[FirstHash] = []
+    devices: list[Link] = []
+    subscribers: list[Alias] = []
+    alias_links: list[AliasLinks] = []
+    key_parents: list[KeyParents] = []
+    contributions: list[Contribution] = []
+    is_lone: bool = False
+    order: Order = ""
+
+    @property
+    def owner(self) -> tuple[str, str]:
+        """What the update is keyed by."""
+        return (self.kind, self.alias)
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -41,6 +41,8 @@ class RowTopics:
             alias = (row["alias_kind"], row["alias"])
             for developer, time in zip(row["developer_ids"], row["developer_from"], strict=True):
                 published.identities.add((*alias, "developer", developer, ms(time)))
+            if row["device_id"]:
+                published.identities.add((*alias, "device", row["device_id"], ms(row["device_from"])))
             if row["company_id"]:
                 published.identities.add((*alias, "company", row["company_id"], ms(row["company_from"])))
             elif row["alias_kind"] == "user_id" and row["developer_ids"]:

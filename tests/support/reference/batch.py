@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from schemas.config.definitions import Activation, Condition, Definitions
+from schemas.config.definitions import Activation, Condition, Definitions, Limits
 from tests.support.reference.calls import Call
 from tests.support.reference.erasure import Erasure, void_events
 from tests.support.reference.events import DAY, HOUR, Event, Record, Rejection, read, without_copies
@@ -14,7 +14,6 @@ from tests.support.reference.identity import Identities
 from tests.support.reference.published import WINDOWS, Profile, Published, Resolved, Touch
 
 Level = Literal["developer", "company"]
-WEB_ALIASES = ("session_token", "anonymous_id")
 
 
 class _Counted(NamedTuple):
@@ -41,7 +40,8 @@ def compute(
     identities = Identities(events, definitions.limits)
     published.identities = identities.rows()
 
-    automated = _automated_aliases(events, definitions.limits.web_alias_events) | identities.crowded
+    automated = _automated_holders(rows, definitions.limits)
+    automated |= {(*alias, with_key) for alias in identities.crowded for with_key in (False, True)}
     for row in sorted(rows, key=lambda row: (row.time, row.content)):
         resolved = Resolved(identities.developer(row), identities.company(row), row.time)
         published.events.setdefault(row.identity, resolved)
@@ -56,7 +56,8 @@ def compute(
     counted = [
         _Counted(event, identities.developer(event), identities.company(event))
         for event in events
-        if event.matters and event.alias not in automated
+        # A key with an owner counts its events, whatever device they came from.
+        if event.matters and (event.holder not in automated or event.api_key in identities.key_owner)
     ]
 
     own_developers = {one.developer for one in counted if one.event.is_internal}
@@ -86,44 +87,68 @@ def compute(
         profile["company_id"] = identities.company_of_developer(developer)
     for company, theirs in by_company.items():
         _profile(published, definitions, "company", company, theirs, company in own_companies)
-    for kind, alias in automated:
-        if not identities.is_linked(kind, alias):
+    for kind, alias, with_key in automated:
+        if not (
+            with_key or identities.is_linked(kind, alias) or (kind == "session_token" and alias in identities.device_of)
+        ):
             profile = _no_profile("visitor")
             profile["is_bot"] = True
             published.developers[f"{kind}:{alias}"] = profile
 
+    of_token = _by_token(events, identities, own_developers)
+    for api_key, theirs in of_token.items():
+        for event in theirs:
+            if definitions.usage in event.matched:
+                published.activity.add(("token", api_key, event.environment, _hour_start(event)))
     for event, developer, company in counted:
         if developer in own_developers or definitions.usage not in event.matched or not event.api_key:
             continue
-        hour_start = -(-event.time // HOUR) * HOUR - HOUR
-        published.activity.add(("token", event.api_key, event.environment, hour_start))
+        hour_start = _hour_start(event)
         if not _is_visitor(developer):
             published.activity.add(("developer", developer, event.environment, hour_start))
         if company and company not in own_companies:
             published.activity.add(("company", company, event.environment, hour_start))
-    of_tokens = {
-        api_key: _segments(definitions, [one.event for one in theirs], {})
-        for api_key, theirs in _by_token(counted, own_developers).items()
-    }
-    _rolling(published, definitions, of_tokens)
+    segments = {api_key: _segments(definitions, theirs, {}) for api_key, theirs in of_token.items()}
+    _rolling(published, definitions, segments)
     return published
 
 
-def _by_token(counted: list[_Counted], own_developers: set[str]) -> dict[str, list[_Counted]]:
-    found: dict[str, list[_Counted]] = defaultdict(list)
-    for one in counted:
-        if one.event.api_key and one.developer not in own_developers:
-            found[one.event.api_key].append(one)
-    return found
+def _by_token(events: list[Event], identities: Identities, own_developers: set[str]) -> dict[str, list[Event]]:
+    """The events of each API key that count for it as a token, whatever device they came from.
 
-
-def _automated_aliases(events: list[Event], limit: int) -> set[tuple[str, str]]:
-    """The web aliases with more events that matter than a person has."""
-    ids = defaultdict(set)
+    Those of internal users do not, and of a key without an owner none does if one of those without a user is internal.
+    """
+    found: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        if event.matters and event.alias[0] in WEB_ALIASES:
-            ids[event.alias].add(event.message_id)
-    return {alias for alias, message_ids in ids.items() if len(message_ids) > limit}
+        if event.matters and event.api_key:
+            found[event.api_key].append(event)
+    for api_key, theirs in found.items():
+        owner = identities.key_owner.get(api_key, (0, ""))[1]
+        internal = any(event.is_internal for event in theirs if not event.user_id) and not owner
+
+        def counts(event: Event, owner: str = owner, internal: bool = internal) -> bool:
+            user = event.user_id or owner
+            return identities.canonical(user) not in own_developers if user else not internal
+
+        found[api_key] = [event for event in theirs if counts(event)]
+    return {api_key: theirs for api_key, theirs in found.items() if theirs}
+
+
+def _hour_start(event: Event) -> int:
+    return -(-event.time // HOUR) * HOUR - HOUR
+
+
+def _automated_holders(rows: list[Event], limits: Limits) -> set[tuple[str, str, bool]]:
+    """The web aliases with more events that matter than a person makes, on a UTC day or in all, with or without a key."""
+    of_day = defaultdict(set)
+    for row in rows:
+        if row.matters and row.holder is not None:
+            of_day[row.holder, row.time // DAY].add(row.identity)
+    totals: Counter[tuple[str, str, bool]] = Counter()
+    for (holder, _), found in of_day.items():
+        totals[holder] += len(found)
+    busy = {holder for (holder, _), found in of_day.items() if len(found) > limits.web_alias_events_a_day}
+    return busy | {holder for holder, total in totals.items() if total > limits.web_alias_events}
 
 
 def _time_and_words(told: tuple[int, dict[str, str]]) -> tuple[int, list[tuple[str, str]]]:

@@ -74,6 +74,14 @@ class Event:
         return "anonymous_id", self.anonymous_id
 
     @property
+    def holder(self) -> tuple[str, str, bool] | None:
+        """The web alias that holds an event without a user: its device, else its session; and whether it has an API key."""
+        if self.user_id or not (self.anonymous_id or self.session_token):
+            return None
+        kind = "anonymous_id" if self.anonymous_id else "session_token"
+        return kind, self.anonymous_id or self.session_token, bool(self.api_key)
+
+    @property
     def identity(self) -> tuple[str, str, str]:
         """What copies of one event share: (message_id, alias_kind, alias)."""
         return (self.message_id, *self.alias)

@@ -25,11 +25,25 @@ class Identities:
         self.company_by_user: dict[str, tuple[int, str]] = {}
         self.pointers: dict[str, tuple[int, str]] = {}
         self.users: set[str] = set()
+        #: Per session token the device that it belongs to: the earliest (time, anonymous id).
+        self.device_of: dict[str, tuple[int, str]] = {}
+        #: Session tokens of events that name neither a user nor a device.
+        self.lone: set[str] = set()
         for event in events:
             time, user, company, key = event.time, event.user_id, event.company_id, event.api_key
+            session, device = event.session_token, event.anonymous_id
+            if session and device:
+                self.device_of[session] = min((time, device), self.device_of.get(session, (time, device)))
+            if session and not device and not user:
+                self.lone.add(session)
             if user:
                 self.users.add(user)
-                for alias in (("session_token", event.session_token), ("anonymous_id", event.anonymous_id)):
+                # The previous id of an alias call may be a user's or a device's.
+                for alias in (
+                    ("session_token", session),
+                    ("anonymous_id", device),
+                    ("anonymous_id", event.merged_id),
+                ):
                     if alias[1]:
                         links = earliest.setdefault(alias, {})
                         of_day = (user, time // DAY)
@@ -83,17 +97,30 @@ class Identities:
         return found
 
     def developer(self, event: Event) -> str:
-        """The canonical developer of an event, or the visitor that its alias stands for."""
-        kind, alias = event.alias
-        if kind == "user_id":
-            return self.canonical(alias)
-        if kind == "api_key":
-            return self.canonical(self.key_owner[alias][1]) if alias in self.key_owner else f"{kind}:{alias}"
-        links = self.links.get((kind, alias))
-        if links is None:
-            return f"{kind}:{alias}"
-        at_or_before = bisect_right(links, event.time, key=lambda link: link[0])
-        return self.canonical(links[max(at_or_before - 1, 0)][1])
+        """The canonical developer of an event, or the visitor that it stands for."""
+        user = event.user_id or self._user_behind(event)
+        if user:
+            return self.canonical(user)
+        if device := self.device(event):
+            return f"anonymous_id:{device}"
+        if event.session_token:
+            return f"session_token:{event.session_token}"
+        return f"api_key:{event.api_key}"
+
+    def device(self, event: Event) -> str:
+        """The anonymous id of an event: its own, else its session's."""
+        return event.anonymous_id or self.device_of.get(event.session_token, (0, ""))[1]
+
+    def _user_behind(self, event: Event) -> str:
+        """The user of the first identifier that leads to one; '' if none does."""
+        if event.api_key in self.key_owner:
+            return self.key_owner[event.api_key][1]
+        for alias in (("session_token", event.session_token), ("anonymous_id", self.device(event))):
+            links = self.links.get(alias)
+            if links is not None:
+                at_or_before = bisect_right(links, event.time, key=lambda link: link[0])
+                return links[max(at_or_before - 1, 0)][1]
+        return ""
 
     def is_linked(self, kind: str, alias: str) -> bool:
         """Whether any user is known behind a web alias."""
@@ -124,6 +151,9 @@ class Identities:
                 if user != before:
                     rows.add((kind, alias, "developer", user, time))
                 before = user
+        for session, (time, device) in self.device_of.items():
+            if session in self.lone:
+                rows.add(("session_token", session, "device", device, time))
         for key, (time, user) in self.key_owner.items():
             rows.add(("api_key", key, "developer", user, time))
         for key, (time, company) in self.key_company.items():

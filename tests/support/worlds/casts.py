@@ -45,7 +45,13 @@ def small_definitions() -> Definitions:
                 "company_ids": ["own"],
                 "ip_networks": ["10.0.0.0/8"],
             },
-            "limits": {"web_alias_events": 4, "web_alias_users": 3, "web_alias_links": 6, "future_hours": 24},
+            "limits": {
+                "web_alias_events_a_day": 3,
+                "web_alias_events": 5,
+                "web_alias_users": 3,
+                "web_alias_links": 6,
+                "future_hours": 24,
+            },
         }
     )
 
