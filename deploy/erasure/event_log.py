@@ -9,7 +9,7 @@ import orjson
 
 from deploy.erasure.statements import Statements, by_kind, parcels
 from schemas.event import AliasKind, Event
-from streams.erasure.plan import Alias
+from streams.messages.updates import Alias
 
 _OTHERS: tuple[AliasKind, ...] = ("api_key", "session_token", "anonymous_id")
 

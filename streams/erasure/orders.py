@@ -36,6 +36,11 @@ def refeed_messages(compiled: CompiledDefinitions, events: Iterable[Event]) -> l
 def prune_orders(erasure: Erasure) -> list[Message]:
     """The orders to prune, for when all that follows from the messages before is folded."""
     orders = [
+        Message(ALIAS_UPDATES, f"{kind}:{alias}".encode(), encode(AliasUpdate(kind, alias, order="prune")))
+        for kind, alias in sorted(erasure.aliases)
+        if kind != "api_key"
+    ]
+    orders += [
         Message(DEVELOPER_UPDATES, user.encode(), encode(DeveloperUpdate(user, order="prune")))
         for user in sorted(erasure.others)
     ]

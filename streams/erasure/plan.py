@@ -4,10 +4,12 @@ Facts only join, so nothing can be taken out of them. Instead the state of every
 dropped, and the remaining events of these owners are fed again (`orders.py`). That is exact, since joining is idempotent:
 other owners join what they have already.
 
-- Of a person, the events are suppressed that name any of its ids, and those of its aliases in the periods that it owned them.
+- Of a person, the events are suppressed that name any of its ids, and those that belong to it by an alias: by its API key, by
+  a session or device in the periods that it owned. A stronger identifier that leads to somebody else exempts an event.
 - Of a company, the events are suppressed that name it, and those of its API keys that name no other company.
 - Both up to the time of the request, or of the latest such event that has arrived. Later events count again.
-- Dropped are the users that suppressed events name, everyone merged with them, and the aliases of all of these.
+- Dropped are the users that suppressed events name, everyone merged with them, the aliases of all of these, and what else
+  was seen with such an alias.
 - Pruned are the owners that only record that a dropped one has left.
 
 `deploy/erasure` carries it out on a running deployment.
@@ -15,7 +17,7 @@ other owners join what they have already.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -24,10 +26,11 @@ from schemas.config.definitions import Level, Limits
 from schemas.event import AliasKind, Event
 from streams.identity.merges import canonical
 from streams.identity.ownership import is_crowded, join_links, ownership_intervals
-from streams.messages.updates import Link
+from streams.messages.updates import Alias, Link
 from streams.normalise.suppression_list import Period, SuppressedKind, Suppression, SuppressionList, digest_of, name_of
 
-Alias = tuple[AliasKind, str]
+#: Identifiers from the strongest to the weakest.
+_RANK: Final[dict[AliasKind, int]] = {"api_key": 0, "session_token": 1, "anonymous_id": 2}
 
 #: After all times of events.
 _EVER: Final = 2**62
@@ -48,10 +51,16 @@ class EventLog(Protocol):
         """Every merge of two users, as (previous, time, target)."""
 
     def aliases_of_users(self, users: set[str]) -> Iterable[Alias]:
-        """The other identifiers on events that name any of the users."""
+        """The other identifiers on events that name any of the users. The previous id of a merge is a device too."""
 
     def users_of_aliases(self, aliases: set[Alias]) -> Iterable[tuple[Alias, int, str]]:
         """The evidence of users behind aliases: (alias, time, user)."""
+
+    def seen_with(self, aliases: set[Alias]) -> Iterable[tuple[Alias, Alias]]:
+        """The other identifiers on events that carry any of the aliases: (alias, other)."""
+
+    def devices_of(self, sessions: set[str]) -> Iterable[tuple[str, int, str]]:
+        """The devices that sessions were seen with: (session token, earliest time, anonymous id)."""
 
     def same_keys(self, hashes: set[str]) -> Iterable[tuple[str, str]]:
         """All hashes of these API keys, each with the key's first one; keys of one hash may be left out."""
@@ -135,19 +144,73 @@ def _of_person(request: Request, log: EventLog, pointers: _Pointers, secret: byt
     first = _FirstHashes(log)
     # A merge is evidence about its target too.
     users = pointers.one_with(erased | {target for previous, _, target in pointers.all if previous in erased})
-    aliases = first.all_hashes(log.aliases_of_users(users))
-    own = first.all_hashes(log.aliases_of_users(erased))
+    named = set(log.aliases_of_users(users))
+    aliases = _Aliases(log, first, first.all_hashes(log.aliases_of_users(erased)), limits)
     suppressions = [_suppression(secret, "user_id", user, [(0, _EVER)]) for user in sorted(erased)]
-    evidence: dict[Alias, list[Link]] = {first.of(alias): [] for alias in own}
-    for alias, time, user in log.users_of_aliases(own):
-        evidence[first.of(alias)].append((time, user))
-    for kind, identifier in sorted(own):
-        links = evidence[first.of((kind, identifier))]
-        periods = _periods_of_key(links, erased) if kind == "api_key" else _periods(links, erased, limits)
-        if periods:
-            suppressions.append(_suppression(secret, kind, identifier, periods))
-    suppressions = _ended(suppressions, request, secret, log.carrying(erased, own))
-    return _erasure(log, suppressions, users, aliases)
+    suppressions += aliases.suppressions(erased, secret)
+    suppressions = _ended(suppressions, request, secret, log.carrying(erased, aliases.own))
+    return _erasure(log, suppressions, users, first.all_hashes(named | aliases.concerned))
+
+
+class _Aliases:
+    """Who owns the aliases of a person, and those that were seen with them. `own`: with sessions of its devices."""
+
+    def __init__(self, log: EventLog, first: _FirstHashes, named: set[Alias], limits: Limits) -> None:
+        self._first = first
+        #: (alias, other) that were seen together, by alias.
+        self._with: dict[Alias, set[Alias]] = {}
+        self._see(log, named)
+        sessions = {alias for kind, alias in named | self._others(named) if kind == "session_token"}
+        devices: dict[str, Link] = {}
+        for session, time, device in log.devices_of(sessions):
+            devices[session] = min((time, device), devices.get(session, (time, device)))
+        #: The device of each session.
+        self._device_of = {session: device for session, (_, device) in devices.items()}
+        self.own = named | {
+            ("session_token", session)
+            for session, device in self._device_of.items()
+            if ("anonymous_id", device) in named
+        }
+        self._see(log, self.own - named)
+        self.concerned = self.own | self._others(self.own)
+        evidence: dict[Alias, list[Link]] = {}
+        for alias, time, user in log.users_of_aliases(first.all_hashes(self.concerned)):
+            evidence.setdefault(first.of(alias), []).append((time, user))
+        #: Ownership intervals of web aliases, the owner of API keys for ever; none of what leads to nobody.
+        self._intervals = {
+            alias: [(0, min(links)[1])] if alias[0] == "api_key" else _intervals(links, limits)
+            for alias, links in evidence.items()
+        }
+
+    def suppressions(self, erased: set[str], secret: bytes) -> list[Suppression]:
+        """The suppressions of a person's events that name no user."""
+        found = []
+        for kind, identifier in sorted(self.own):
+            alias: Alias = (kind, identifier)
+            intervals = self._of(alias)
+            suppressed: SuppressedKind = kind
+            if kind == "session_token" and not intervals and identifier in self._device_of:
+                intervals = self._of(("anonymous_id", self._device_of[identifier]))
+                suppressed = "lone_session"
+            periods = _periods(intervals, erased)
+            if periods:
+                exempt = sorted(
+                    digest_of(secret, *other)
+                    for other in self._with.get(alias, ())
+                    if _RANK[other[0]] < _RANK[kind] and any(user not in erased for _, user in self._of(other))
+                )
+                found.append(_suppression(secret, suppressed, identifier, periods, exempt))
+        return found
+
+    def _of(self, alias: Alias) -> list[Link]:
+        return self._intervals.get(self._first.of(alias), [])
+
+    def _others(self, aliases: set[Alias]) -> set[Alias]:
+        return {other for alias in aliases for other in self._with.get(alias, ())}
+
+    def _see(self, log: EventLog, aliases: set[Alias]) -> None:
+        for alias, other in log.seen_with(aliases):
+            self._with.setdefault(alias, set()).add(other)
 
 
 def _of_company(request: Request, log: EventLog, pointers: _Pointers, secret: bytes) -> Erasure:
@@ -170,6 +233,7 @@ def _of_company(request: Request, log: EventLog, pointers: _Pointers, secret: by
         suppressions, request, secret, log.carrying(set(), {("api_key", key) for key in keys}, request.id)
     )
     aliases = first.all_hashes(aliases | set(log.aliases_of_users(users)))
+    aliases |= first.all_hashes({other for _, other in log.seen_with(aliases)})
     erasure = _erasure(log, suppressions, users, aliases)
     erasure.companies.add(request.id)
     return erasure
@@ -180,8 +244,10 @@ def _erasure(log: EventLog, suppressions: list[Suppression], users: set[str], al
     return Erasure(suppressions, users, aliases, set(log.companies_named(others, aliases)), others)
 
 
-def _suppression(secret: bytes, kind: SuppressedKind, identifier: str, periods: list[Period]) -> Suppression:
-    return Suppression(kind, digest_of(secret, kind, identifier), periods, name_of(secret))
+def _suppression(
+    secret: bytes, kind: SuppressedKind, identifier: str, periods: list[Period], exempt: Sequence[str] = ()
+) -> Suppression:
+    return Suppression(kind, digest_of(secret, kind, identifier), periods, name_of(secret), list(exempt))
 
 
 def _ended(
@@ -196,17 +262,13 @@ def _ended(
     ]
 
 
-def _periods_of_key(links: list[Link], erased: set[str]) -> list[Period]:
-    """A key belongs to its first owner for its whole history."""
-    return [(0, _EVER)] if links and min(links)[1] in erased else []
-
-
-def _periods(links: list[Link], erased: set[str], limits: Limits) -> list[Period]:
-    """When a web alias belonged to one of the users."""
+def _intervals(links: list[Link], limits: Limits) -> list[Link]:
     joined = join_links({}, links)
-    if is_crowded(limits, joined):
-        return []
-    intervals = ownership_intervals(joined)
+    return [] if is_crowded(limits, joined) else ownership_intervals(joined)
+
+
+def _periods(intervals: list[Link], erased: set[str]) -> list[Period]:
+    """When an alias belonged to one of the users."""
     periods: list[Period] = []
     for i, (time, user) in enumerate(intervals):
         since = time if i else 0

@@ -117,22 +117,23 @@ def drop(context: BatchContext, kind: WebKind, alias: str) -> None:
     if before is None:
         return
     after = WebAlias(lone=before.lone)
-    if after == UNKNOWN:
-        context.rows.delete(key)
-    else:
-        context.rows.put(key, after)
     _emit(context, (kind, alias), before, after, [])
     held_events.delete(context, name)
     if kind == "session_token":
         # The events that remain name its devices again.
         drop_subscribers(context, name)
+    # Last: an interrupted batch that has written it does not come here again.
+    if after == UNKNOWN:
+        context.rows.delete(key)
+    else:
+        context.rows.put(key, after)
 
 
 def prune(context: BatchContext, kind: WebKind, alias: str) -> None:
     """Delete what others have withdrawn, and all that they sent if the alias has no state of its own."""
     name, key = visitor_id(kind, alias), row_key(b"w", kind, alias)
     contributions.prune(context, name)
-    is_gone = context.rows.get(key, WebAlias) in (None, UNKNOWN)
+    is_gone = (context.rows.get(key, WebAlias) or UNKNOWN) == UNKNOWN
     for row, links in list(context.rows.scan(row_key(b"l", name), AliasLinks)):
         if is_gone or not links.intervals:
             context.rows.delete(row)

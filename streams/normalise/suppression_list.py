@@ -16,21 +16,28 @@ import msgspec
 from schemas.errors import StateError
 from schemas.event import Event
 
-#: The kind of a suppressed id, and so which events it suppresses: those that name a user, also as the one merged away;
-#: those of an alias (their strongest identifier); those that name a company; those of a company's API key that name none.
-SuppressedKind = Literal["user_id", "api_key", "session_token", "anonymous_id", "company_id", "company_key"]
+#: The kind of a suppressed id, and so which events it suppresses: those that name a user, also as the one merged away; those
+#: that name no user and carry an alias (`lone_session`: a session token and no anonymous id); those that name a company; those
+#: of a company's API key that name none.
+SuppressedKind = Literal[
+    "user_id", "api_key", "session_token", "anonymous_id", "lone_session", "company_id", "company_key"
+]
 
 #: Event times (ms) from the first on, before the second.
 Period = tuple[int, int]
 
 
 class Suppression(msgspec.Struct, frozen=True):
-    """Suppresses events of the id behind `digest` in `periods`. `secret`: the one behind the digest, by `name_of`."""
+    """Suppresses events of the id behind `digest` in `periods`. `secret`: the one behind the digest, by `name_of`.
+
+    `exempt`: digests of stronger identifiers that lead to somebody else; an event that carries one is not suppressed.
+    """
 
     kind: SuppressedKind
     digest: str
     periods: list[Period]
     secret: str
+    exempt: list[str] = []
 
 
 def unknown_secret() -> StateError:
@@ -56,41 +63,34 @@ class SuppressionList:
 
     def __init__(self, secrets: Sequence[bytes], suppressions: Iterable[Suppression] = ()) -> None:
         self._secrets = {name_of(secret): secret for secret in secrets}
-        self._periods: dict[str, dict[tuple[SuppressedKind, str], list[Period]]] = {}
+        self._entries: dict[str, dict[tuple[SuppressedKind, str], list[Suppression]]] = {}
         for suppression in suppressions:
             self.add(suppression)
 
     def add(self, one: Suppression) -> None:
-        """Add an entry; periods of one id add up. Raises StateError."""
+        """Add an entry; those of one id add up. Raises StateError."""
         if one.secret not in self._secrets:
             raise unknown_secret()
-        known = self._periods.setdefault(one.secret, {}).setdefault((one.kind, one.digest), [])
-        known.extend(period for period in one.periods if period not in known)
+        known = self._entries.setdefault(one.secret, {}).setdefault((one.kind, one.digest), [])
+        if one not in known:
+            known.append(one)
 
     def suppressions(self) -> list[Suppression]:
-        """All entries, one for each id and secret."""
-        return [
-            Suppression(kind, digest, periods, secret)
-            for secret, by_digest in self._periods.items()
-            for (kind, digest), periods in by_digest.items()
-        ]
+        """All entries."""
+        return [one for by_digest in self._entries.values() for entries in by_digest.values() for one in entries]
 
     def periods_of(self, kind: SuppressedKind, identifier: str) -> list[Period]:
         """The periods in which events of an id are suppressed."""
-        return [
-            period
-            for secret, by_digest in self._periods.items()
-            for period in by_digest.get((kind, digest_of(self._secrets[secret], kind, identifier)), ())
-        ]
+        return [period for one in self._of(kind, identifier) for period in one.periods]
 
     def suppresses(self, event: Event) -> bool:
         """Whether the event is suppressed."""
-        if not self._periods:
+        if not self._entries:
             return False
         if event.user_id:
             if self._is_suppressed("user_id", event.user_id, event.time):
                 return True
-        elif self._is_suppressed(event.alias_kind, event.alias, event.time):
+        elif self._is_suppressed_by_alias(event):
             return True
         if event.merged_id and self._is_suppressed("user_id", event.merged_id, event.time):
             return True
@@ -98,5 +98,36 @@ class SuppressionList:
             return self._is_suppressed("company_id", event.company_id, event.time)
         return bool(event.api_key) and self._is_suppressed("company_key", event.api_key, event.time)
 
-    def _is_suppressed(self, kind: SuppressedKind, identifier: str, time: int) -> bool:
-        return any(since <= time < until for since, until in self.periods_of(kind, identifier))
+    def _is_suppressed_by_alias(self, event: Event) -> bool:
+        stronger: list[tuple[SuppressedKind, str]] = []
+        aliases: list[tuple[SuppressedKind, str]] = [("api_key", event.api_key), ("session_token", event.session_token)]
+        if event.anonymous_id:
+            aliases.append(("anonymous_id", event.anonymous_id))
+        else:
+            aliases.append(("lone_session", event.session_token))
+        for kind, identifier in aliases:
+            if identifier:
+                if self._is_suppressed(kind, identifier, event.time, stronger):
+                    return True
+                stronger.append((kind, identifier))
+        return False
+
+    def _is_suppressed(
+        self,
+        kind: SuppressedKind,
+        identifier: str,
+        time: int,
+        stronger: Sequence[tuple[SuppressedKind, str]] = (),
+    ) -> bool:
+        return any(
+            any(since <= time < until for since, until in one.periods)
+            and not any(digest_of(self._secrets[one.secret], *other) in one.exempt for other in stronger)
+            for one in self._of(kind, identifier)
+        )
+
+    def _of(self, kind: SuppressedKind, identifier: str) -> list[Suppression]:
+        return [
+            one
+            for secret, by_digest in self._entries.items()
+            for one in by_digest.get((kind, digest_of(self._secrets[secret], kind, identifier)), ())
+        ]

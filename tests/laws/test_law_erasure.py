@@ -15,9 +15,9 @@ from schemas.config.definitions import Level
 from schemas.errors import StateError
 from schemas.event import AliasKind, Event, Rejected, Source
 from streams.erasure.orders import drop_orders, prune_orders, refeed_messages
-from streams.erasure.plan import Alias, Request, plan_erasure
+from streams.erasure.plan import Request, plan_erasure
 from streams.local import LocalRunner
-from streams.messages.updates import DeveloperUpdate, encode
+from streams.messages.updates import Alias, DeveloperUpdate, encode
 from streams.normalise.normaliser import Normaliser
 from streams.normalise.suppression_list import Suppression, SuppressionList, digest_of, name_of
 from streams.processors import split_at_orders
@@ -79,6 +79,16 @@ class Arrived:
                 if event.user_id and alias in aliases:
                     yield alias, event.time, event.user_id
 
+    def seen_with(self, aliases: set[Alias]) -> Iterator[tuple[Alias, Alias]]:
+        for event in self._events:
+            others = _others(event)
+            yield from ((one, other) for one in others for other in others if one in aliases and other != one)
+
+    def devices_of(self, sessions: set[str]) -> Iterator[tuple[str, int, str]]:
+        for event in self._events:
+            if event.session_token in sessions and event.anonymous_id:
+                yield event.session_token, event.time, event.anonymous_id
+
     def same_keys(self, hashes: set[str]) -> Iterator[tuple[str, str]]:
         return ((key, first) for key, first in self.first_hashes.items() if {key, first} & hashes)
 
@@ -107,7 +117,8 @@ class Arrived:
 
 def _others(event: Event) -> list[Alias]:
     kinds: tuple[AliasKind, ...] = ("api_key", "session_token", "anonymous_id")
-    return [(kind, getattr(event, kind)) for kind in kinds if getattr(event, kind)]
+    found: list[Alias] = [(kind, getattr(event, kind)) for kind in kinds if getattr(event, kind)]
+    return [*found, ("anonymous_id", event.merged_id)] if event.merged_id else found
 
 
 class Deployment:
