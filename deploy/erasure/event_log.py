@@ -11,7 +11,8 @@ from deploy.erasure.statements import Statements, by_kind, parcels
 from schemas.event import AliasKind, Event
 from streams.messages.updates import Alias
 
-_OTHERS: tuple[AliasKind, ...] = ("api_key", "session_token", "anonymous_id")
+#: The kinds of the columns of `named_with_company`; the last one is the previous id of a merge.
+_OTHERS: tuple[AliasKind, ...] = ("api_key", "session_token", "anonymous_id", "anonymous_id")
 
 
 class ArrivedEvents:
@@ -35,6 +36,15 @@ class ArrivedEvents:
         for some in parcels(sorted(aliases)):
             for kind, alias, time, user in self._statements.stream("users_of_aliases", by_kind(some)):
                 yield (kind, alias), time, user
+
+    def seen_with(self, aliases: set[Alias]) -> Iterable[tuple[Alias, Alias]]:
+        for some in parcels(sorted(aliases)):
+            for kind, alias, other_kind, other in self._statements.stream("seen_with", by_kind(some)):
+                yield (kind, alias), (other_kind, other)
+
+    def devices_of(self, sessions: set[str]) -> Iterable[tuple[str, int, str]]:
+        for some in parcels(sorted(sessions)):
+            yield from self._statements.stream("devices_of", {"sessions": some})
 
     def same_keys(self, hashes: set[str]) -> Iterable[tuple[str, str]]:
         for some in parcels(sorted(hashes)):

@@ -166,12 +166,13 @@ class _Aliases:
             devices[session] = min((time, device), devices.get(session, (time, device)))
         #: The device of each session.
         self._device_of = {session: device for session, (_, device) in devices.items()}
-        self.own = named | {
+        of_devices: set[Alias] = {
             ("session_token", session)
             for session, device in self._device_of.items()
             if ("anonymous_id", device) in named
         }
-        self._see(log, self.own - named)
+        self.own = named | of_devices
+        self._see(log, of_devices - named)
         self.concerned = self.own | self._others(self.own)
         evidence: dict[Alias, list[Link]] = {}
         for alias, time, user in log.users_of_aliases(first.all_hashes(self.concerned)):
@@ -185,8 +186,9 @@ class _Aliases:
     def suppressions(self, erased: set[str], secret: bytes) -> list[Suppression]:
         """The suppressions of a person's events that name no user."""
         found = []
+        kind: AliasKind
         for kind, identifier in sorted(self.own):
-            alias: Alias = (kind, identifier)
+            alias = (kind, identifier)
             intervals = self._of(alias)
             suppressed: SuppressedKind = kind
             if kind == "session_token" and not intervals and identifier in self._device_of:

@@ -15,7 +15,8 @@ from schemas.event import Event
 from sinks.clickhouse import Address, connect
 from sinks.insert import RowInserter
 from sinks.message_rows import RowCollector
-from streams.erasure.plan import Alias, Request, plan_erasure
+from streams.erasure.plan import Request, plan_erasure
+from streams.messages.updates import Alias
 from streams.normalise.normaliser import Normaliser, content_hash
 from streams.normalise.suppression_list import SuppressionList
 from tests.laws.test_law_core import DEFINITIONS

@@ -6,6 +6,7 @@ FROM event_rows
 WHERE is_deleted = 0
     AND (user_id IN {users:Array(String)} OR api_key IN {keys:Array(String)}
         OR session_token IN {sessions:Array(String)} OR anonymous_id IN {devices:Array(String)}
+        OR (type = 'merge' AND previous_id IN {devices:Array(String)})
         OR (type = 'merge' AND user_id != '' AND previous_id != anonymous_id AND previous_id IN {users:Array(String)})
         OR ({company:String} != '' AND company_id = {company:String}))
 SETTINGS max_block_size = 8192
