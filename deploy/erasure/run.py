@@ -43,6 +43,7 @@ from schemas.event import Event
 from streams.erasure.orders import drop_orders, prune_orders, refeed_messages
 from streams.erasure.plan import Erasure, Request, plan_erasure
 from streams.facts.compiled_definitions import CompiledDefinitions
+from streams.messages.updates import Alias
 from streams.normalise.suppression_list import Suppression, SuppressionList
 from streams.runtime.suppression_feed import FRESH_SECONDS
 from streams.topology import ALERTS
