@@ -13,7 +13,10 @@ CREATE TABLE IF NOT EXISTS identity_rows /* ON CLUSTER */
     company_id String CODEC(ZSTD(1)) COMMENT 'Of an api_key: its company. Of a canonical user_id: its company. Else empty',
     company_from DateTime64(3, 'UTC') COMMENT 'From when on the company holds; the first one holds for the whole history',
     first_hash String CODEC(ZSTD(1)) COMMENT 'Of an api_key hashed with a newer secret: its hash under the oldest one, which is the token. Else empty',
-    is_bot Bool DEFAULT false COMMENT 'Of a session token or anonymous id: so many events are automated traffic, and count for nothing',
+    device_id String DEFAULT '' CODEC(ZSTD(1)) COMMENT 'Of a session_token with events that carry neither a user nor a device: the anonymous id that it belongs to. Else empty',
+    device_from DateTime64(3, 'UTC') DEFAULT 0 COMMENT 'When the session was first seen with that device; it holds for the whole history',
+    is_bot Bool DEFAULT false COMMENT 'Of a session token or anonymous id: the events without an API key that it holds are automated traffic, and count for nothing',
+    is_bot_with_key Bool DEFAULT false COMMENT 'The same of the events with an API key that it holds; those of a key with an owner count nevertheless',
     version UInt64 COMMENT 'Grows with each change of the alias',
     is_deleted UInt8 COMMENT '1: the alias leads nowhere any more',
     -- What else is written to the topic by mistake is refused.
