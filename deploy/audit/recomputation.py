@@ -48,6 +48,7 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[AuditStep]
         "usage": numbers[definitions.usage],
         "signup": numbers[definitions.signup_selector],
         "own_companies": definitions.internal.company_ids,
+        "most_events_a_day": limits.web_alias_events_a_day,
         "most_events": limits.web_alias_events,
         "most_users": limits.web_alias_users,
         "most_links": limits.web_alias_links,
@@ -60,12 +61,14 @@ def steps(workspace: Workspace, definitions: Definitions) -> Iterator[AuditStep]
     read = partial(workspace.run, "marked", None, renamed=statement("renamed"), **texts)
     yield AuditStep("Reading events", read)
     yield AuditStep("Linking visitors", partial(workspace.run, "links"))
+    yield AuditStep("Linking sessions", partial(workspace.run, "sessions"))
     yield AuditStep("Linking API keys", partial(workspace.run, "keys"))
     yield AuditStep("Merging users", partial(resolve_merges, workspace))
     yield AuditStep("Linking users", partial(workspace.run, "members"))
     yield AuditStep("Finding automated traffic", partial(workspace.run, "automated"))
     yield AuditStep("Resolving events", partial(workspace.run, "facts"))
     yield AuditStep("Finding internal developers", partial(workspace.run, "own"))
+    yield AuditStep("Finding events of tokens", partial(workspace.run, "token_events"))
     yield AuditStep("Computing developers", partial(workspace.run, "developers"))
     yield AuditStep("Computing companies", partial(workspace.run, "companies"))
     yield AuditStep("Computing first touches", partial(workspace.run, "first_touches"))

@@ -46,6 +46,8 @@ def tamper(client: Client, address: Address) -> Callable[[str, str, str], None]:
             record(
                 page_viewed(MONDAY + 4 * MINUTE, user_id="new", context={"sdk": "Acme-Python/2.1"}, message_id="p9")
             ),
+            record(page_viewed(MONDAY, session_token="s9", anonymous_id="a9", message_id="v9")),
+            record(page_viewed(MONDAY, session_token="s9", message_id="w9")),
             record(talk_given(MONDAY, message_id="t9")),
         ],
         DEFINITIONS,
@@ -91,7 +93,10 @@ TAMPERINGS = [
     ("identity_rows", "alias_kind = 'anonymous_id'", "arrayMap(t -> t + toIntervalMillisecond(1), developer_from) AS developer_from", "identities", "differ"),
     ("identity_rows", "alias = 'old'", "['old'] AS developer_ids", "identities", "differ"),
     ("identity_rows", "alias_kind = 'api_key' AND company_id != ''", "'initech' AS company_id", "identities", "differ"),
+    ("identity_rows", "alias = 's9'", "'another' AS device_id", "identities", "differ"),
+    ("identity_rows", "alias = 's9'", "device_from + toIntervalMillisecond(1) AS device_from", "identities", "differ"),
     ("identity_rows", "alias_kind = 'anonymous_id'", "true AS is_bot", "automated traffic", "surplus"),
+    ("identity_rows", "alias_kind = 'anonymous_id'", "true AS is_bot_with_key", "automated traffic", "surplus"),
     ("touch_rows", "is_touch", "time - 1 AS time", "touches", "differ"),
     ("touch_rows", "is_touch", "'another' AS message_id, 1 AS event_hash", "touches", "surplus"),
     ("touch_rows", "is_outreach", "time - 1 AS time", "outreach", "differ"),

@@ -1,10 +1,13 @@
--- Web aliases of users whose events count for nothing. Those without a user are visitors, and compared with developers.
+-- Web aliases that hold events which count for nothing, without and with an API key.
 WITH
     sides AS
     (
-        SELECT concat(kind, ':', alias) AS id, false AS is_found FROM {automated:Identifier} WHERE is_linked
+        SELECT concat(kind, ':', alias, if(with_key, ' with an API key', '')) AS id, false AS is_found FROM {automated:Identifier}
         UNION ALL
-        SELECT concat(alias_kind, ':', alias), true FROM identity_rows FINAL WHERE is_bot
+        SELECT concat(alias_kind, ':', alias, flag.1), true
+        FROM identity_rows FINAL
+        ARRAY JOIN [('', is_bot), (' with an API key', is_bot_with_key)] AS flag
+        WHERE flag.2
     ),
     compared AS
     (

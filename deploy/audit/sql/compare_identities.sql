@@ -6,6 +6,8 @@ WITH
         FROM {links:Identifier} ARRAY JOIN users AS parent, froms AS from_time
         WHERE NOT is_crowded
         UNION ALL
+        SELECT 'session_token', token, 'device', device, device_from FROM {sessions:Identifier} WHERE is_lone
+        UNION ALL
         SELECT 'api_key', key, 'developer', owner, owner_from FROM {keys:Identifier} WHERE owner != ''
         UNION ALL
         SELECT 'api_key', key, 'company', key_company, key_company_from FROM {keys:Identifier} WHERE key_company != ''

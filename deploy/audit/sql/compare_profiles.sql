@@ -24,7 +24,8 @@ WITH
                 arrayMap(stage -> (stage.1, arrayFirst(one -> one.1 = stage.2, activations).2),
                     arrayFilter(stage -> arrayExists(one -> one.1 = stage.2, activations),
                         arrayZip({derived_stages:Array(String)}, {derived_from:Array(String)}))))) AS stages,
-            touched.at AS touched_at, touched.fields AS fields, segmented.segments AS segments, segmented.possible AS possible
+            if(is_bot, 0, touched.at) AS touched_at, if(is_bot, [], touched.fields) AS fields,
+            if(is_bot, [], segmented.segments) AS segments, if(is_bot, [], segmented.possible) AS possible
         FROM {subjects:Identifier} AS subject
         ANY LEFT JOIN activated ON subject.id = activated.id
         ANY LEFT JOIN touched ON subject.id = touched.id

@@ -1,11 +1,12 @@
--- Web alias to users: the earliest link of each user and day, as intervals of ownership.
+-- Web alias to users: the earliest link of each user and day, as intervals of ownership. The previous id of a merge may be a
+-- device's.
 INSERT INTO {links:Identifier}
 WITH
     by_day AS
     (
         SELECT link.1 AS kind, link.2 AS alias, user_id AS user, min(time) AS at
         FROM {marked:Identifier}
-        ARRAY JOIN [('session_token', session_token), ('anonymous_id', anonymous_id)] AS link
+        ARRAY JOIN [('session_token', session_token), ('anonymous_id', anonymous_id), ('anonymous_id', merged_id)] AS link
         WHERE user_id != '' AND link.2 != ''
         GROUP BY kind, alias, user, intDiv(time, 86400000)
     ),

@@ -9,6 +9,8 @@ SELECT
     user_id, company_id,
     -- An alias call from a device that names the device itself is a link, not a merge of two users.
     if(type = 'merge' AND user_id != '' AND previous_id != anonymous_id, previous_id, '') AS merged_id,
+    multiIf(user_id != '', '', anonymous_id != '', 'anonymous_id', session_token != '', 'session_token', '') AS holder_kind,
+    multiIf(user_id != '', '', anonymous_id != '', anonymous_id, session_token) AS holder,
     environment, selectors, known.fields_hash AS touch, event_segments.segments AS segments, is_internal, is_content,
     if(is_outreach, name, '') AS outreach,
     NOT is_bot AND (notEmpty(selectors) OR touch != 0 OR notEmpty(segments) OR is_internal) AS matters

@@ -4,16 +4,20 @@ WITH
     carried AS
     (
         SELECT
-            api_key, developer, company, time, developer IN (SELECT developer FROM {own:Identifier}) AS is_own,
-            one.1 AS segment, one.2 AS value
+            [('developer', developer), ('company', if(developer IN (SELECT developer FROM {own:Identifier}), '', company))] AS subjects,
+            time, one.1 AS segment, one.2 AS value
         FROM {facts:Identifier}
+        ARRAY JOIN arrayZip(mapKeys(segments), mapValues(segments)) AS one
+        UNION ALL
+        SELECT [('token', api_key)], time, one.1, one.2
+        FROM {token_events:Identifier}
         ARRAY JOIN arrayZip(mapKeys(segments), mapValues(segments)) AS one
     ),
     by_value AS
     (
         SELECT subject.1 AS level, subject.2 AS id, segment, value, min(time) AS earliest, max(time) AS latest
         FROM carried
-        ARRAY JOIN [('token', if(is_own, '', api_key)), ('developer', developer), ('company', if(is_own, '', company))] AS subject
+        ARRAY JOIN subjects AS subject
         WHERE id != ''
         GROUP BY level, id, segment, value
     )

@@ -31,6 +31,8 @@ CREATE TABLE {marked:Identifier}
     user_id String,
     company_id String,
     merged_id String,     -- the user id that leads to user_id
+    holder_kind LowCardinality(String), -- kind of the web alias that holds it; empty if it names a user, or has none
+    holder String,
     environment LowCardinality(String),
     selectors Array(UInt16), -- numbers of the selectors that it matches
     touch UInt64,         -- `fields_hash` of the touch that it is; 0: none
@@ -40,7 +42,7 @@ CREATE TABLE {marked:Identifier}
     outreach LowCardinality(String), -- its name, if the selector of outreach matches it
     matters Bool          -- a number may depend on it
 )
-ENGINE = MergeTree ORDER BY (alias_kind, alias);
+ENGINE = MergeTree ORDER BY (holder_kind, holder);
 
 -- Grain: one row for each web alias with users. Interval i begins at `froms[i]`, the first one always.
 CREATE TABLE {links:Identifier}
@@ -49,9 +51,19 @@ CREATE TABLE {links:Identifier}
     web_alias String,
     froms Array(Int64),
     users Array(String),
-    is_crowded Bool       -- so many share it that it stands for no one
+    is_crowded Bool       -- so many share it that it leads to no one
 )
 ENGINE = MergeTree ORDER BY (web_kind, web_alias);
+
+-- Grain: one row for each session token that was seen with a device.
+CREATE TABLE {sessions:Identifier}
+(
+    token String,
+    device String,        -- the anonymous id that it was first seen with
+    device_from Int64,
+    is_lone Bool          -- some event carries it and neither a user nor a device
+)
+ENGINE = MergeTree ORDER BY token;
 
 -- Grain: one row for each API key with an owner or a company. Empty: none.
 CREATE TABLE {keys:Identifier}
@@ -70,8 +82,15 @@ CREATE TABLE {merged:Identifier} (user_id String, developer String) ENGINE = Mer
 -- Grain: one row a user id, with the developer it leads to and that developer's company.
 CREATE TABLE {members:Identifier} (user String, developer String, company String) ENGINE = MergeTree ORDER BY user;
 
--- Grain: one row for each web alias whose events count for nothing.
-CREATE TABLE {automated:Identifier} (kind LowCardinality(String), alias String, is_linked Bool) ENGINE = MergeTree ORDER BY (kind, alias);
+-- Grain: one row for each web alias that holds events which count for nothing, those with an API key apart from the others.
+CREATE TABLE {automated:Identifier}
+(
+    kind LowCardinality(String),
+    alias String,
+    with_key Bool,
+    is_visitor Bool       -- no user and no device is known behind it
+)
+ENGINE = MergeTree ORDER BY (kind, alias);
 
 -- Grain: one row for each event that counts, with whom it belongs to.
 CREATE TABLE {facts:Identifier}
@@ -93,6 +112,17 @@ ENGINE = MergeTree ORDER BY developer;
 
 -- Grain: one row for each developer of the own organisation.
 CREATE TABLE {own:Identifier} (developer String) ENGINE = MergeTree ORDER BY developer;
+
+-- Grain: one row for each event that counts for its API key as a token.
+CREATE TABLE {token_events:Identifier}
+(
+    api_key String,
+    environment LowCardinality(String),
+    time Int64,
+    is_use Bool,
+    segments Map(LowCardinality(String), String)
+)
+ENGINE = MergeTree ORDER BY api_key;
 
 -- Grain: one row a subject. Times in ms; of a bot they mean nothing.
 CREATE TABLE {subjects:Identifier}
