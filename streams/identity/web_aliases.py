@@ -14,7 +14,7 @@ With more events than a person makes, an alias is automated traffic and its even
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -23,9 +23,10 @@ from schemas.event import visitor_id
 from streams.facts.facts import NOTHING, Facts, join, join_all
 from streams.identity import contributions, held_events
 from streams.identity.contributions import apply_contributions, contributions_of
-from streams.identity.facts_by_company import emit_to_companies
+from streams.identity.facts_by_company import FactsByCompany, emit_to_companies
 from streams.identity.held_events import DayCounts, Received
 from streams.identity.ownership import VISITOR, Links, is_crowded, join_links, owner_at, ownership_intervals
+from streams.identity.shares import Owner, Shares
 from streams.identity.subjects import publish_change
 from streams.identity.subscribers import drop_subscribers, new_subscribers, subscribers_of
 from streams.messages.published_rows import Subject, identity_row
@@ -45,28 +46,25 @@ from streams.state.versioned_values import Freshness, put_if_newer
 
 WebKind = Literal["session_token", "anonymous_id"]
 
-#: Facts by user (or VISITOR) and company.
-Shares = dict[str, dict[str, Facts]]
-
 
 class WebAlias(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """State of one web alias; its events, subscribers, received values and contributions have rows of their own.
+    """State of one web alias; its events, shares, subscribers, received values and contributions have rows of their own.
 
-    `links`: evidence. `days`: how many events each UTC day holds. `shares`: the facts of the events by owner, derived and kept
-    so that one more event costs one join. `automated`, `automated_keyed`: too many events without, with an API key. `crowded`:
-    too many links. `device`: of a session, the earliest it was seen with; `is_lone`: some of its events carry no device.
-    `lone`: of a device, what its sessions contribute to its visitor, by company.
+    `links`: evidence. `days`: how many events each UTC day holds. `visitor`: the facts of the events that lead to nobody.
+    `automated`, `automated_keyed`: too many events without, with an API key. `crowded`: too many links. `device`: of a session,
+    the earliest it was seen with; `is_lone`: some of its events carry no device. `lone`: of a device, the facts that its
+    sessions contribute to its visitor.
     """
 
     links: Links = {}
     days: dict[int, DayCounts] = {}
-    shares: Shares = {}
+    visitor: Facts = NOTHING
     automated: bool = False
     automated_keyed: bool = False
     crowded: bool = False
     device: Link | None = None
     is_lone: bool = False
-    lone: dict[str, Facts] = {}
+    lone: Facts = NOTHING
 
     @property
     def intervals(self) -> list[Link]:
@@ -81,24 +79,25 @@ def fold(context: BatchContext, kind: WebKind, alias: str, updates: list[AliasUp
     """Join updates into the alias; emit what changed to its developers and companies; publish changed rows."""
     name, key = visitor_id(kind, alias), row_key(b"w", kind, alias)
     before = context.rows.get(key, WebAlias) or UNKNOWN
-    links = _joined_links(context, before, updates)
-    moved = _receive_values(context, name, updates) or links.links != before.links or links.device != before.device
-    state = msgspec.structs.replace(links, lone=_joined_lone(context, name, before.lone, updates))
-    received = held_events.receive(
-        context, name, (event for update in updates for event in update.events if _is_held(state, event))
-    )
-    state = _counted(context, state, received)
-    kept = [event for event in received.events if _is_held(state, event)]
-    owners = _Owners(context, name, state)
-    if (
-        moved
-        or received.moved
-        or (state.automated, state.automated_keyed) != (before.automated, before.automated_keyed)
-    ):
-        shares = owners.shares({}, (e for e in held_events.all_events(context, name, received) if _is_held(state, e)))
+    shares, lone = Shares(context, name), FactsByCompany(context, name)
+    state = _joined_links(context, before, updates)
+    moved = _receive_values(context, name, updates) or (state.links, state.device) != (before.links, before.device)
+    state = msgspec.structs.replace(state, lone=_joined_lone(context, name, before.lone, lone, updates))
+    new_events = (event for update in updates for event in update.events if _counts(state, event))
+    received = held_events.receive(context, name, new_events)
+    after = _counted(context, state, received)
+    resolver = _Resolver(context, name, after)
+    became_automated = (after.automated, after.automated_keyed) != (before.automated, before.automated_keyed)
+    if moved or received.moved or became_automated:
+        events = (event for event in held_events.all_events(context, name, received) if _counts(after, event))
+        visitor = shares.rebuild(resolver.parts(events))
     else:
-        shares = owners.shares(state.shares, kept)
-    after = msgspec.structs.replace(state, shares=shares)
+        visitor = after.visitor
+        for owner, facts in resolver.parts(event for event in received.events if _counts(after, event)):
+            shares.join(owner, facts)
+            if owner[0] == VISITOR:
+                visitor = join(visitor, facts, context.compiled.cuts)
+    after = msgspec.structs.replace(after, visitor=visitor)
     # Before the days: what follows from a day is derived again until the day is written.
     if after != before:
         context.rows.put(key, after)
@@ -107,17 +106,22 @@ def fold(context: BatchContext, kind: WebKind, alias: str, updates: list[AliasUp
         if flag:
             held_events.delete(context, name, keyed=keyed)
     new = new_subscribers(context, name, _subscribers(updates))
-    _emit(context, (kind, alias), before, after, new)
+    _emit(context, (kind, alias), (before, after), shares, lone, new)
 
 
 def drop(context: BatchContext, kind: WebKind, alias: str) -> None:
-    """Delete the alias's state and withdraw all that was emitted from it. What others sent stays: they send changes only."""
+    """Delete the alias's state and withdraw all that was emitted from it.
+
+    What others sent stays: they send changes only.
+    """
     name, key = visitor_id(kind, alias), row_key(b"w", kind, alias)
     before = context.rows.get(key, WebAlias)
     if before is None:
         return
+    shares, lone = Shares(context, name), FactsByCompany(context, name)
+    shares.rebuild(())
     after = WebAlias(lone=before.lone)
-    _emit(context, (kind, alias), before, after, [])
+    _emit(context, (kind, alias), (before, after), shares, lone, [])
     held_events.delete(context, name)
     if kind == "session_token":
         # The events that remain name its devices again.
@@ -146,7 +150,7 @@ def prune(context: BatchContext, kind: WebKind, alias: str) -> None:
 
 
 def _subscribers(updates: Iterable[AliasUpdate]) -> list[Alias]:
-    """Who is to receive the alias's links: of a session its devices, of a device its lone sessions."""
+    """Who is to receive the alias's links: of a session its devices, of a device its sessions that asked."""
     found: dict[Alias, None] = {}
     for update in updates:
         found.update(dict.fromkeys(update.subscribers))
@@ -155,13 +159,11 @@ def _subscribers(updates: Iterable[AliasUpdate]) -> list[Alias]:
 
 
 def _joined_links(context: BatchContext, state: WebAlias, updates: Sequence[AliasUpdate]) -> WebAlias:
-    device = min(
-        [link for update in updates for link in update.devices] + ([state.device] if state.device else []), default=None
-    )
+    known = [state.device] if state.device is not None else []
+    device = min([*known, *(link for update in updates for link in update.devices)], default=None)
     is_lone = state.is_lone or any(update.is_lone for update in updates)
     links = {} if state.crowded else join_links(state.links, (link for update in updates for link in update.users))
-    crowded = state.crowded or is_crowded(context.compiled.definitions.limits, links)
-    if crowded:
+    if state.crowded or is_crowded(context.compiled.definitions.limits, links):
         return WebAlias(automated=True, automated_keyed=True, crowded=True, device=device, is_lone=is_lone)
     return msgspec.structs.replace(state, links=links, device=device, is_lone=is_lone)
 
@@ -182,22 +184,21 @@ def _receive_values(context: BatchContext, name: str, updates: Sequence[AliasUpd
 
 
 def _joined_lone(
-    context: BatchContext, name: str, lone: dict[str, Facts], updates: Sequence[AliasUpdate]
-) -> dict[str, Facts]:
-    """What sessions contribute to the visitor, by company."""
+    context: BatchContext, name: str, known: Facts, lone: FactsByCompany, updates: Sequence[AliasUpdate]
+) -> Facts:
+    """What sessions contribute to the visitor, of all companies together."""
     contributed = [contribution for update in updates for contribution in update.contributions]
     if not contributed:
-        return lone
+        return known
     new, shrunk = apply_contributions(context, name, contributed)
-    found = {} if shrunk else dict(lone)
-    for one in contributions_of(context, name) if shrunk else new:
-        facts = join(found.get(one.company, NOTHING), one.facts, context.compiled.cuts)
-        if facts != NOTHING:
-            found[one.company] = facts
-    return found
+    if shrunk:
+        return lone.rebuild((one.company, one.facts) for one in contributions_of(context, name))
+    for one in new:
+        lone.join(one.company, one.facts)
+    return join_all([known, *(one.facts for one in new)], context.compiled.cuts)
 
 
-def _is_held(state: WebAlias, event: HeldEvent) -> bool:
+def _counts(state: WebAlias, event: HeldEvent) -> bool:
     """Whether the event counts: it is no automated traffic."""
     return not (state.automated_keyed if event.api_key else state.automated)
 
@@ -216,8 +217,8 @@ def _counted(context: BatchContext, state: WebAlias, received: Received) -> WebA
     )
 
 
-class _Owners:
-    """Whose each event of a web alias is, by its own links and what others sent."""
+class _Resolver:
+    """Resolves the owner of each event of a web alias, by its own links and what others sent."""
 
     def __init__(self, context: BatchContext, name: str, state: WebAlias) -> None:
         self._context, self._name = context, name
@@ -226,20 +227,15 @@ class _Owners:
             self._intervals = self._received(visitor_id("anonymous_id", state.device[1]))
         self._of_session: dict[str, list[Link]] = {}
 
-    def shares(self, known: Shares, events: Iterable[HeldEvent]) -> Shares:
-        """The known shares with the facts of the events joined in."""
-        compiled = self._context.compiled
-        shares = {user: dict(companies) for user, companies in known.items()}
+    def parts(self, events: Iterable[HeldEvent]) -> Iterator[tuple[Owner, Facts]]:
+        """The facts of each event with their owner, but for events that their API key counts."""
         for event in events:
             owner = self._owner(event)
             if owner is not None:
-                user, company = owner
-                companies = shares.setdefault(user, {})
-                companies[company] = join(companies.get(company, NOTHING), compiled.facts(event.seen), compiled.cuts)
-        return shares
+                yield owner, self._context.compiled.facts(event.seen)
 
-    def _owner(self, event: HeldEvent) -> tuple[str, str] | None:
-        """(user or VISITOR, stamped company); None if the event's API key counts it."""
+    def _owner(self, event: HeldEvent) -> Owner | None:
+        """The user or VISITOR, and the stamped company; None if the event's API key counts it."""
         company, intervals = event.company, self._intervals
         if event.api_key:
             parents = self._context.rows.get(row_key(b"q", self._name, event.api_key), KeyParents)
@@ -250,9 +246,8 @@ class _Owners:
         if event.session:
             of_session = self._of_session.get(event.session)
             if of_session is None:
-                of_session = self._of_session[event.session] = self._received(
-                    visitor_id("session_token", event.session)
-                )
+                of_session = self._received(visitor_id("session_token", event.session))
+                self._of_session[event.session] = of_session
             intervals = of_session or intervals
         return owner_at(intervals, event.seen.time), company
 
@@ -262,90 +257,99 @@ class _Owners:
 
 
 def _emit(
-    context: BatchContext, alias: Alias, before: WebAlias, after: WebAlias, new_subscribers: Iterable[Alias]
+    context: BatchContext,
+    alias: Alias,
+    states: tuple[WebAlias, WebAlias],
+    shares: Shares,
+    lone: FactsByCompany,
+    new: Iterable[Alias],
 ) -> None:
-    """Emit what changed of the alias to developers, companies, subscribers and its device; publish changed rows."""
-    kind, identifier = alias
-    name = visitor_id(kind, identifier)
-    owned, owners = before.intervals, after.intervals
-    if _identity(owned, before) != _identity(owners, after):
-        context.outbox.publish(
-            identity_row(
-                kind,
-                identifier,
-                owners,
-                None,
-                context.version,
-                device=after.device if after.is_lone else None,
-                is_bot=after.automated,
-                is_bot_with_key=after.automated_keyed,
-            )
-        )
-    # Without links a new subscriber has nothing to receive.
-    to = subscribers_of(context, name) if owners != owned else new_subscribers if owners else ()
-    _emit_links(context, alias, owners, to)
+    """Emit what changed to developers, companies, subscribers and the device; publish changed rows."""
+    before, after = states
+    name = visitor_id(*alias)
+    _publish_identity(context, alias, before, after)
+    _emit_links(context, alias, before, after, new)
     if after.is_lone and after.device is not None and (not before.is_lone or before.device != after.device):
         context.outbox.alias("anonymous_id", after.device[1]).subscribers.add(alias)
-    for user in before.shares.keys() | after.shares.keys():
+    for user, company in shares.changed():
         if user != VISITOR:
-            for one in _contributions(context, name, before.shares.get(user, {}), after.shares.get(user, {})):
-                context.outbox.developer(user).contributions.append(one)
-    _emit_to_device(context, name, before, after)
-    was, now = _visitor(context, alias, before), _visitor(context, alias, after)
+            contribution = _contribution(context, name, company, shares.after((user, company)))
+            context.outbox.developer(user).contributions.append(contribution)
+    _emit_to_device(context, name, states, shares)
+    was, now = (_visitor(context, alias, state) for state in states)
     publish_change(context, was, now)
-    emit_to_companies(context, name, _company_shares(context, was, before), _company_shares(context, now, after))
+    is_open = (_is_open(was, before), _is_open(now, after))
+    _emit_to_companies(context, name, is_open, shares, lone)
 
 
-def _identity(intervals: list[Link], state: WebAlias) -> tuple[object, ...]:
-    return intervals, state.automated, state.automated_keyed, state.device if state.is_lone else None
+def _publish_identity(context: BatchContext, alias: Alias, before: WebAlias, after: WebAlias) -> None:
+    was, now = (
+        (state.intervals, state.device if state.is_lone else None, state.automated, state.automated_keyed)
+        for state in (before, after)
+    )
+    if was != now:
+        intervals, device, is_bot, is_bot_with_key = now
+        row = identity_row(
+            *alias, intervals, None, context.version, device=device, is_bot=is_bot, is_bot_with_key=is_bot_with_key
+        )
+        context.outbox.publish(row)
 
 
-def _emit_links(context: BatchContext, alias: Alias, intervals: list[Link], to: Iterable[Alias]) -> None:
+def _emit_links(context: BatchContext, alias: Alias, before: WebAlias, after: WebAlias, new: Iterable[Alias]) -> None:
+    """Emit changed links to all subscribers; to a new one, if there are any."""
+    intervals = after.intervals
+    to = new if intervals else ()
+    if intervals != before.intervals:
+        to = subscribers_of(context, visitor_id(*alias))
     for subscriber in to:
         links = AliasLinks(*alias, intervals, context.version)
         context.outbox.alias(*subscriber).alias_links.append(links)
 
 
-def _contributions(
-    context: BatchContext, name: str, before: dict[str, Facts], after: dict[str, Facts]
-) -> list[Contribution]:
-    return [
-        Contribution(contributor_name(name, company), company, after.get(company, NOTHING), context.version)
-        for company in before.keys() | after.keys()
-        if before.get(company, NOTHING) != after.get(company, NOTHING)
-    ]
+def _contribution(context: BatchContext, name: str, company: str, facts: Facts) -> Contribution:
+    return Contribution(contributor_name(name, company), company, facts, context.version)
 
 
-def _emit_to_device(context: BatchContext, name: str, before: WebAlias, after: WebAlias) -> None:
+def _emit_to_device(context: BatchContext, name: str, states: tuple[WebAlias, WebAlias], shares: Shares) -> None:
     """Contribute a session's events that lead to nobody to the visitor of its device; withdraw them from another one."""
-    old, new = (state.device[1] if state.device is not None else None for state in (before, after))
-    was, now = before.shares.get(VISITOR, {}), after.shares.get(VISITOR, {})
+    old, new = (state.device[1] if state.device is not None else None for state in states)
     if old is not None and old != new:
-        context.outbox.alias("anonymous_id", old).contributions.extend(_contributions(context, name, was, {}))
+        to = context.outbox.alias("anonymous_id", old).contributions
+        for company in shares.companies_of_visitor():
+            if shares.before((VISITOR, company)) != NOTHING:
+                to.append(_contribution(context, name, company, NOTHING))
     if new is not None:
-        changed = _contributions(context, name, was if old == new else {}, now)
-        context.outbox.alias("anonymous_id", new).contributions.extend(changed)
+        companies = {company for user, company in shares.changed() if user == VISITOR}
+        if old != new:
+            companies = {one for one in shares.companies_of_visitor() if shares.after((VISITOR, one)) != NOTHING}
+        to = context.outbox.alias("anonymous_id", new).contributions if companies else []
+        to.extend(_contribution(context, name, one, shares.after((VISITOR, one))) for one in companies)
 
 
 def _visitor(context: BatchContext, alias: Alias, state: WebAlias) -> Subject | None:
     """The alias as a subject of its own; None if it has a link, or is a session of a known device."""
     if state.links or state.device is not None:
         return None
-    facts = NOTHING if state.automated else _visitor_facts(context, state)
+    facts = NOTHING if state.automated else join(state.visitor, state.lone, context.compiled.cuts)
     return Subject("developer", visitor_id(*alias), "visitor", facts, "", facts.internal, state.automated)
 
 
-def _visitor_facts(context: BatchContext, state: WebAlias) -> Facts:
-    return join_all([*state.shares.get(VISITOR, {}).values(), *state.lone.values()], context.compiled.cuts)
+def _is_open(visitor: Subject | None, state: WebAlias) -> bool:
+    """Whether the visitor contributes to the companies named on its events."""
+    return visitor is not None and not (state.visitor.internal or state.lone.internal)
 
 
-def _company_shares(context: BatchContext, visitor: Subject | None, state: WebAlias) -> dict[str, Facts]:
-    """What a visitor contributes to the companies named on its events."""
-    if visitor is None or _visitor_facts(context, state).internal:
-        return {}
-    own = state.shares.get(VISITOR, {})
-    return {
-        company: join(own.get(company, NOTHING), state.lone.get(company, NOTHING), context.compiled.cuts)
-        for company in own.keys() | state.lone.keys()
-        if company
-    }
+def _emit_to_companies(
+    context: BatchContext, name: str, is_open: tuple[bool, bool], shares: Shares, lone: FactsByCompany
+) -> None:
+    """Emit what changed of a visitor's contribution to the companies named on its events."""
+    if is_open == (False, False):
+        return
+    companies = {company for user, company in shares.changed() if user == VISITOR} | lone.changed()
+    if is_open[0] != is_open[1]:
+        companies = shares.companies_of_visitor() | lone.companies()
+    companies.discard("")
+    cuts = context.compiled.cuts
+    was = {one: join(shares.before((VISITOR, one)), lone.before(one), cuts) for one in companies if is_open[0]}
+    now = {one: join(shares.after((VISITOR, one)), lone.after(one), cuts) for one in companies if is_open[1]}
+    emit_to_companies(context, name, was, now)
