@@ -139,30 +139,42 @@ def test_a_key_of_three_thousand_internal_users_has_a_row_for_each_word(streams)
 
 
 def test_an_anonymous_id_with_a_hundred_thousand_page_views_is_automated_and_drops_them(streams):
-    events = LIMITS.web_alias_events
+    a_day = LIMITS.web_alias_events_a_day
     streams.feed_events(
-        (page(MONDAY + i * SECOND, i, anonymous_id="scraper") for i in range(100_000)), batch=events // 2
+        (page(MONDAY + i * SECOND, i, anonymous_id="scraper") for i in range(100_000)), batch=a_day // 2
     )
-    assert events * 40 <= streams.rows["web alias"] <= events * 50
+    assert a_day * 40 <= streams.rows["events of a day"] <= a_day * 50
+    assert streams.rows["web alias"] <= 200
+    assert streams.held("events of a day") == 0
     streams.rows.clear()
     streams.feed_events([page(MONDAY, 0, anonymous_id="scraper", user_id="ada")])
-    assert streams.rows["web alias"] <= 100
+    assert streams.rows["web alias"] <= 200
+
+
+def test_two_years_of_forty_pages_a_day_are_no_automated_traffic(streams):
+    """One more event rewrites one day and the facts of its owner, however long the history."""
+    for day in range(2 * 365):
+        streams.feed_events(page(MONDAY + day * DAY + i * MINUTE, day * 40 + i, anonymous_id="a1") for i in range(40))
+    assert streams.held("events of a day") == 2 * 365
+    assert streams.rows["events of a day"] <= 40 * 50
+    assert streams.rows["web alias"] <= 8 * KB
 
 
 @every_writing
 def test_the_heaviest_web_alias_fits_into_a_message(streams, character):
     """Every event a touch with the longest texts and in the name of another company, the users at their limit."""
-    events, users = LIMITS.web_alias_events, LIMITS.web_alias_users
+    events, users = LIMITS.web_alias_events_a_day, LIMITS.web_alias_users
     streams.feed_events(heaviest_web_alias(character), batch=1_000)
-    # What the events say, and once more as the shares of users and companies.
-    assert streams.rows["web alias"] <= 2 * events * (100 + TOUCH + LONG_ID) + users * LONG_ID
-    assert streams.rows["web alias"] >= 1.5 * events * (TOUCH + LONG_ID)
+    assert streams.rows["events of a day"] <= events * (100 + TOUCH + LONG_ID)
+    assert streams.rows["events of a day"] >= 0.9 * events * TOUCH
+    assert streams.rows["share"] <= FACTS + 2 * LONG_ID + 6 * TOUCH
+    assert streams.rows["web alias"] <= users * (LONG_ID + 30) + 6 * TOUCH + KB
     assert streams.messages["alias-updates"] <= ENTRIES_IN_A_MESSAGE * (100 + TOUCH + 2 * LONG_ID)
 
 
 def heaviest_web_alias(character: str) -> Iterator[Event]:
-    """As many events, users and companies as one web alias may have, their ids and texts as long as they may be."""
-    events, users = LIMITS.web_alias_events, LIMITS.web_alias_users
+    """As many events a day, users and companies as one web alias may have, their ids and texts as long as they may be."""
+    events, users = LIMITS.web_alias_events_a_day, LIMITS.web_alias_users
     for i in range(events):
         company = long_id(i, character)
         yield touching(MONDAY + i * SECOND, i, character, anonymous_id="tagged", company_id=company)
@@ -171,6 +183,16 @@ def heaviest_web_alias(character: str) -> Iterator[Event]:
         yield happened(
             "Identify", MONDAY + i * SECOND, f"link-{i}", type="identify", anonymous_id="tagged", user_id=user
         )
+
+
+def test_a_device_of_a_thousand_sessions_has_a_row_for_each(streams):
+    sessions = [long_id(i, PLAIN) for i in range(1_000)]
+    streams.feed_events(
+        page(MONDAY + i * DAY, i, anonymous_id="a1", session_token=one) for i, one in enumerate(sessions)
+    )
+    streams.feed_events(page(MONDAY + i * DAY, -i, session_token=one, user_id="ada") for i, one in enumerate(sessions))
+    assert streams.held("received links") == 1_000
+    assert streams.rows["received links"] <= 3 * LONG_ID
 
 
 def test_an_anonymous_id_of_twenty_thousand_users_leads_to_no_one(streams):
@@ -273,7 +295,7 @@ def test_the_heaviest_row_passes_through_kafka_and_comes_back_from_the_changelog
 
 def heaviest_messages() -> Iterator[Message]:
     utm = {f"utm_{field}": PLAIN * LONG_TEXT for field in ("campaign", "source", "medium", "term", "content")}
-    for i in range(LIMITS.web_alias_events):
+    for i in range(LIMITS.web_alias_events_a_day):
         company = long_id(i, PLAIN)
         path = f"/{i}".ljust(LONG_TEXT, PLAIN)
         yield page_viewed(MONDAY + i * SECOND, path, dict(utm), anonymous_id="tagged", company_id=company)

@@ -20,6 +20,11 @@ from tests.support.worlds import SECRETS
 #: Tables by the first byte of their keys.
 TABLES: Final = {
     b"w": "web alias",
+    b"h": "events of a day",
+    b"v": "share",
+    b"s": "subscriber",
+    b"l": "received links",
+    b"q": "received parents",
     b"k": "key",
     b"b": "key by user and company",
     b"u": "developer",
