@@ -37,9 +37,13 @@ class HeldDay(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Received(NamedTuple):
-    """What a batch brought. `moved`: the time of a held event became earlier, so its owner may be another one."""
+    """What a batch brought. `days`: those touched; `changed`: those to write.
+
+    `moved`: the time of a held event became earlier, so its owner may be another one.
+    """
 
     days: dict[int, HeldDay]
+    changed: set[int]
     events: list[HeldEvent]
     moved: bool
 
@@ -53,6 +57,7 @@ def receive(context: BatchContext, name: str, events: Iterable[HeldEvent]) -> Re
     for event in events:
         by_day.setdefault(day_of(event.seen.time), []).append(event)
     days: dict[int, HeldDay] = {}
+    changed: set[int] = set()
     moved = False
     joined: list[HeldEvent] = []
     for day, received in by_day.items():
@@ -60,20 +65,22 @@ def receive(context: BatchContext, name: str, events: Iterable[HeldEvent]) -> Re
         by_content = {_content(event): event for event in held.events}
         for event in received:
             content = _content(event)
-            known = by_content.get(content, event)
-            moved = moved or event.seen.time < known.seen.time
-            by_content[content] = _joined(known, event)
-            joined.append(by_content[content])
+            known = by_content.get(content)
+            if known is not None:
+                moved = moved or event.seen.time < known.seen.time
+            both = event if known is None else _joined(known, event)
+            if both is not known:
+                by_content[content] = both
+                changed.add(day)
+            joined.append(both)
         days[day] = HeldDay(list(by_content.values()))
-    return Received(days, joined, moved)
+    return Received(days, changed, joined, moved)
 
 
 def write(context: BatchContext, name: str, received: Received) -> None:
     """Write the days that changed."""
-    for day, held in received.days.items():
-        key = _key(name, day)
-        if held != context.rows.get(key, HeldDay):
-            context.rows.put(key, held)
+    for day in received.changed:
+        context.rows.put(_key(name, day), received.days[day])
 
 
 def delete(context: BatchContext, name: str, *, keyed: bool | None = None) -> None:

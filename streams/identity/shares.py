@@ -28,12 +28,16 @@ class Shares:
 
     def __init__(self, context: BatchContext, name: str) -> None:
         self._context, self._name = context, name
+        self._current: dict[Owner, Facts] = {}
         self._replaced: dict[Owner, Facts] = {}
 
     def after(self, owner: Owner) -> Facts:
         """The facts of an owner, now."""
-        share = self._context.rows.get(self._key(owner), Share)
-        return share.facts if share is not None else NOTHING
+        facts = self._current.get(owner)
+        if facts is None:
+            share = self._context.rows.get(self._key(owner), Share)
+            facts = self._current[owner] = share.facts if share is not None else NOTHING
+        return facts
 
     def before(self, owner: Owner) -> Facts:
         """The facts of an owner, before."""
@@ -75,6 +79,7 @@ class Shares:
 
     def _put(self, owner: Owner, facts: Facts) -> None:
         self._replaced.setdefault(owner, self.after(owner))
+        self._current[owner] = facts
         if facts == NOTHING:
             self._context.rows.delete(self._key(owner))
         else:

@@ -160,5 +160,9 @@ class Outbox:
 
 def _pieces(*lists: list[Any], least: int = 0) -> Iterator[tuple[Any, ...]]:
     """The lists side by side, in pieces of at most `ENTRIES_IN_A_MESSAGE` entries of each; `least` pieces, even if empty."""
-    for start in range(0, max(least, *(len(one) for one in lists)), ENTRIES_IN_A_MESSAGE):
+    longest = max(least, *(len(one) for one in lists))
+    if 0 < longest <= ENTRIES_IN_A_MESSAGE:
+        yield lists
+        return
+    for start in range(0, longest, ENTRIES_IN_A_MESSAGE):
         yield tuple(entries[start : start + ENTRIES_IN_A_MESSAGE] for entries in lists)
