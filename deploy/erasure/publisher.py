@@ -32,12 +32,14 @@ class ErasurePublisher:
         return self._feed.suppression_list
 
     def suppress(self, suppressions: Sequence[Suppression]) -> None:
-        """Add suppressions to the list. One of an id replaces the id's message, so it repeats the earlier periods."""
+        """Add suppressions to the list. A message replaces one of equal id and exemptions, so it repeats the earlier periods."""
         merged = SuppressionList(self._secrets, self.published().suppressions())
         for each in suppressions:
             merged.add(each)
-        changed = {(each.kind, each.digest) for each in suppressions}
-        self.send(message_of(each) for each in merged.suppressions() if (each.kind, each.digest) in changed)
+        changed = {(each.kind, each.digest, *each.exempt) for each in suppressions}
+        self.send(
+            message_of(each) for each in merged.suppressions() if (each.kind, each.digest, *each.exempt) in changed
+        )
 
     def send(self, messages: Iterable[Message]) -> None:
         """Publish messages."""

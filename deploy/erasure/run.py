@@ -26,13 +26,14 @@ from deploy.erasure.published_rows import TOPIC_OF, delete_published, published,
 from deploy.erasure.publisher import ErasurePublisher
 from deploy.erasure.statements import Statements
 from deploy.erasure.suppressed_events import (
-    NamedPeriod,
+    NamedSuppression,
     count_events,
     count_touches,
     delete_displaced,
     delete_events,
     delete_touches,
-    named_periods,
+    ids_of,
+    named_suppressions,
 )
 from deploy.erasure.traces import ErasedId, count_traces, delete_alerts, delete_dead_letters, naming, naming_alerts
 from deploy.services.pipeline_progress import PipelineProgress
@@ -101,12 +102,12 @@ class ErasureRun:
 
     def extent(self, erasure: Erasure) -> Extent:
         """How much a plan erases."""
-        periods = named_periods(self.request, erasure, SuppressionList(self._secrets, erasure.suppressions))
-        kinds = Counter(kind for kind, _ in {(kind, identifier) for kind, identifier, _, _ in periods})
+        suppressions = self._named(erasure, SuppressionList(self._secrets, erasure.suppressions))
+        kinds = Counter(kind for kind, _ in ids_of(suppressions))
         return Extent(
-            count_events(self._statements, self.request.level, periods),
+            count_events(self._statements, self.request.level, suppressions),
             kinds["user_id"],
-            kinds["session_token"] + kinds["anonymous_id"],
+            kinds["session_token"] + kinds["lone_session"] + kinds["anonymous_id"],
             kinds["api_key"] + kinds["company_key"],
         )
 
@@ -123,16 +124,16 @@ class ErasureRun:
         pipeline.await_all()
         self._publisher.send(prune_orders(erasure))
         pipeline.await_all()
-        periods = named_periods(self.request, erasure, self._publisher.published())
-        erased = {(kind, identifier) for kind, identifier, _, _ in periods}
+        suppressions = self._named(erasure, self._publisher.published())
+        erased: set[ErasedId] = ids_of(suppressions)
         progress("Deleting published rows")
         delete_dead_letters(self._statements, erased, alive)
         self._delete_rows(erasure, erased)
         self._delete_alerts(erased)
         progress("Deleting events")
-        delete_touches(self._statements, periods)
-        delete_events(self._statements, self.request.level, periods)
-        self._clean(erasure, periods)
+        delete_touches(self._statements, suppressions)
+        delete_events(self._statements, self.request.level, suppressions)
+        self._clean(erasure, suppressions)
         purge(self._statements)
         row = replace(row, completed_at=_now())
         erasure_rows.write(self._statements, row)
@@ -155,9 +156,9 @@ class ErasureRun:
             self._publisher.suppress(_up_to(erasure.suppressions, until))
             time.sleep(IN_FORCE_SECONDS)
             pipeline.await_all()
-            known = {(each.kind, each.digest) for each in erasure.suppressions}
+            known = _up_to(erasure.suppressions, until)
             erasure = self.plan()
-            if {(each.kind, each.digest) for each in _up_to(erasure.suppressions, until)} <= known:
+            if all(each in known for each in _up_to(erasure.suppressions, until)):
                 break
         return erasure
 
@@ -196,28 +197,31 @@ class ErasureRun:
             self._publisher.delete_keys(topic, found.gone)
             delete_published(self._statements, table, found.bounds)
 
-    def _clean(self, erasure: Erasure, periods: Sequence[NamedPeriod]) -> None:
+    def _clean(self, erasure: Erasure, suppressions: Sequence[NamedSuppression]) -> None:
         """Delete what follows from suppressed events in ClickHouse, until nothing of it is left."""
         users: set[Alias] = {("user_id", user) for user in erasure.users}
         aliases = sorted(users | erasure.aliases)
-        erased = {(kind, identifier) for kind, identifier, _, _ in periods}
+        erased: set[ErasedId] = ids_of(suppressions)
         left: Counter[str] = Counter()
         for cleaning in range(CLEANINGS):
             if cleaning:
                 time.sleep(CLEANING_SECONDS)
             delete_displaced(self._statements, aliases)
-            delete_touches(self._statements, periods)
+            delete_touches(self._statements, suppressions)
             recount_usage(self._statements, aliases)
             # Those too that were raised while the rows were deleted.
             self._delete_alerts(erased)
             left = count_traces(self._statements, erased)
-            left["event_rows"] += count_events(self._statements, self.request.level, periods)
-            left["touch_rows"] += count_touches(self._statements, periods)
+            left["event_rows"] += count_events(self._statements, self.request.level, suppressions)
+            left["touch_rows"] += count_touches(self._statements, suppressions)
             left = +left
             if not left:
                 return
         found = ", ".join(f"{count:,} in {table}" for table, count in sorted(left.items()))
         raise DeploymentError(f"rows are left that should not be: {found}. Give the same command again")
+
+    def _named(self, erasure: Erasure, suppressions: SuppressionList) -> list[NamedSuppression]:
+        return named_suppressions(self.request, erasure, suppressions, self._events)
 
     def _delete_alerts(self, erased: set[ErasedId]) -> None:
         """Delete alerts that name the erased, after their keys from the topic."""
@@ -242,6 +246,7 @@ def _aliases_of(event: Event) -> list[Alias]:
         ("api_key", event.api_key),
         ("session_token", event.session_token),
         ("anonymous_id", event.anonymous_id),
+        ("anonymous_id", event.merged_id),
     ]
 
 

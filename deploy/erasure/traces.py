@@ -15,7 +15,9 @@ from streams.normalise.suppression_list import SuppressedKind
 ErasedId = tuple[SuppressedKind, str]
 
 #: Keys are not among them: a refused message shows none.
-_SHOWN: Final = ("user_id", "company_id", "session_token", "anonymous_id")
+_SHOWN: Final = ("user_id", "company_id", "session_token", "lone_session", "anonymous_id")
+#: Kinds that are a narrower rule for the ids of an alias.
+_ALIAS_OF: Final[dict[SuppressedKind, SuppressedKind]] = {"company_key": "api_key", "lone_session": "session_token"}
 #: Longer regular expressions take ClickHouse too much memory.
 _PATTERN_BYTES: Final = 10_000
 
@@ -57,7 +59,7 @@ def count_traces(statements: Statements, erased: set[ErasedId]) -> Counter[str]:
     there: set[ErasedId] = set()
     for some in parcels(sorted(erased)):
         there.update(statements.stream("still_there", _values(some)))
-    there |= {("company_key", identifier) for kind, identifier in there if kind == "api_key"}
+    there |= {(derived, identifier) for derived, kind in _ALIAS_OF.items() for one, identifier in there if one == kind}
     gone = erased - there
     found: Counter[str] = Counter()
     for some in parcels(sorted(gone)):
@@ -72,9 +74,7 @@ def count_traces(statements: Statements, erased: set[ErasedId]) -> Counter[str]:
 def _values(some: Iterable[ErasedId]) -> dict[str, object]:
     """Ids as statements take them. `developers`: users, and visitors, whose developer id is that of an alias."""
     companies = [identifier for kind, identifier in some if kind == "company_id"]
-    ids = [
-        ("api_key" if kind == "company_key" else kind, identifier) for kind, identifier in some if kind != "company_id"
-    ]
+    ids = [(_ALIAS_OF.get(kind, kind), identifier) for kind, identifier in some if kind != "company_id"]
     developers = [identifier if kind == "user_id" else f"{kind}:{identifier}" for kind, identifier in ids]
     return {**by_kind(ids), "aliases": ids, "companies": companies, "developers": developers}
 

@@ -63,25 +63,38 @@ class SuppressionList:
 
     def __init__(self, secrets: Sequence[bytes], suppressions: Iterable[Suppression] = ()) -> None:
         self._secrets = {name_of(secret): secret for secret in secrets}
-        self._entries: dict[str, dict[tuple[SuppressedKind, str], list[Suppression]]] = {}
+        #: By secret, then by kind and digest, then by what is exempt.
+        self._entries: dict[str, dict[tuple[SuppressedKind, str], dict[tuple[str, ...], Suppression]]] = {}
         for suppression in suppressions:
             self.add(suppression)
 
     def add(self, one: Suppression) -> None:
-        """Add an entry; those of one id add up. Raises StateError."""
+        """Add an entry. The periods of one id with equal exemptions add up to one entry. Raises StateError."""
         if one.secret not in self._secrets:
             raise unknown_secret()
-        known = self._entries.setdefault(one.secret, {}).setdefault((one.kind, one.digest), [])
-        if one not in known:
-            known.append(one)
+        entries = self._entries.setdefault(one.secret, {}).setdefault((one.kind, one.digest), {})
+        exempt = tuple(one.exempt)
+        known = entries[exempt].periods if exempt in entries else []
+        periods = [*known, *(period for period in one.periods if period not in known)]
+        entries[exempt] = msgspec.structs.replace(one, periods=periods)
 
     def suppressions(self) -> list[Suppression]:
         """All entries."""
-        return [one for by_digest in self._entries.values() for entries in by_digest.values() for one in entries]
+        return [
+            one for by_digest in self._entries.values() for entries in by_digest.values() for one in entries.values()
+        ]
 
-    def periods_of(self, kind: SuppressedKind, identifier: str) -> list[Period]:
-        """The periods in which events of an id are suppressed."""
-        return [period for one in self._of(kind, identifier) for period in one.periods]
+    def entries_of(self, kind: SuppressedKind, identifier: str) -> list[Suppression]:
+        """All entries of an id."""
+        return [
+            one
+            for secret, by_digest in self._entries.items()
+            for one in by_digest.get((kind, digest_of(self._secrets[secret], kind, identifier)), {}).values()
+        ]
+
+    def digests_of(self, kind: SuppressedKind, identifier: str) -> list[str]:
+        """The digests of an id under all secrets."""
+        return [digest_of(secret, kind, identifier) for secret in self._secrets.values()]
 
     def suppresses(self, event: Event) -> bool:
         """Whether the event is suppressed."""
@@ -122,12 +135,5 @@ class SuppressionList:
         return any(
             any(since <= time < until for since, until in one.periods)
             and not any(digest_of(self._secrets[one.secret], *other) in one.exempt for other in stronger)
-            for one in self._of(kind, identifier)
+            for one in self.entries_of(kind, identifier)
         )
-
-    def _of(self, kind: SuppressedKind, identifier: str) -> list[Suppression]:
-        return [
-            one
-            for secret, by_digest in self._entries.items()
-            for one in by_digest.get((kind, digest_of(self._secrets[secret], kind, identifier)), ())
-        ]

@@ -6,6 +6,7 @@ batches that begin `FRESH_SECONDS` after the brokers have it.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Mapping
@@ -30,8 +31,11 @@ _PARTITION: Final = 0
 
 
 def message_of(suppression: Suppression) -> Message:
-    """A suppression as a message of the topic. It replaces an earlier one of the same id."""
-    return Message(ERASURES, f"{suppression.kind}:{suppression.digest}".encode(), msgspec.json.encode(suppression))
+    """A suppression as a message of the topic. It replaces an earlier one of the same id with equal exemptions."""
+    key = f"{suppression.kind}:{suppression.digest}"
+    if suppression.exempt:
+        key += f":{hashlib.sha256(' '.join(suppression.exempt).encode()).hexdigest()[:32]}"
+    return Message(ERASURES, key.encode(), msgspec.json.encode(suppression))
 
 
 def unreadable_suppression(topic: str, offset: int, reason: str) -> StateError:

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.audit import audit
 from deploy.erasure.statements import Statements
-from deploy.erasure.suppressed_events import NamedPeriod, count_touches, delete_touches
+from deploy.erasure.suppressed_events import NamedSuppression, count_touches, delete_touches
 from schemas.config.definitions import build
 from sinks.insert import RowInserter
 from sinks.message_rows import RowCollector
@@ -209,6 +209,8 @@ def test_nothing_of_void_events_stays_and_everything_of_others_does(client, addr
     """
     u      ──t1──│──t2──▶      erased up to there
     acme   the touches that name it, and those of its key that name no company
+    b      a device, but in the session of another
+    s      a session, but on no device
     """
     add(
         sink,
@@ -218,18 +220,25 @@ def test_nothing_of_void_events_stays_and_everything_of_others_does(client, addr
         ad_clicked(MONDAY, api_key="sk_live_1", message_id="t4"),
         ad_clicked(MONDAY, api_key="sk_live_1", message_id="t5", company_id="globex"),
         ad_clicked(MONDAY, anonymous_id="u", message_id="t6"),
+        ad_clicked(MONDAY, anonymous_id="b", session_token="s", message_id="t7"),
+        ad_clicked(MONDAY, anonymous_id="b", session_token="of-another", message_id="t8"),
+        ad_clicked(MONDAY, anonymous_id="c", session_token="s", message_id="t9"),
+        ad_clicked(MONDAY, session_token="s", message_id="t10"),
     )
     sink.write()
     key = rows(client, "SELECT DISTINCT alias FROM touch_rows WHERE alias_kind = 'api_key'")[0][0]
     statements = Statements(address)
-    periods: list[NamedPeriod] = [
-        ("user_id", "u", 0, MONDAY + HOUR),
-        ("company_id", "acme", 0, MONDAY + HOUR),
-        ("company_key", key, 0, MONDAY + HOUR),
+    until = [(0, MONDAY + HOUR)]
+    suppressions = [
+        NamedSuppression("user_id", "u", until, []),
+        NamedSuppression("company_id", "acme", until, []),
+        NamedSuppression("company_key", key, until, []),
+        NamedSuppression("anonymous_id", "b", until, [("session_token", "of-another")]),
+        NamedSuppression("lone_session", "s", until, []),
     ]
-    assert count_touches(statements, periods) == 3
-    delete_touches(statements, periods)
+    assert count_touches(statements, suppressions) == 5
+    delete_touches(statements, suppressions)
     statements.run("purge", {"table": "touch_rows"})
-    assert count_touches(statements, periods) == 0
-    assert [message_id for _, message_id, _ in kept(client)] == ["t5", "t2", "t6"]
+    assert count_touches(statements, suppressions) == 0
+    assert {message_id for _, message_id, _ in kept(client)} == {"t5", "t2", "t6", "t8", "t9"}
     statements.close()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from deploy.erasure.event_log import ArrivedEvents
 from deploy.erasure.statements import Statements, parcels
+from deploy.erasure.suppressed_events import delete_events, named_suppressions
 from schemas.event import Event
 from sinks.clickhouse import Address, connect
 from sinks.insert import RowInserter
@@ -48,6 +49,19 @@ class Kept(Arrived):
             kept[event.time // WEEK, event.message_id, content_hash(event)] = event
         self._events = list(kept.values())
 
+    def everything(self) -> tuple[set[str], set[Alias]]:
+        """All users and aliases."""
+        return {event.user_id for event in self._events} - {""}, {
+            (kind, alias)
+            for event in self._events
+            for kind, alias in (
+                ("api_key", event.api_key),
+                ("session_token", event.session_token),
+                ("anonymous_id", event.anonymous_id),
+            )
+            if alias
+        }
+
     def everyone(self) -> tuple[set[str], set[Alias]]:
         users = {user for event in self._events for user in (event.user_id, event.merged_id) if user}
         return users, set(self.aliases_of_users(users))
@@ -57,11 +71,13 @@ class Kept(Arrived):
 @given(delivered=worlds().flatmap(deliveries), seed=st.integers(0, 1000))
 def test_clickhouse_and_memory_give_the_same(address: Address, delivered: list[Record], seed: int) -> None:
     write(address, delivered)
-    memory = Kept(SuppressionList(SECRETS))
+    suppressions = SuppressionList(SECRETS)
+    memory = Kept(suppressions)
     for each in delivered:
         memory.add(each)
     memory.keep_earliest()
     users, aliases = memory.everyone()
+    everything = memory.everything()
     some_users = set(Random(seed).sample(sorted(users), min(2, len(users))))
     some_aliases = set(Random(seed).sample(sorted(aliases), min(2, len(aliases))))
     statements = Statements(address)
@@ -74,17 +90,23 @@ def test_clickhouse_and_memory_give_the_same(address: Address, delivered: list[R
             memory.companies_named(some_users, some_aliases)
         )
         assert encoded(log.carrying(some_users, some_aliases)) == encoded(memory.carrying(some_users, some_aliases))
+        assert set(log.seen_with(some_aliases)) == set(memory.seen_with(some_aliases))
         for company in memory.ids("company"):
             keys = set(memory.keys_named_with(company))
             assert set(log.keys_named_with(company)) == keys
             assert earliest(log.companies_of_keys(keys)) == earliest(memory.companies_of_keys(keys))
             assert people(log, company, keys) == people(memory, company, keys)
             assert encoded(log.carrying(set(), set(), company)) == encoded(memory.carrying(set(), set(), company))
-            request = Request("company", company, MONDAY)
+        requests = [Request("company", company, MONDAY) for company in memory.ids("company")]
+        requests += [Request("developer", user, MONDAY + DAY) for user in some_users]
+        for request in Random(seed).sample(requests, len(requests)):
+            plan = plan_erasure(request, memory, SECRETS[0], DEFINITIONS.limits)
             assert planned(request, log) == planned(request, memory)
-        for user in some_users:
-            request = Request("developer", user, MONDAY + DAY)
-            assert planned(request, log) == planned(request, memory)
+            for each in plan.suppressions:
+                suppressions.add(each)
+            delete_events(statements, request.level, named_suppressions(request, plan, suppressions, log))
+            memory.drop_void()
+            assert encoded(log.carrying(*everything)) == encoded(memory.carrying(*everything))
     finally:
         statements.close()
 
@@ -114,7 +136,7 @@ def people(log: ArrivedEvents | Arrived, company: str, keys: set[str]) -> set[tu
 
 def planned(request: Request, log: ArrivedEvents | Arrived) -> object:
     plan = plan_erasure(request, log, SECRETS[0], DEFINITIONS.limits)
-    marks = sorted((mark.kind, mark.digest, mark.periods) for mark in plan.suppressions)
+    marks = sorted((mark.kind, mark.digest, mark.periods, mark.exempt) for mark in plan.suppressions)
     return marks, plan.users, plan.aliases
 
 

@@ -290,7 +290,7 @@ def test_marks_under_a_secret_that_is_gone_are_no_marks_to_go_on_with() -> None:
     mark = Suppression("user_id", digest_of(b"gone", "user_id", "ann"), [(0, 1)], name_of(b"gone"))
     with pytest.raises(StateError, match="FIRSTCALL_RETIRED_SECRETS"):
         SuppressionList(SECRETS, [mark])
-    assert SuppressionList([*SECRETS, b"gone"], [mark]).periods_of("user_id", "ann") == [(0, 1)]
+    assert SuppressionList([*SECRETS, b"gone"], [mark]).entries_of("user_id", "ann") == [mark]
 
 
 @pytest.mark.parametrize("level", ["developer", "company"])
