@@ -21,7 +21,7 @@ from streams.messages.updates import Alias
 from streams.normalise.normaliser import Normaliser, content_hash
 from streams.normalise.suppression_list import SuppressionList
 from tests.laws.test_law_core import DEFINITIONS
-from tests.laws.test_law_erasure import Arrived
+from tests.laws.test_law_erasure import Arrived, others
 from tests.support.contract_reader import wire
 from tests.support.reference import Record
 from tests.support.tables import empty_tables
@@ -52,14 +52,7 @@ class Kept(Arrived):
     def everything(self) -> tuple[set[str], set[Alias]]:
         """All users and aliases."""
         return {event.user_id for event in self._events} - {""}, {
-            (kind, alias)
-            for event in self._events
-            for kind, alias in (
-                ("api_key", event.api_key),
-                ("session_token", event.session_token),
-                ("anonymous_id", event.anonymous_id),
-            )
-            if alias
+            alias for event in self._events for alias in others(event)
         }
 
     def everyone(self) -> tuple[set[str], set[Alias]]:
@@ -102,8 +95,8 @@ def test_clickhouse_and_memory_give_the_same(address: Address, delivered: list[R
         for request in Random(seed).sample(requests, len(requests)):
             plan = plan_erasure(request, memory, SECRETS[0], DEFINITIONS.limits)
             assert planned(request, log) == planned(request, memory)
-            for each in plan.suppressions:
-                suppressions.add(each)
+            for suppression in plan.suppressions:
+                suppressions.add(suppression)
             delete_events(statements, request.level, named_suppressions(request, plan, suppressions, log))
             memory.drop_void()
             assert encoded(log.carrying(*everything)) == encoded(memory.carrying(*everything))

@@ -71,18 +71,18 @@ class Arrived:
         return ((event.merged_id, event.time, event.user_id) for event in self._events if event.merged_id)
 
     def aliases_of_users(self, users: set[str]) -> Iterator[Alias]:
-        return (alias for event in self._events if event.user_id in users for alias in _others(event))
+        return (alias for event in self._events if event.user_id in users for alias in others(event))
 
     def users_of_aliases(self, aliases: set[Alias]) -> Iterator[tuple[Alias, int, str]]:
         for event in self._events:
-            for alias in _others(event):
+            for alias in others(event):
                 if event.user_id and alias in aliases:
                     yield alias, event.time, event.user_id
 
     def seen_with(self, aliases: set[Alias]) -> Iterator[tuple[Alias, Alias]]:
         for event in self._events:
-            others = _others(event)
-            yield from ((one, other) for one in others for other in others if one in aliases and other != one)
+            carried = others(event)
+            yield from ((one, other) for one in carried for other in carried if one in aliases and other != one)
 
     def devices_of(self, sessions: set[str]) -> Iterator[tuple[str, int, str]]:
         for event in self._events:
@@ -103,7 +103,7 @@ class Arrived:
     def named_with_company(self, company: str, keys: set[str]) -> Iterator[tuple[str, list[Alias]]]:
         for event in self._events:
             if event.company_id == company or (not event.company_id and event.api_key in keys):
-                yield event.user_id, _others(event)
+                yield event.user_id, others(event)
 
     def companies_named(self, users: set[str], aliases: set[Alias]) -> Iterator[str]:
         return (event.company_id for event in self.carrying(users, aliases) if event.company_id)
@@ -111,11 +111,11 @@ class Arrived:
     def carrying(self, users: set[str], aliases: set[Alias], company: str = "") -> Iterator[Event]:
         for event in self._events:
             named = {event.user_id, event.merged_id} & users
-            if named or not aliases.isdisjoint(_others(event)) or (company and event.company_id == company):
+            if named or not aliases.isdisjoint(others(event)) or (company and event.company_id == company):
                 yield event
 
 
-def _others(event: Event) -> list[Alias]:
+def others(event: Event) -> list[Alias]:
     kinds: tuple[AliasKind, ...] = ("api_key", "session_token", "anonymous_id")
     found: list[Alias] = [(kind, getattr(event, kind)) for kind in kinds if getattr(event, kind)]
     return [*found, ("anonymous_id", event.merged_id)] if event.merged_id else found
