@@ -143,10 +143,10 @@ def test_a_batch_of_wrong_calls_is_read_once() -> None:
         CompiledDefinitions(load()), NORMALISER, "web-events", "web", [(0, 7, NOW_MS, value)]
     )
     letters = [json.loads(row.value) for row in rows]
-    *told, more = letters
-    assert len(told) == DEAD_LETTERS_PER_MESSAGE
-    assert {(letter["reason"], letter["offset"]) for letter in told} == {("no_identifier", 7)}
-    assert [letter["field"] for letter in told] == [f"batch[{i}]" for i in range(len(told))]
+    *shown, more = letters
+    assert len(shown) == DEAD_LETTERS_PER_MESSAGE
+    assert {(letter["reason"], letter["offset"]) for letter in shown} == {("no_identifier", 7)}
+    assert [letter["field"] for letter in shown] == [f"batch[{i}]" for i in range(len(shown))]
     assert (more["reason"], more["offset"]) == ("more", 7)
     assert more["detail"] == "2,900 further calls of this message are refused: no_identifier 2,900"
     assert len({letter["payload"] for letter in letters}) == 1

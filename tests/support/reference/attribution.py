@@ -131,18 +131,18 @@ def outreach_weeks(
 ) -> dict[tuple[int, str], tuple[int, int, int]]:
     """By week and value of the segment: outreach, touches by content, sign-ups; zeros between the first and the last week."""
     named = definitions.segments[segment].values
-    said: list[tuple[int, str, int]] = []
-    said += [(time, values.get(segment, ""), 0) for time, values in published.outreach.values()]
+    moments: list[tuple[int, str, int]] = []
+    moments += [(time, values.get(segment, ""), 0) for time, values in published.outreach.values()]
     for (other, _), touches in touches_of(published).items():
         if other == level:
-            said += [(one.time, dict(one.segments).get(segment, ""), 1) for one in touches if one.is_content]
+            moments += [(one.time, dict(one.segments).get(segment, ""), 1) for one in touches if one.is_content]
     profiles = published.developers if level == "developer" else published.companies
     for profile in profiles.values():
         if not profile["is_internal"] and not profile["is_bot"] and "signup" in profile["stages"]:
-            said.append((profile["stages"]["signup"], profile["segments"].get(segment, ""), 2))
+            moments.append((profile["stages"]["signup"], profile["segments"].get(segment, ""), 2))
     counts = Counter(
         (week_of(time), "other" if named and value and value not in named else value, what)
-        for time, value, what in said
+        for time, value, what in moments
     )
     weeks = sorted({week for week, _, _ in counts})
     values = {value for _, value, _ in counts}

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from schemas.config.definitions import Activation, Condition, Definitions
 from tests.support.reference.calls import Call
-from tests.support.reference.erasure import Erasure, void_events
+from tests.support.reference.erasure import Erasure, suppressed_events
 from tests.support.reference.events import DAY, HOUR, Event, Record, Rejection, read, without_copies
 from tests.support.reference.identity import Identities
 from tests.support.reference.published import WINDOWS, Profile, Published, Resolved, Touch
@@ -31,7 +31,7 @@ def compute(
     """Every published number of a set of records, without those erased. Keys are hashed with the first secret."""
     published = Published()
     found = []
-    for outcome in read(records, definitions, secrets[0], void_events(erasures, definitions, secrets[0])):
+    for outcome in read(records, definitions, secrets[0], suppressed_events(erasures, definitions, secrets[0])):
         if isinstance(outcome, Rejection):
             published.rejected.append(outcome)
         else:
@@ -47,9 +47,9 @@ def compute(
         published.events.setdefault(row.identity, resolved)
         published.event_rows.add((*row.identity, *resolved))
         if row.is_outreach and not row.is_bot:
-            told = (row.time, row.segments)
+            outreach = (row.time, row.segments)
             published.outreach[row.identity] = min(
-                told, published.outreach.get(row.identity, told), key=_time_and_words
+                outreach, published.outreach.get(row.identity, outreach), key=_time_and_segments
             )
         earliest, copies = published.copies.get(row.identity, (row.time, 0))
         published.copies[row.identity] = min(earliest, row.time), copies + 1
@@ -126,8 +126,8 @@ def _automated_aliases(events: list[Event], limit: int) -> set[tuple[str, str]]:
     return {alias for alias, message_ids in ids.items() if len(message_ids) > limit}
 
 
-def _time_and_words(told: tuple[int, dict[str, str]]) -> tuple[int, list[tuple[str, str]]]:
-    return told[0], sorted(told[1].items())
+def _time_and_segments(outreach: tuple[int, dict[str, str]]) -> tuple[int, list[tuple[str, str]]]:
+    return outreach[0], sorted(outreach[1].items())
 
 
 def _is_visitor(developer: str) -> bool:

@@ -124,8 +124,8 @@ HARMLESS_MARKS: list[Message] = [
     {"traits": {"email": "ada@notown.example"}},
     {"context": {"ip": "11.1.2.3", "userAgent": "firstcall-python/1.0"}},
 ]
-#: What an event says of the segments that the shipped definitions know, much of it odd.
-SAYINGS: list[Message] = [
+#: Fields that the segments of the shipped definitions read, many of them odd.
+SEGMENT_FIELDS: list[Message] = [
     {"properties": {"technology": "python"}},
     {"properties": {"technology": "  "}, "context": {"sdk": "acme-Go/2.1 python"}},
     {"context": {"sdk": LONG}},
@@ -164,7 +164,7 @@ class Draft(NamedTuple):
     previous: int
     environment: str | None
     mark: int | None
-    says: int | None
+    segments: int | None
     id_style: str
     format: str
 
@@ -202,7 +202,7 @@ DRAFTS = st.builds(
     previous=st.integers(0, 5),
     environment=st.sampled_from([None, None, None, None, "production", "test"]),
     mark=st.sampled_from([None, None, None, None, None, None, 0, 1, 2, 3, 4, 5]),
-    says=st.sampled_from([None, None, None, 0, 1, 2, 3, 4, 5, 6]),
+    segments=st.sampled_from([None, None, None, 0, 1, 2, 3, 4, 5, 6]),
     id_style=st.sampled_from(["own", "own", "own", "absent", "shared"]),
     format=st.sampled_from(FORMATS),
 )
