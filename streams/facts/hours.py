@@ -41,7 +41,7 @@ def single(hour: int) -> Hours:
 
 def union(a: Hours, b: Hours) -> Hours:
     """Both sets together; `a` itself where `b` adds nothing."""
-    base = min(a.base, b.base)
+    base = a.base if a.base <= b.base else b.base  # noqa: FURB136 - half the cost of min
     left = int.from_bytes(a.bits, "little") << (a.base - base)
     both = left | int.from_bytes(b.bits, "little") << (b.base - base)
     return a if both == left else _pack(base, both)
