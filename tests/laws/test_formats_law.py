@@ -23,7 +23,7 @@ from tests.support.worlds.leaks import FORMATS, leaking_messages
 
 DEFINITIONS = small_definitions()
 NORMALISER = Normaliser(DEFINITIONS, SECRETS)
-PLAN = CompiledDefinitions(DEFINITIONS)
+COMPILED = CompiledDefinitions(DEFINITIONS)
 
 JSON = st.recursive(
     st.none()
@@ -110,7 +110,7 @@ def comparable(outcome: Any) -> Any:
     if not isinstance(outcome, Event | Expected):
         return "refused"
     if isinstance(outcome, Event):
-        is_content = bool(PLAN._matches(outcome) & PLAN._touch)
+        is_content = bool(COMPILED._matches(outcome) & COMPILED._touch)
         touch = touch_of(outcome, is_content) if outcome.type == "event" else None
     else:
         touch = outcome.touch

@@ -34,7 +34,7 @@ DEFINITIONS = small_definitions()
 
 
 def run(records: list[Record], *, partitions: int = 1, batch: int = 2_000, seed: int = 0) -> Published:
-    """What the streams publish of the records, fed in chunks of `batch`; the seed decides which stage runs when."""
+    """What the streams publish of the records, fed in chunks of `batch`; the seed decides which processor runs when."""
     random = Random(seed)
     topics = RowTopics()
     runner = LocalRunner(

@@ -65,7 +65,7 @@ def read_under(runner: LocalRunner, secrets: Secrets, one: Record) -> None:
 
 
 def publish(readings: Sequence[Reading], *, partitions: int = 1, batch: int = 2_000, seed: int = 0) -> Published:
-    """What the streams publish of records read under changing secrets; the seed decides which stage runs when."""
+    """What the streams publish of records read under changing secrets; the seed decides which processor runs when."""
     random, topics = Random(seed), RowTopics()
     runner = LocalRunner(
         DEFINITIONS, [OLDEST], topics.add, partitions=partitions, batch_size=batch, choose=random.choice

@@ -118,7 +118,7 @@ def works_at(user: str, company: str) -> Link:
 
 
 def shown(published: Published) -> tuple[dict[str, Subject], dict[str, Subject], set[Link]]:
-    """Developers, companies and links of what was published, in the words of a story."""
+    """Developers, companies and links of what was published, in the form of a story."""
     developers, companies = (
         {
             name: Subject(profile["company_id"], _touch(profile["first_touch"]), profile["stages"])

@@ -154,7 +154,7 @@ def _no_profile(kind: str) -> Profile:
 def _profile(
     published: Published, definitions: Definitions, level: Level, subject: str, events: list[Event], is_internal: bool
 ) -> Profile:
-    """The profile of a subject from its events; it is published if any of them is more than a mark of being internal, or it is
+    """The profile of a subject from its events; it is published if any of them is more than evidence that it is internal, or it is
     an internal developer."""
     profile = _no_profile("company")
     profile["is_internal"] = is_internal

@@ -126,7 +126,7 @@ def _messages(cast: Cast, drafts: list[Draft]) -> list[_Sending]:
             _pick(values, place)
             for values, place in ((cast.keys, draft.key), (cast.sessions, draft.session), (cast.devices, draft.device))
         )
-        mark, segments = _pick(cast.marks, draft.mark) or {}, _pick(SEGMENT_FIELDS, draft.segments) or {}
+        exclusion, segments = _pick(cast.exclusions, draft.exclusion) or {}, _pick(SEGMENT_FIELDS, draft.segments) or {}
         if kind != "event":
             user = user if user is not None else _pick(cast.users, draft.kind + draft.time)
         if kind == "group":
@@ -151,9 +151,9 @@ def _messages(cast: Cast, drafts: list[Draft]) -> list[_Sending]:
             company_id=company,
             previous_id=_pick([*cast.users, *cast.devices], draft.previous) if kind == "merge" else None,
             environment=draft.environment,
-            properties=properties | segments.get("properties", {}) | mark.get("properties", {}),
-            context=(segments.get("context", {}) | mark.get("context", {})) or None,
-            traits=(segments.get("traits", {}) | mark.get("traits", {})) or None,
+            properties=properties | segments.get("properties", {}) | exclusion.get("properties", {}),
+            context=(segments.get("context", {}) | exclusion.get("context", {})) or None,
+            traits=(segments.get("traits", {}) | exclusion.get("traits", {})) or None,
         )
         form = "native" if draft.format == "timeless" and not message["message_id"] else draft.format
         if message_id is None:
