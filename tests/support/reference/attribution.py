@@ -53,7 +53,7 @@ def touches_of(published: Published) -> dict[tuple[str, str], list[Touched]]:
         earliest: dict[tuple[str, str, str], Touched] = {}
         for event in events:
             assert event.touch is not None
-            touched = Touched(event.time, _fields(event.touch), event.is_content, _words(event.segments))
+            touched = Touched(event.time, _fields(event.touch), event.is_content, _fields(event.segments))
             earliest[event.identity] = min(touched, earliest.get(event.identity, touched))
         found[level, subject] = sorted(earliest.values())
     return found
