@@ -77,14 +77,11 @@ def settings_or_exit() -> Settings:
         fail(f"Firstcall does not start with these settings:\n{error}", 2)
 
 
-def definitions_or_exit(settings: Settings) -> Definitions:
-    """The metric definitions. Ends the command with a line for each wrong field."""
+def definitions_of(settings: Settings) -> Definitions:
+    """The metric definitions. Raises ConfigurationError with a line for each wrong field."""
     from schemas.config.definitions import load
 
-    try:
-        return load(settings.config)
-    except ConfigurationError as error:
-        fail(str(error), 2)
+    return load(settings.config)
 
 
 def time_or_exit(option: str, given: str) -> datetime:
@@ -98,15 +95,20 @@ def time_or_exit(option: str, given: str) -> datetime:
 
 @contextmanager
 def reported_failures() -> Iterator[None]:
-    """Show a failure of the deployment or of what was given in a line, and end. Any other exception is a bug: a traceback."""
-    from confluent_kafka import KafkaException
-    from kafka.errors import KafkaError
+    """Around each command: show a failure of the deployment or of what was given in a line, and end.
 
+    Any other exception is a bug: a traceback.
+    """
     try:
         yield
     except ConfigurationError as error:
         fail(str(error), 2)
     except FirstcallError as error:
         fail(str(error))
-    except (KafkaError, KafkaException) as error:
+    except Exception as error:
+        from confluent_kafka import KafkaException
+        from kafka.errors import KafkaError
+
+        if not isinstance(error, KafkaError | KafkaException):
+            raise
         fail(f"Kafka: {error}. `firstcall doctor` shows what is wrong and what to do.")
