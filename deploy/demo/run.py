@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Final
 
 from kafka.admin import KafkaAdminClient
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
 from deploy.demo.isolation import DEMO_DIRECTORY, isolated, remove_last_run, topics_removed
@@ -18,8 +17,8 @@ from deploy.importer.in_process import InProcess
 from deploy.importer.kafka_topics import KafkaTopics
 from deploy.services import groups, topics
 from deploy.simulator import Population
-from deploy.stack.lines import print_done
 from deploy.stack.stack import Stack
+from deploy.stack.terminal import Terminal
 from schemas.config.definitions import load as load_definitions
 from schemas.config.loading import hmac_secrets, load_settings
 from schemas.errors import DeploymentError
@@ -31,7 +30,7 @@ _POLL_SECONDS: Final = 0.5
 class Demo:
     """One run with a population."""
 
-    def __init__(self, population: Population, console: Console) -> None:
+    def __init__(self, population: Population, console: Terminal) -> None:
         self._population = population
         self._console = console
 
@@ -51,7 +50,7 @@ class Demo:
             no_kafka_because = no_kafka_because or _try_kafka(stack)
             if no_kafka_because:
                 line = f"No Kafka: {no_kafka_because}. The same processors and sink run in this process."
-                self._console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+                self._console.plain(line, "yellow")
             stack.services.start_clickhouse()
             stack.create_tables()
             if not no_kafka_because:
@@ -74,7 +73,7 @@ class Demo:
                 highlight=False,
             )
             for line in next_steps(settings, serve=serve):
-                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+                self._console.plain(line)
             if serve:
                 stack.serve()
 
