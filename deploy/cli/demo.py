@@ -25,7 +25,7 @@ def demo(
 
     Example: `firstcall demo --developers 500 --serve`
     """
-    from deploy.demo.run import Demo
+    from deploy.demo.run import run_demo
     from deploy.local.kafka.runtime import Missing, availability
     from deploy.simulator import Population
 
@@ -36,6 +36,5 @@ def demo(
         found = availability(settings.data_dir)
         if isinstance(found, Missing):
             no_kafka_because = f"{found.reason}; {found.what_to_do}"
-    Demo(Population(seed=seed, developers=developers, days=days, bad=bad), out).run(
-        workers, serve=serve, no_kafka_because=no_kafka_because
-    )
+    population = Population(seed=seed, developers=developers, days=days, bad=bad)
+    run_demo(population, out, workers, serve=serve, no_kafka_because=no_kafka_because)

@@ -99,7 +99,7 @@ def _refuse_options(found: Query, given: Mapping[str, str]) -> None:
 def _run(sql: str, values: Mapping[str, str], form: Form, query: Query | None = None) -> None:
     """Run the SQL, of a named query or not, and show the answer. Remarks go to standard error."""
     from deploy.queries import answers, catalog
-    from deploy.queries.charts import default_chart
+    from deploy.queries.answers import default_chart
     from deploy.queries.known_names import unknown_name
     from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address, connected

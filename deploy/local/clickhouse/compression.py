@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import lz4.frame
 from backports import zstd
 
 _GZIP: Final = 31
 _ZLIB: Final = 15
-
-
-class Decoder(Protocol):
-    """Decodes one frame; `unused_data` are the bytes behind its end."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: bytes, /) -> bytes: ...
 
 
 _DECODERS: Final[dict[str, Callable[[], Any]]] = {
@@ -42,7 +30,8 @@ class Decompression:
 
     def __init__(self, encoding: str) -> None:
         self._new_decoder = _DECODERS[encoding]
-        self._decoder: Decoder | None = None
+        #: Of one frame, from any of the libraries.
+        self._decoder: Any = None
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes and return those that can be decoded so far. Raises one of BROKEN."""
