@@ -45,7 +45,6 @@ class Batch:
         self.refusals = 0
 
     def add(self, table: str, row: bytes, source: SourceMessage) -> None:
-        """Collect a row."""
         waiting = self._tables.get(table)
         if waiting is None:
             waiting = self._tables[table] = ([], [])

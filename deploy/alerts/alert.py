@@ -78,7 +78,6 @@ def dropped(
 
 
 def fell_silent(name: str, monitor: SilenceMonitor, silence: Silence, monitors: int) -> Alert:
-    """The alert on a silence, when it is found."""
     minutes = (silence.until - silence.since) / 60_000
     return Alert(
         alert_id=incident_id(name, _instant(silence.since)),
@@ -118,7 +117,6 @@ def resolved(alert: Alert, reason: str, ended_at: int, known_at: int) -> Alert:
 
 
 def closed(alert: Alert, change: Closed, hour: int) -> Alert:
-    """The alert of an incident that is over."""
     return resolved(alert, change.reason, change.ended * HOUR_MS, hour * HOUR_MS)
 
 

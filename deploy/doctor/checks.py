@@ -138,7 +138,6 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
 
 
 def check_lag(settings: Settings) -> Iterator[Finding]:
-    """How far worker and sink are behind."""
     try:
         with topics.administration(settings, REACHED_WITHIN_MS) as client:
             found = groups.lags(client, groups.consumed_topics(settings))
@@ -165,7 +164,6 @@ def check_worker(settings: Settings) -> Iterator[Finding]:
 
 
 def check_sink(settings: Settings) -> Iterator[Finding]:
-    """Whether any sink is a member of its consumer group."""
     yield _group(settings, "sink", f"{settings.streams_id}-sink")
 
 

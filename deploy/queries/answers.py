@@ -37,7 +37,6 @@ class _Column(NamedTuple):
 
 
 def show(console: Console, answer: Answer, title: str = "", chart: Chart | None = None) -> None:
-    """Print an answer."""
     if not answer.rows:
         console.print(f"{title}: nothing yet" if title else "No rows")
         return

@@ -68,14 +68,11 @@ def fill_segment(event: Event, act: Act, fields: dict[str, Any]) -> None:
 
 
 class BrowserEvents:
-    """Writers of what browsers report."""
-
     def __init__(self, stamps: Stamps, rng: Random) -> None:
         self._stamps = stamps
         self._random = rng.random
 
     def view(self, time: int, arrival: int, device: Device, view: View) -> Event:
-        """A page view."""
         page, (campaign, referrer), user_id, session = view
         query = campaign_query(campaign) if campaign else ""
         properties = {"path": page.path, "url": catalog.SITE + page.path + query, "title": page.title}

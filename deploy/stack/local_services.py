@@ -19,7 +19,6 @@ from sinks.clickhouse import Address, connect
 
 
 def ended(name: str, process: ChildProcess) -> str:
-    """The failure of a process that should run."""
     log = shown_path(process.log)
     return f"{name} has ended with code {process.exit_code}. The end of {log}:\n{process.last_log_lines()}"
 

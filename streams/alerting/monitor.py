@@ -77,8 +77,6 @@ class MonitorState:
 
 @dataclass(frozen=True)
 class Opened:
-    """An incident opens."""
-
     incident: Incident
 
 

@@ -35,7 +35,6 @@ def day_of(time_ms: int) -> int:
 
 
 def single(hour: int) -> Hours:
-    """The set of one hour."""
     return _pack(hour - hour % 24, 1 << hour % 24)
 
 

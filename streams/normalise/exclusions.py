@@ -48,7 +48,6 @@ class Exclusions:
         return False
 
     def is_bot(self, context: dict[str, Any], properties: dict[str, Any]) -> bool:
-        """Whether the user agent of an event is that of a bot."""
         return self._names_bot(agent_of(context)) or self._names_bot(agent_of(properties))
 
 

@@ -94,7 +94,6 @@ class Redactor:
         return self._mark.search(message, rest) is not None or b"earer " in message or b"asic " in message
 
     def text(self, text: str, keys: tuple[str, ...]) -> str:
-        """A text without keys."""
         for key in keys:
             if key in text:
                 text = text.replace(key, MASK)

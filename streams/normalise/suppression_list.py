@@ -84,7 +84,6 @@ class SuppressionList:
         ]
 
     def suppresses(self, event: Event) -> bool:
-        """Whether the event is suppressed."""
         if not self._periods:
             return False
         if event.user_id:

@@ -52,7 +52,6 @@ class Decompression:
 
 
 def is_supported(encoding: str) -> bool:
-    """Whether bodies in an encoding can be decoded."""
     return encoding in _DECODERS
 
 
@@ -79,13 +78,11 @@ class Compression:
             self._encoder = zlib.compressobj(1, zlib.DEFLATED, _GZIP if encoding == "gzip" else _ZLIB)
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next bytes and return those that are encoded so far."""
         header, self._header = self._header, b""
         encoded: bytes = self._encoder.compress(data)
         return header + encoded
 
     def finish(self) -> bytes:
-        """End the frame."""
         header, self._header = self._header, b""
         rest: bytes = self._encoder.flush()
         return header + rest
