@@ -10,7 +10,7 @@ from schemas import metrics
 from schemas.event import Rejected
 from sinks.insert import RowInserter
 from streams.messages.dead_letters import dead_letter_columns
-from streams.normalise.redaction import redacted
+from streams.normalise.excerpt import excerpt_of
 
 DEAD_LETTER_ROWS: Final = "dead_letter_rows"
 
@@ -45,7 +45,6 @@ class Batch:
         self.refusals = 0
 
     def add(self, table: str, row: bytes, source: SourceMessage) -> None:
-        """Collect a row."""
         waiting = self._tables.get(table)
         if waiting is None:
             waiting = self._tables[table] = ([], [])
@@ -90,4 +89,4 @@ class Batch:
 def _dead_letter(refused: _Refused) -> bytes:
     topic, partition, offset, timestamp = refused.source
     rejected = Rejected("row_refused", "", refused.detail[:MAX_DETAIL_CHARACTERS])
-    return orjson.dumps(dead_letter_columns((topic, partition, offset), rejected, redacted(refused.row), timestamp))
+    return orjson.dumps(dead_letter_columns((topic, partition, offset), rejected, excerpt_of(refused.row), timestamp))

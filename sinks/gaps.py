@@ -45,7 +45,6 @@ class GapDetector:
         self._gaps.pop(partition, None)
 
     def read(self, partition: Partition, offset: int) -> None:
-        """Note the offset of a record that was read."""
         if partition[0] in self._topics:
             self._reach(partition, offset)
             self._next[partition] = offset + 1

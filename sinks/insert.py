@@ -76,7 +76,6 @@ class RowInserter:
             self._client.raw_insert(table, insert_block=block, fmt="JSONEachRow", settings=_SETTINGS)
 
     def close(self) -> None:
-        """Close the connections."""
         if self._client is not None:
             self._client.close()
             self._client = None

@@ -53,7 +53,6 @@ class RowCollector:
 
     @property
     def definitions(self) -> Definitions:
-        """The definitions behind its rows."""
         return self._normaliser.definitions
 
     @property
@@ -69,12 +68,10 @@ class RowCollector:
 
     @property
     def waiting_rows(self) -> int:
-        """Rows collected and not written."""
         return self._batch.rows
 
     @property
     def waiting_bytes(self) -> int:
-        """Size of the rows collected and not written."""
         return self._batch.bytes
 
     def add(self, topic: str, value: bytes | None, timestamp: int, partition: int = -1, offset: int = -1) -> None:

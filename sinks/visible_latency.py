@@ -33,7 +33,6 @@ class VisibleLatency(Collector):
             self._counts[topic] = (counts, total + sum(ages) / 1000)
 
     def collect(self) -> Iterator[Metric]:
-        """The histogram, for Prometheus."""
         family = HistogramMetricFamily(*metrics.VISIBLE_SECONDS[:2], labels=metrics.VISIBLE_SECONDS.labels)
         with self._lock:
             for topic, (counts, total) in self._counts.items():

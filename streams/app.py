@@ -91,7 +91,6 @@ class Worker:
             await self.app.crash(error)
 
     async def measure_state(self) -> None:
-        """Measure the tables."""
         for name, table in self.agents.tables.items():
             size = table.size()
             metrics.STATE_ROWS.labels(name).set(size.rows)

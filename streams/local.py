@@ -62,7 +62,6 @@ class LocalRunner:
         self.enqueue(processors.normalise_events(self.compiled, self._normaliser, topic, source, batch))
 
     def run_until_idle(self) -> None:
-        """Run the processors until no message is left."""
         while self.run_one_batch():
             pass
 
@@ -92,7 +91,6 @@ class LocalRunner:
         store.write(outcome.changes)
 
     def enqueue(self, messages: list[Message]) -> None:
-        """Put messages on their topics."""
         rows = [message for message in messages if message.topic in ROW_TOPICS]
         if rows:
             self._on_rows(rows)

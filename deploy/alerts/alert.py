@@ -24,24 +24,24 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     alert_id: str
     monitor: str
     kind: str
-    state: State
-    reason: str
-    level: str
-    stage: str
-    segment: str
-    value: str
-    missing_share: float | None
+    state: State = "firing"
+    reason: str = ""
+    level: str = ""
+    stage: str = ""
+    segment: str = ""
+    value: str = ""
+    missing_share: float | None = None
     started_at: int
     started_earliest: int
     started_latest: int
     detected_at: int
-    ended_at: int | None
-    observed: float
-    expected: float
-    trials: float | None
-    drop: float
-    probability: float
-    false_alarms_per_month: float
+    ended_at: int | None = None
+    observed: float = 0.0
+    expected: float = 0.0
+    trials: float | None = None
+    drop: float = 0.0
+    probability: float = 1.0
+    false_alarms_per_month: float = 0.0
     summary: str
     query: str
     version: int
@@ -56,8 +56,6 @@ def dropped(
         alert_id=incident_id(name, incident),
         monitor=name,
         kind=monitor.kind,
-        state="firing",
-        reason="",
         level=getattr(monitor, "level", ""),
         stage=stage_of(monitor),
         segment=scope.segment,
@@ -67,7 +65,6 @@ def dropped(
         started_earliest=incident.started_earliest * HOUR_MS,
         started_latest=incident.started_latest * HOUR_MS,
         detected_at=incident.detected * HOUR_MS,
-        ended_at=None,
         observed=incident.observed,
         expected=incident.expected,
         trials=incident.trials,
@@ -81,27 +78,17 @@ def dropped(
 
 
 def fell_silent(name: str, monitor: SilenceMonitor, silence: Silence, monitors: int) -> Alert:
-    """The alert on a silence, when it is found."""
     minutes = (silence.until - silence.since) / 60_000
     return Alert(
         alert_id=incident_id(name, _instant(silence.since)),
         monitor=name,
         kind=monitor.kind,
-        state="firing",
-        reason="",
-        level="",
         stage=monitor.source,
-        segment="",
-        value="",
-        missing_share=None,
         started_at=silence.since,
         started_earliest=silence.since,
         started_latest=silence.since,
         detected_at=silence.until,
-        ended_at=None,
-        observed=0.0,
         expected=silence.expected,
-        trials=None,
         drop=1.0,
         probability=silence.probability,
         false_alarms_per_month=monitors * silence.times_a_month,
@@ -130,36 +117,23 @@ def resolved(alert: Alert, reason: str, ended_at: int, known_at: int) -> Alert:
 
 
 def closed(alert: Alert, change: Closed, hour: int) -> Alert:
-    """The alert of an incident that is over."""
     return resolved(alert, change.reason, change.ended * HOUR_MS, hour * HOUR_MS)
 
 
 def trial(now: int) -> Alert:
     """A resolved alert whose text states that it is a test."""
-    summary = "This is a test of Firstcall's alerts. Nothing is wrong."
     return Alert(
         alert_id=incident_id("test", _instant(now)),
         monitor="test",
         kind="test",
         state="resolved",
         reason="test",
-        level="",
-        stage="",
-        segment="",
-        value="",
-        missing_share=None,
         started_at=now - HOUR_MS,
         started_earliest=now - HOUR_MS,
         started_latest=now - HOUR_MS,
         detected_at=now,
         ended_at=now,
-        observed=0.0,
-        expected=0.0,
-        trials=None,
-        drop=0.0,
-        probability=1.0,
-        false_alarms_per_month=0.0,
-        summary=summary,
+        summary="This is a test of Firstcall's alerts. Nothing is wrong.",
         query="firstcall query alerts",
         version=now,
     )

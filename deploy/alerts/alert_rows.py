@@ -45,7 +45,6 @@ class AlertRows:
         self._write("monitor_rows", row | {"evaluated_at": _text(row["evaluated_at"])})
 
     def write_delivery(self, alert: Alert, channel: str, attempts: int) -> None:
-        """Write that a channel took an alert."""
         row = {"alert_id": alert.alert_id, "state": alert.state, "channel": channel, "attempts": attempts}
         self._write("alert_delivery_rows", row | {"delivered_at": _text(int(time.time() * 1000))})
 

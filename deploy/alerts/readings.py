@@ -50,7 +50,6 @@ def read_longest_gap(client: Client, monitor: SilenceMonitor, until: int, weeks:
 
 
 def read_newest(client: Client, source: str, since: int, until: int) -> Freshness | None:
-    """The newest event of a source until a moment; None if there is none."""
     rows = client.query(_NEWEST, {"source": source, "since": since, "until": until}).result_rows
     return Freshness(int(rows[0][1]), int(rows[0][2])) if rows else None
 

@@ -72,7 +72,6 @@ class Watch:
         self._waiting = (service, since, why)
 
     def goes_on(self, service: str) -> None:
-        """Note that it does not wait for the service any more."""
         if self._waiting is not None and self._waiting[0] == service:
             self._waiting = None
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.terminal import definitions_or_exit, fail, out, reported_failures, settings_or_exit, time_or_exit
-from schemas.errors import ConfigurationError
+from deploy.cli.terminal import definitions_of, fail, out, settings_or_exit, time_or_exit
 
 if TYPE_CHECKING:
     from deploy.alerts.evaluator import Evaluation
@@ -34,27 +33,17 @@ def alerts(
     Example: `firstcall alerts`, `firstcall alerts --once --at 2026-05-18T09:00`, `firstcall alerts --test`
     """
     from deploy.cli import logs
-
-    settings = settings_or_exit()
-    monitors = monitors_or_exit(settings)
-    logs.configure(settings)
-    with reported_failures():
-        if test:
-            _test(monitors)
-        elif once or at:
-            _once(settings, monitors, at)
-        else:
-            _serve(settings, monitors)
-
-
-def monitors_or_exit(settings: Settings) -> Monitors:
-    """The section `monitors`, or the end of the command with a line for each wrong field."""
     from schemas.config.monitors import load
 
-    try:
-        return load(settings.config, definitions_or_exit(settings))
-    except ConfigurationError as error:
-        fail(str(error), 2)
+    settings = settings_or_exit()
+    monitors = load(settings.config, definitions_of(settings))
+    logs.configure(settings)
+    if test:
+        _test(monitors)
+    elif once or at:
+        _once(settings, monitors, at)
+    else:
+        _serve(settings, monitors)
 
 
 def _serve(settings: Settings, monitors: Monitors) -> None:

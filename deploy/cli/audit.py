@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from deploy.cli.terminal import definitions_or_exit, err, fail, out, progress, reported_failures, settings_or_exit
+from deploy.cli.terminal import definitions_of, err, fail, out, progress, settings_or_exit
 from schemas.errors import DeploymentError
 
 
@@ -36,24 +36,23 @@ def audit(
     from sinks.clickhouse import Address
 
     settings = settings_or_exit()
-    definitions = definitions_or_exit(settings)
-    with reported_failures():
-        try:
-            with (
-                reachable_clickhouse(settings, err) as reached,
-                progress("", "{task.percentage:>3.0f}%", "{task.description}", transient=True) as bar,
-            ):
-                task = bar.add_task("Starting")
-                found = run_audit(
-                    Address.parse(reached.clickhouse_address),
-                    definitions,
-                    copies_seconds=copies_within,
-                    progress=lambda number, total, title: bar.update(
-                        task, completed=number, total=total, description=title
-                    ),
-                )
-        except DeploymentError as error:
-            fail(str(error), 2)
+    definitions = definitions_of(settings)
+    try:
+        with (
+            reachable_clickhouse(settings, err) as reached,
+            progress("", "{task.percentage:>3.0f}%", "{task.description}", transient=True) as bar,
+        ):
+            task = bar.add_task("Starting")
+            found = run_audit(
+                Address.parse(reached.clickhouse_address),
+                definitions,
+                copies_seconds=copies_within,
+                progress=lambda number, total, title: bar.update(
+                    task, completed=number, total=total, description=title
+                ),
+            )
+    except DeploymentError as error:
+        fail(str(error), 2)
     if form == "json":
         sys.stdout.buffer.write(report.as_json(found))
     else:

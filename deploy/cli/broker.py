@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.cli.terminal import fail, out, reported_failures, settings_or_exit
+from deploy.cli.terminal import fail, out, settings_or_exit
 
 
 def broker() -> None:
@@ -13,7 +13,7 @@ def broker() -> None:
     from deploy.local.kafka.broker import LocalBroker
 
     settings = settings_or_exit()
-    with reported_failures(), LocalBroker(settings.data_dir, settings.broker_port) as running:
+    with LocalBroker(settings.data_dir, settings.broker_port) as running:
         out.plain(f"Kafka serves at {running.bootstrap}. Ctrl-C ends it.")
         kafka = running.process
         kafka.wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.cli.terminal import out, reported_failures, settings_or_exit
+from deploy.cli.terminal import out, settings_or_exit
 
 
 def clickhouse() -> None:
@@ -13,9 +13,8 @@ def clickhouse() -> None:
     from deploy.local.clickhouse import serve
 
     settings = settings_or_exit()
-    with reported_failures():
-        serve(
-            settings.data_dir,
-            settings.clickhouse_port,
-            on_ready=lambda url: out.plain(f"ClickHouse serves at {url}. Ctrl-C ends it."),
-        )
+    serve(
+        settings.data_dir,
+        settings.clickhouse_port,
+        on_ready=lambda url: out.plain(f"ClickHouse serves at {url}. Ctrl-C ends it."),
+    )

@@ -11,7 +11,6 @@ import typer
 import yaml
 
 from deploy.cli.terminal import err, fail, out, reported_failures, settings_or_exit
-from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from schemas.config.changes import Change
@@ -29,6 +28,7 @@ File = Annotated[Path | None, typer.Argument(help="A YAML file. Without it: the 
 
 
 @config.command()
+@reported_failures()
 def check(file: File = None) -> None:
     """Report everything that is wrong with a file, with line, field and what was probably meant. Exits with 2 then.
 
@@ -40,20 +40,18 @@ def check(file: File = None) -> None:
     found = _read(file)
     unread = problem_lines(unread_files(found.monitors), found.document)
     if unread:
-        text = f"Alerts need these files where they run:\n{unread}"
-        err.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        err.plain(f"Alerts need these files where they run:\n{unread}", "yellow")
     counts = [_counted(section, len(getattr(found.definitions, section))) for section in _COUNTED]
     own = "" if found.document.has("monitors") else " (the default ones)"
     counts.append(f"{_counted('monitors', len(found.monitors.watch))}{own}")
     counts.append(_counted("channels", len(found.monitors.channels)))
     counts.append(_counted("settings", len(found.settings)))
     fingerprint = found.definitions.fingerprint()
-    out.print(
-        f"{found.document.name}: {', '.join(counts)}; fingerprint {fingerprint}.", highlight=False, soft_wrap=True
-    )
+    out.plain(f"{found.document.name}: {', '.join(counts)}; fingerprint {fingerprint}.")
 
 
 @config.command()
+@reported_failures()
 def show(
     file: File = None,
     form: Annotated[Literal["yaml", "json"], typer.Option("--format", "-f", help="How to print it.")] = "yaml",
@@ -82,6 +80,7 @@ def show(
 
 
 @config.command()
+@reported_failures()
 def diff(
     other: Annotated[
         Path | None, typer.Argument(help="The file to compare with: what would change if it held.")
@@ -107,7 +106,7 @@ def diff(
         if those:
             out.print(f"{title}:", style="bold", highlight=False)
         for change in those:
-            out.print(f"  {change}", markup=False, highlight=False, soft_wrap=True)
+            out.plain(f"  {change}")
     raise typer.Exit(1)
 
 
@@ -131,7 +130,7 @@ def _against_running() -> list[Change]:
 
     settings = settings_or_exit()
     configured = plain_sections(_read(settings.config).definitions)
-    with reported_failures(), reachable_clickhouse(settings, err) as reached:
+    with reachable_clickhouse(settings, err) as reached:
         record = generations.live_record(reached)
     if record is None:
         fail("ClickHouse holds no definitions of its numbers yet: the sink writes them when it starts")
@@ -139,14 +138,11 @@ def _against_running() -> list[Change]:
 
 
 def _read(file: Path | None) -> Configuration:
-    """A file's configuration, or that of the settings; or the end of the command with everything that is wrong."""
+    """A file's configuration, or that of the settings. Raises ConfigurationError with everything that is wrong."""
     from schemas.config.file import read_configuration
     from schemas.config.sources import named_file
 
-    try:
-        return read_configuration(file or named_file())
-    except ConfigurationError as error:
-        fail(str(error), 2)
+    return read_configuration(file or named_file())
 
 
 def _settings() -> tuple[dict[str, Any], dict[str, str]]:

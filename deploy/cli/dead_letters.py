@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from deploy.cli.terminal import definitions_or_exit, err, fail, out, reported_failures, settings_or_exit, time_or_exit
+from deploy.cli.terminal import definitions_of, err, fail, out, reported_failures, settings_or_exit, time_or_exit
 
 if TYPE_CHECKING:
     from deploy.dead_letters.letters import Filter
@@ -37,6 +37,7 @@ _DETAIL_CHARACTERS = 60
 
 
 @dead_letters.command("list")
+@reported_failures()
 def list_letters(
     reason: Reason = None,
     topic: OfTopic = None,
@@ -68,6 +69,7 @@ def list_letters(
 
 
 @dead_letters.command("show")
+@reported_failures()
 def show_letters(
     message: Annotated[str, typer.Argument(metavar="ID", help="topic/partition/offset, as `list` prints it.")],
     form: Form = "table",
@@ -91,6 +93,7 @@ def show_letters(
 
 
 @dead_letters.command("replay")
+@reported_failures()
 def replay_letters(
     reason: Reason = None,
     topic: OfTopic = None,
@@ -119,8 +122,8 @@ def replay_letters(
     from streams.topology import ERASURES
 
     settings = settings_or_exit()
-    definitions, wanted = definitions_or_exit(settings), _filter(settings, reason, topic, since, until, message)
-    with reported_failures(), ExitStack() as opened:
+    definitions, wanted = definitions_of(settings), _filter(settings, reason, topic, since, until, message)
+    with ExitStack() as opened:
         require_broker(settings)
         secrets = hmac_secrets(settings)
         suppressed = SuppressionList([*settings.retired, *secrets])
@@ -146,7 +149,7 @@ def _query(wanted: Filter, limit: int, *, replayed: bool) -> Answer:
     from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address
 
-    with reported_failures(), ExitStack() as opened:
+    with ExitStack() as opened:
         reached = opened.enter_context(reachable_clickhouse(settings_or_exit(), err))
         letters = opened.enter_context(closing(Letters(Address.parse(reached.clickhouse_address))))
         return letters.latest(wanted, limit, replayed=replayed)

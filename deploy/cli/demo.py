@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from deploy.cli.generate import Bad, Days, Developers, Seed
-from deploy.cli.terminal import definitions_or_exit, out, reported_failures, settings_or_exit
+from deploy.cli.terminal import definitions_of, out, settings_or_exit
 
 
 def demo(
@@ -25,18 +25,16 @@ def demo(
 
     Example: `firstcall demo --developers 500 --serve`
     """
-    from deploy.demo.run import Demo
+    from deploy.demo.run import run_demo
     from deploy.local.kafka.runtime import Missing, availability
     from deploy.simulator import Population
 
     settings = settings_or_exit()
-    definitions_or_exit(settings)
+    definitions_of(settings)
     no_kafka_because = "--in-process was given" if in_process else ""
     if settings.kafka is None and not in_process:
         found = availability(settings.data_dir)
         if isinstance(found, Missing):
             no_kafka_because = f"{found.reason}; {found.what_to_do}"
-    with reported_failures():
-        Demo(Population(seed=seed, developers=developers, days=days, bad=bad), out).run(
-            workers, serve=serve, no_kafka_because=no_kafka_because
-        )
+    population = Population(seed=seed, developers=developers, days=days, bad=bad)
+    run_demo(population, out, workers, serve=serve, no_kafka_because=no_kafka_because)

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from deploy.cli.terminal import fail, out, reported_failures, settings_or_exit
+from deploy.cli.terminal import fail, out, settings_or_exit
 
 _MARKS: Final = {"ok": "[green]✓[/]", "note": "[yellow]![/]", "wrong": "[red]✗[/]"}
 
@@ -27,14 +27,13 @@ def doctor(
     if unknown:
         fail(f"no check named {', '.join(unknown)}; there are {', '.join(CHECKS)}", 2)
     wrong = False
-    with reported_failures():
-        for finding in examine(settings_or_exit(), checks or ()):
-            wrong |= finding.verdict == "wrong"
-            if quiet and finding.verdict != "wrong":
-                continue
-            out.print(f"{_MARKS[finding.verdict]} [bold]{finding.check:<13}[/]", end=" ")
-            out.plain(finding.detail)
-            if finding.advice:
-                out.plain(f"                → {finding.advice}")
+    for finding in examine(settings_or_exit(), checks or ()):
+        wrong |= finding.verdict == "wrong"
+        if quiet and finding.verdict != "wrong":
+            continue
+        out.print(f"{_MARKS[finding.verdict]} [bold]{finding.check:<13}[/]", end=" ")
+        out.plain(finding.detail)
+        if finding.advice:
+            out.plain(f"                → {finding.advice}")
     if wrong:
         raise typer.Exit(1)

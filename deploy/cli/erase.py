@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.terminal import definitions_or_exit, err, fail, out, reported_failures, settings_or_exit
-from schemas.errors import DeploymentError
+from deploy.cli.terminal import definitions_of, err, fail, out, settings_or_exit
 
 if TYPE_CHECKING:
     from deploy.erasure.erasure_rows import Extent
@@ -50,8 +49,8 @@ def erase(
         fail("give one id: --user ID or --company ID", 2)
     level: Level = "company" if user is None else "developer"
     settings = settings_or_exit()
-    definitions, secrets = definitions_or_exit(settings), hmac_secrets(settings)
-    with reported_failures(), ExitStack() as opened:
+    definitions, secrets = definitions_of(settings), hmac_secrets(settings)
+    with ExitStack() as opened:
         require_clickhouse(settings)
         wrong = topics.wrong_topics(settings)
         if wrong:
@@ -60,10 +59,7 @@ def erase(
         request = Request(level, identifier, int(time.time() * 1000))
         run = opened.enter_context(closing(ErasureRun(request, settings, definitions, secrets, statements)))
         pipeline = PipelineProgress(opened.enter_context(topics.administration(settings)), settings)
-        try:
-            _erase(run, pipeline, dry_run=dry_run, yes=yes, despite_unfinished=despite_unfinished)
-        except DeploymentError as error:
-            fail(str(error))
+        _erase(run, pipeline, dry_run=dry_run, yes=yes, despite_unfinished=despite_unfinished)
 
 
 def _erase(run: ErasureRun, pipeline: PipelineProgress, *, dry_run: bool, yes: bool, despite_unfinished: bool) -> None:
@@ -94,10 +90,8 @@ def _erase(run: ErasureRun, pipeline: PipelineProgress, *, dry_run: bool, yes: b
         # Of whatever kind: the operator must not believe that it is done.
         err.print("Not finished. Give the same command again: it goes on from any place.", style="yellow")
         raise
-    out.print(
-        f"[green]✓[/] Erased, and nothing is left in state, row topics and ClickHouse. Recorded as {row.subject} in `erasures`.",
-        highlight=False,
-        soft_wrap=True,
+    out.done(
+        f"Erased, and nothing is left in state, row topics and ClickHouse. Recorded as {row.subject} in `erasures`."
     )
 
 
@@ -121,12 +115,10 @@ def _show(run: ErasureRun, erasure: Erasure, extent: Extent) -> None:
     if run.request.level == "developer":
         merged = f", {_counted(extent.users - 1, 'merged user id')}" if extent.users > 1 else ""
         parts.append(f"{_counted(extent.aliases, 'session token or anonymous id')}{merged}")
-    out.print(f"{what}: {', '.join(parts)}.", highlight=False, soft_wrap=True)
+    out.plain(f"{what}: {', '.join(parts)}.")
     shared = len(erasure.users) + len(erasure.aliases)
-    out.print(
-        f"{_counted(shared, 'id')} are searched, with those of others that shared something; what is theirs stays.",
-        highlight=False,
-        soft_wrap=True,
+    out.plain(
+        f"{_counted(shared, 'id')} are searched, with those of others that shared something; what is theirs stays."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli.terminal import definitions_or_exit, out, progress, reported_failures, settings_or_exit
+from deploy.cli.terminal import definitions_of, out, progress, settings_or_exit
 
 #: Options of `demo` too.
 Developers = Annotated[int, typer.Option(min=1, max=5_000_000, help="How many developers sign up.")]
@@ -35,7 +35,7 @@ def generate(
     from deploy.simulator import Population
 
     population = Population(seed=seed, developers=developers, days=days, bad=bad)
-    with reported_failures(), progress("Simulating", "{task.completed:,.0f} messages") as bar:
+    with progress("Simulating", "{task.completed:,.0f} messages") as bar:
         task = bar.add_task("", total=population.expected_events + bad)
         if output is not None:
             with nullcontext(sys.stdout.buffer) if str(output) == "-" else output.open("wb") as file:
@@ -47,7 +47,7 @@ def generate(
         from streams.normalise.normaliser import Normaliser
 
         settings = settings_or_exit()
-        normaliser = Normaliser(definitions_or_exit(settings), hmac_secrets(settings))
+        normaliser = Normaliser(definitions_of(settings), hmac_secrets(settings))
         feeder = Feeder(KafkaTopics(settings), normaliser)
         for topic, message in population.messages():
             feeder.send(topic, message)

@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 import typer
 
 from deploy.cli.terminal import (
-    definitions_or_exit,
+    definitions_of,
     err,
     fail,
     out,
     progress,
-    reported_failures,
     settings_or_exit,
 )
 
@@ -45,8 +44,8 @@ def import_(
     from streams.normalise.normaliser import Normaliser
 
     settings = settings_or_exit()
-    definitions = definitions_or_exit(settings)
-    with reported_failures(), ExitStack() as opened:
+    definitions = definitions_of(settings)
+    with ExitStack() as opened:
         inputs = InputFiles(files)
         secrets = hmac_secrets(settings)
         destination: Destination

@@ -21,6 +21,7 @@ from deploy.cli.migrate import migrate
 from deploy.cli.query import query
 from deploy.cli.rebuild import rebuild
 from deploy.cli.sink import sink
+from deploy.cli.terminal import reported_failures
 from deploy.cli.up import up
 from deploy.cli.version import version
 from deploy.cli.worker import worker
@@ -34,11 +35,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (up, demo, worker, sink, alerts, broker, clickhouse, migrate, doctor):
-    app.command()(command)
-app.command("import")(import_)
-for command in (generate, query, audit, rebuild, erase, version):
-    app.command()(command)
+for command in (
+    *(up, demo, worker, sink, alerts, broker, clickhouse, migrate, doctor),
+    *(import_, generate, query, audit, rebuild, erase, version),
+):
+    app.command(command.__name__.rstrip("_"))(reported_failures()(command))
 app.add_typer(config)
 app.add_typer(dead_letters)
 

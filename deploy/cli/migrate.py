@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.cli.terminal import out, reported_failures, settings_or_exit
+from deploy.cli.terminal import out, settings_or_exit
 
 
 def migrate() -> None:
@@ -13,6 +13,6 @@ def migrate() -> None:
     from deploy.stack.stack import Stack
 
     settings_or_exit()
-    with reported_failures(), Stack(out) as stack:
+    with Stack(out) as stack:
         stack.create_tables()
         stack.create_topics()

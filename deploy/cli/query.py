@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from deploy.cli.terminal import definitions_or_exit, err, fail, out, reported_failures, settings_or_exit
+from deploy.cli.terminal import definitions_of, err, fail, out, settings_or_exit
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -74,7 +74,7 @@ def query(
         return
     _refuse_options(found, given)
     # The views use the definitions that the tables were made under; a wrong configuration is reported all the same.
-    definitions_or_exit(settings)
+    definitions_of(settings)
     values = catalog.bind(found, given | dict(_parameter(each) for each in param or ()))
     wrong = values if isinstance(values, catalog.Unknown) else catalog.missing(found, values)
     if isinstance(values, catalog.Unknown) or wrong is not None:
@@ -99,12 +99,12 @@ def _refuse_options(found: Query, given: Mapping[str, str]) -> None:
 def _run(sql: str, values: Mapping[str, str], form: Form, query: Query | None = None) -> None:
     """Run the SQL, of a named query or not, and show the answer. Remarks go to standard error."""
     from deploy.queries import answers, catalog
-    from deploy.queries.charts import default_chart
+    from deploy.queries.answers import default_chart
     from deploy.queries.known_names import unknown_name
     from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address, connected
 
-    with reported_failures(), reachable_clickhouse(settings_or_exit(), err) as reached:
+    with reachable_clickhouse(settings_or_exit(), err) as reached:
         address = Address.parse(reached.clickhouse_address)
         with connected(address) as client:
             unknown = unknown_name(client, query, values) if query is not None else None
@@ -154,19 +154,19 @@ def _parameter(text: str) -> tuple[str, str]:
 
 def _describe(found: Query) -> None:
     """Print the title of a query, its parameters, and the columns of its answer."""
-    _print(found.text)
+    out.plain(found.text)
     for name, parameter in found.parameters.items():
         default = parameter.default if len(parameter.default) <= SHOWN_DEFAULT else "…"
         shown = f"--{name} {default}".strip() if name in OPTIONS else f"-p {name}={default}"
-        _print(f"  {shown}  {parameter.description}")
+        out.plain(f"  {shown}  {parameter.description}")
     if found.needs:
-        _print(f"  Give {'either ' if found.one_of else ''}{' or '.join(found.needs)}.")
-    _print("  Each row has:")
+        out.plain(f"  Give {'either ' if found.one_of else ''}{' or '.join(found.needs)}.")
+    out.plain("  Each row has:")
     width = max(map(len, found.columns))
     for column, meaning in found.columns.items():
-        _print(f"    {column:{width}}  {meaning}")
+        out.plain(f"    {column:{width}}  {meaning}")
     if found.chart is not None:
-        _print(f"  --format chart draws {', '.join(found.chart.numbers)} by {found.chart.label}.")
+        out.plain(f"  --format chart draws {', '.join(found.chart.numbers)} by {found.chart.label}.")
 
 
 def _list_queries() -> None:
@@ -178,13 +178,8 @@ def _list_queries() -> None:
         out.print(f"[bold]{topic}[/]", highlight=False)
         for each in queries:
             if each.topic == topic:
-                _print(f"  {each.name:{width}}  {each.title}")
-    _print(
+                out.plain(f"  {each.name:{width}}  {each.title}")
+    out.plain(
         "\nRun one: firstcall query funnel -p level=company. Its parameters and columns: firstcall query funnel --about."
         " Its SQL: --show"
     )
-
-
-def _print(line: str) -> None:
-    """Print a line as it is, however long."""
-    out.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.terminal import definitions_or_exit, err, fail, out, progress, reported_failures, settings_or_exit
+from deploy.cli.terminal import definitions_of, err, fail, out, progress, settings_or_exit
 
 if TYPE_CHECKING:
     from kafka.admin import KafkaAdminClient
@@ -48,8 +48,8 @@ def rebuild(
     if drop_old:
         _drop_old(settings, yes=yes)
         return
-    definitions = definitions_or_exit(settings)
-    with reported_failures(), LocalServices(settings, err) as services:
+    definitions = definitions_of(settings)
+    with LocalServices(settings, err) as services:
         services.start_kafka()
         services.start_clickhouse()
         with topics.administration(settings) as client:
@@ -78,7 +78,7 @@ def _drop_old(settings: Settings, *, yes: bool) -> None:
     from deploy.services import topics
     from deploy.stack.local_services import LocalServices
 
-    with reported_failures(), LocalServices(settings, err) as services:
+    with LocalServices(settings, err) as services:
         services.start_kafka()
         services.start_clickhouse()
         live = generations.live(settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.cli.terminal import definitions_or_exit, reported_failures, settings_or_exit
+from deploy.cli.terminal import definitions_of, settings_or_exit
 
 
 def sink() -> None:
@@ -20,24 +20,23 @@ def sink() -> None:
     from streams.normalise.suppression_list import SuppressionList
 
     settings = settings_or_exit()
-    definitions = definitions_or_exit(settings)
+    definitions = definitions_of(settings)
     logs.configure(settings)
-    with reported_failures():
-        require_broker(settings)
-        require_clickhouse(settings)
-        refuse_others(settings, definitions)
-        secrets = hmac_secrets(settings)
-        erasures = SuppressionList([*settings.retired, *secrets])
-        run_sink(
-            bootstrap_servers=settings.brokers,
-            clickhouse_url=settings.clickhouse_address,
-            normaliser=Normaliser(definitions, secrets, erasures),
-            suppression_list=erasures,
-            app_id=settings.streams_id,
-            topic_name=settings.topic,
-            kafka_options=settings.kafka_options.for_librdkafka(),
-            batch_rows=settings.sink_batch_rows,
-            batch_seconds=settings.sink_batch_seconds,
-            session_seconds=settings.session_seconds,
-            show=lambda watchdog: status_server.show(settings, "sink", watchdog),
-        )
+    require_broker(settings)
+    require_clickhouse(settings)
+    refuse_others(settings, definitions)
+    secrets = hmac_secrets(settings)
+    erasures = SuppressionList([*settings.retired, *secrets])
+    run_sink(
+        bootstrap_servers=settings.brokers,
+        clickhouse_url=settings.clickhouse_address,
+        normaliser=Normaliser(definitions, secrets, erasures),
+        suppression_list=erasures,
+        app_id=settings.streams_id,
+        topic_name=settings.topic,
+        kafka_options=settings.kafka_options.for_librdkafka(),
+        batch_rows=settings.sink_batch_rows,
+        batch_seconds=settings.sink_batch_seconds,
+        session_seconds=settings.session_seconds,
+        show=lambda watchdog: status_server.show(settings, "sink", watchdog),
+    )

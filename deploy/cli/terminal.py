@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
 
+from deploy.stack.terminal import Terminal
 from schemas.errors import ConfigurationError, FirstcallError
 
 if TYPE_CHECKING:
@@ -23,32 +21,6 @@ if TYPE_CHECKING:
 
 #: The width of what is not printed on a terminal: tables keep their headings whole in files and pipes.
 PIPE_WIDTH = 120
-
-#: What a terminal acts on instead of showing it. Rows hold what anyone may have sent.
-_ACTED_ON: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-class Terminal(Console):
-    """A console that escapes control characters as Python does, so that no text can act on the terminal."""
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        """Yield the segments to print: their styles are Firstcall's, their texts are just texts."""
-        for segment in super().render(renderable, options):
-            if segment.control or not _ACTED_ON.search(segment.text):
-                yield segment
-            else:
-                text = _ACTED_ON.sub(lambda found: found[0].encode("unicode_escape").decode(), segment.text)
-                yield Segment(text, segment.style)
-
-    def plain(self, text: str, style: str | None = None) -> None:
-        """Print a text as it is: without markup or highlights, broken only by the terminal."""
-        self.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-
-    def done(self, text: str) -> None:
-        """Print a text after a check mark."""
-        self.print("[green]✓[/]", end=" ")
-        self.plain(text)
-
 
 out = Terminal(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Terminal(stderr=True)
@@ -77,14 +49,11 @@ def settings_or_exit() -> Settings:
         fail(f"Firstcall does not start with these settings:\n{error}", 2)
 
 
-def definitions_or_exit(settings: Settings) -> Definitions:
-    """The metric definitions. Ends the command with a line for each wrong field."""
+def definitions_of(settings: Settings) -> Definitions:
+    """The metric definitions. Raises ConfigurationError with a line for each wrong field."""
     from schemas.config.definitions import load
 
-    try:
-        return load(settings.config)
-    except ConfigurationError as error:
-        fail(str(error), 2)
+    return load(settings.config)
 
 
 def time_or_exit(option: str, given: str) -> datetime:
@@ -98,15 +67,20 @@ def time_or_exit(option: str, given: str) -> datetime:
 
 @contextmanager
 def reported_failures() -> Iterator[None]:
-    """Show a failure of the deployment or of what was given in a line, and end. Any other exception is a bug: a traceback."""
-    from confluent_kafka import KafkaException
-    from kafka.errors import KafkaError
+    """Around each command: show a failure of the deployment or of what was given in a line, and end.
 
+    Any other exception is a bug: a traceback.
+    """
     try:
         yield
     except ConfigurationError as error:
         fail(str(error), 2)
     except FirstcallError as error:
         fail(str(error))
-    except (KafkaError, KafkaException) as error:
+    except Exception as error:
+        from confluent_kafka import KafkaException
+        from kafka.errors import KafkaError
+
+        if not isinstance(error, KafkaError | KafkaException):
+            raise
         fail(f"Kafka: {error}. `firstcall doctor` shows what is wrong and what to do.")

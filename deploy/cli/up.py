@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli.terminal import out, reported_failures, settings_or_exit
+from deploy.cli.terminal import out, settings_or_exit
 
 
 def up(workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers to run.")] = 1) -> None:
@@ -17,7 +17,7 @@ def up(workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker
     from deploy.stack.stack import Stack
 
     settings_or_exit()
-    with reported_failures(), Stack(out) as stack:
+    with Stack(out) as stack:
         stack.services.start_kafka()
         stack.services.start_clickhouse()
         stack.create_tables()

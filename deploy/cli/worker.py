@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.cli.terminal import definitions_or_exit, fail, reported_failures, settings_or_exit
+from deploy.cli.terminal import definitions_of, fail, settings_or_exit
 
 
 def worker() -> None:
@@ -16,12 +16,11 @@ def worker() -> None:
     from streams.app import run_worker
 
     settings = settings_or_exit()
-    definitions_or_exit(settings)
+    definitions_of(settings)
     logs.configure(settings)
-    with reported_failures():
-        # Streams on topics with a wrong number of partitions would create changelogs with that number. Faust ends while brokers
-        # are away, and a supervisor would count that as crashes: so wait here.
-        wrong = topics.await_wrong_topics(settings)
-        if wrong:
-            fail("\n".join(wrong))
-        run_worker(settings, lambda watchdog: status_server.show(settings, "worker", watchdog))
+    # Streams on topics with a wrong number of partitions would create changelogs with that number. Faust ends while brokers
+    # are away, and a supervisor would count that as crashes: so wait here.
+    wrong = topics.await_wrong_topics(settings)
+    if wrong:
+        fail("\n".join(wrong))
+    run_worker(settings, lambda watchdog: status_server.show(settings, "worker", watchdog))

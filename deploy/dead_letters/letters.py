@@ -56,7 +56,6 @@ class Filter:
     until: datetime = _END
 
     def values(self) -> dict[str, Any]:
-        """As the statements take it."""
         return {
             "reasons": list(self.reasons),
             "topics": list(self.topics),
@@ -83,7 +82,6 @@ class Letters:
         self._writer = RowInserter(address)
 
     def close(self) -> None:
-        """Close the connections."""
         self._client.close()
         self._writer.close()
 

@@ -50,7 +50,6 @@ class Originals:
         self._partitions = {(name, number) for name, topic in found.items() for number in topic.partitions}
 
     def close(self) -> None:
-        """Leave the brokers."""
         self._consumer.close()
 
     def at(self, topic: str, partition: int, offsets: Sequence[int]) -> Iterator[tuple[int, Original | None]]:

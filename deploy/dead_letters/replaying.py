@@ -42,7 +42,6 @@ class Summary:
     examples: dict[str, list[MessageRef]] = field(default_factory=dict)
 
     def leave(self, ref: MessageRef, why: str) -> None:
-        """Count a message that is not replayed."""
         self.left[why] += 1
         examples = self.examples.setdefault(why, [])
         if len(examples) < EXAMPLES:
@@ -166,7 +165,6 @@ class Replay:
 
 
 def report(summary: Summary, *, dry_run: bool) -> Iterator[str]:
-    """The summary as lines of text."""
     if summary.sent or not summary.written:
         yield f"{'Would send' if dry_run else 'Sent'} {_messages(summary.sent)} again."
     if summary.written:

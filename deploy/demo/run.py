@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Final
 
 from kafka.admin import KafkaAdminClient
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
 from deploy.demo.isolation import DEMO_DIRECTORY, isolated, remove_last_run, topics_removed
@@ -18,8 +17,8 @@ from deploy.importer.in_process import InProcess
 from deploy.importer.kafka_topics import KafkaTopics
 from deploy.services import groups, topics
 from deploy.simulator import Population
-from deploy.stack.lines import print_done
 from deploy.stack.stack import Stack
+from deploy.stack.terminal import Terminal
 from schemas.config.definitions import load as load_definitions
 from schemas.config.loading import hmac_secrets, load_settings
 from schemas.errors import DeploymentError
@@ -28,101 +27,88 @@ from streams.normalise.normaliser import Normaliser
 _POLL_SECONDS: Final = 0.5
 
 
-class Demo:
-    """One run with a population."""
+def run_demo(population: Population, console: Terminal, workers: int, *, serve: bool, no_kafka_because: str) -> None:
+    """Run the demo with a population, and with `serve` stay up. Without Kafka, for the given reason, everything runs in this process.
 
-    def __init__(self, population: Population, console: Console) -> None:
-        self._population = population
-        self._console = console
+    Raises DeploymentError, and what the clients of Kafka and ClickHouse raise.
+    """
+    began = time.monotonic()
+    usual = load_settings()
+    remove_last_run(usual.data_dir / DEMO_DIRECTORY)
+    with Stack(console, isolated(usual), jars_dir=usual.data_dir) as stack, topics_removed(stack.settings):
+        no_kafka_because = no_kafka_because or _try_kafka(stack)
+        if no_kafka_because:
+            console.plain(f"No Kafka: {no_kafka_because}. The same processors and sink run in this process.", "yellow")
+        stack.services.start_clickhouse()
+        stack.create_tables()
+        if not no_kafka_because:
+            stack.create_topics()
+            stack.start_streams(workers)
+        started = time.monotonic()
+        sent = _feed(stack, population, in_process=bool(no_kafka_because))
+        if not no_kafka_because:
+            _await_idle(stack)
+        seconds = time.monotonic() - started
+        console.done(f"{sent:,} messages in {seconds:,.1f} s, {sent / seconds:,.0f} a second, simulating them included")
+        show_summary(stack.settings, console)
+        console.print(
+            f"\n[bold]{population.people:,} developers, seed {population.seed}, {population.days} days:"
+            f" all done in {time.monotonic() - began:,.0f} s[/]",
+            highlight=False,
+        )
+        for line in next_steps(stack.settings, serve=serve):
+            console.plain(line)
+        if serve:
+            stack.serve()
 
-    def run(self, workers: int, *, serve: bool, no_kafka_because: str) -> None:
-        """Run it, and with `serve` stay up. Without Kafka, for the given reason, everything runs in this process.
 
-        Raises DeploymentError, and what the clients of Kafka and ClickHouse raise.
-        """
-        began = time.monotonic()
-        usual = load_settings()
-        remove_last_run(usual.data_dir / DEMO_DIRECTORY)
-        with (
-            Stack(self._console, isolated(usual), jars_dir=usual.data_dir) as stack,
-            topics_removed(stack.settings),
-        ):
-            settings = stack.settings
-            no_kafka_because = no_kafka_because or _try_kafka(stack)
-            if no_kafka_because:
-                line = f"No Kafka: {no_kafka_because}. The same processors and sink run in this process."
-                self._console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-            stack.services.start_clickhouse()
-            stack.create_tables()
-            if not no_kafka_because:
-                stack.create_topics()
-                stack.start_streams(workers)
-            started = time.monotonic()
-            sent = self._feed(stack, in_process=bool(no_kafka_because))
-            if not no_kafka_because:
-                self._await_idle(stack)
-            seconds = time.monotonic() - started
-            print_done(
-                self._console,
-                f"{sent:,} messages in {seconds:,.1f} s, {sent / seconds:,.0f} a second, simulating them included",
-            )
-            show_summary(settings, self._console)
-            population = self._population
-            self._console.print(
-                f"\n[bold]{population.people:,} developers, seed {population.seed}, {population.days} days:"
-                f" all done in {time.monotonic() - began:,.0f} s[/]",
-                highlight=False,
-            )
-            for line in next_steps(settings, serve=serve):
-                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-            if serve:
-                stack.serve()
+def _feed(stack: Stack, population: Population, *, in_process: bool) -> int:
+    """Simulate and send, or work on the messages here. Returns their number."""
+    settings = stack.settings
+    definitions, secrets = load_definitions(settings.config), hmac_secrets(settings)
+    destination: Destination = InProcess(settings, definitions, secrets) if in_process else KafkaTopics(settings)
+    feeder = Feeder(destination, Normaliser(definitions, secrets))
+    what = "Simulating and processing" if in_process else "Simulating and sending"
+    with _progress(stack.console, what, population.expected_events + population.bad) as advance:
+        for number, (topic, message) in enumerate(population.messages(), 1):
+            feeder.send(topic, message)
+            if number % 1000 == 0:
+                advance(1000)
+                stack.check()
+        summary = feeder.finish()
+    if summary.lost.messages:
+        raise DeploymentError("\n".join(report(summary)))
+    return summary.sent.total()
 
-    def _feed(self, stack: Stack, *, in_process: bool) -> int:
-        """Simulate and send, or work on the messages here. Returns their number."""
-        settings, population = stack.settings, self._population
-        definitions, secrets = load_definitions(settings.config), hmac_secrets(settings)
-        destination: Destination = InProcess(settings, definitions, secrets) if in_process else KafkaTopics(settings)
-        feeder = Feeder(destination, Normaliser(definitions, secrets))
-        what = "Simulating and processing" if in_process else "Simulating and sending"
-        with self._progress(what, population.expected_events + population.bad) as advance:
-            for number, (topic, message) in enumerate(population.messages(), 1):
-                feeder.send(topic, message)
-                if number % 1000 == 0:
-                    advance(1000)
-                    stack.check()
-            summary = feeder.finish()
-        if summary.lost.messages:
-            raise DeploymentError("\n".join(report(summary)))
-        return summary.sent.total()
 
-    def _await_idle(self, stack: Stack) -> None:
-        """Wait until worker and sink have committed every record.
+def _await_idle(stack: Stack) -> None:
+    """Wait until worker and sink have committed every record.
 
-        Two polls in a row must find no lag and no new commit: a commit precedes the end offsets that it leads to.
-        """
-        consumed = groups.consumed_topics(stack.settings)
-        with topics.administration(stack.settings) as client:
-            left, _ = _behind(client, consumed)
-            idle_at: int | None = None
-            with self._progress("Waiting for worker and sink", left) as advance:
-                while True:
-                    behind, committed = _behind(client, consumed)
-                    if behind == 0 and idle_at == committed:
-                        advance(left)
-                        return
-                    idle_at = committed if behind == 0 else None
-                    advance(max(left - behind, 0))
-                    left = min(left, behind)
-                    stack.check()
-                    time.sleep(_POLL_SECONDS)
+    Two polls in a row must find no lag and no new commit: a commit precedes the end offsets that it leads to.
+    """
+    consumed = groups.consumed_topics(stack.settings)
+    with topics.administration(stack.settings) as client:
+        left, _ = _behind(client, consumed)
+        idle_at: int | None = None
+        with _progress(stack.console, "Waiting for worker and sink", left) as advance:
+            while True:
+                behind, committed = _behind(client, consumed)
+                if behind == 0 and idle_at == committed:
+                    advance(left)
+                    return
+                idle_at = committed if behind == 0 else None
+                advance(max(left - behind, 0))
+                left = min(left, behind)
+                stack.check()
+                time.sleep(_POLL_SECONDS)
 
-    @contextmanager
-    def _progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
-        columns = (SpinnerColumn(), what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self._console, transient=True) as progress:
-            task = progress.add_task("", total=total)
-            yield lambda done: progress.advance(task, done)
+
+@contextmanager
+def _progress(console: Terminal, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    columns = (SpinnerColumn(), what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda done: progress.advance(task, done)
 
 
 def _try_kafka(stack: Stack) -> str:

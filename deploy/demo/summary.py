@@ -33,7 +33,6 @@ EXAMPLE_SQL: Final = (
 
 
 def show_summary(settings: Settings, console: Console) -> None:
-    """Run the queries of the summary and print the answers."""
     with connected(Address.parse(settings.clickhouse_address)) as client:
         # The sink reconciles every few seconds; the summary must include everything.
         reconcile(client)

@@ -84,12 +84,10 @@ class Feeder:
         self.send(TOPIC_OF_SOURCE[source if source in ("web", "api") else self._source], line, at)
 
     def send(self, topic: str, message: bytes, at: LineRef | None = None) -> None:
-        """Send one message as it is."""
         self._destination.send(topic, self._key(message, source_of(topic), at), message)
         self._summary.sent[topic] += 1
 
     def finish(self) -> Summary:
-        """Wait until all that was sent has arrived."""
         self._summary.lost = self._destination.finish()
         return self._summary
 
@@ -113,7 +111,6 @@ class Feeder:
 
 
 def report(summary: Summary) -> Iterable[str]:
-    """The summary in lines for a person."""
     topics = ", ".join(f"{count:,} to {topic}" for topic, count in sorted(summary.sent.items()))
     yield f"Sent {summary.sent.total():,} messages{f': {topics}' if topics else ''}."
     if summary.undecodable:

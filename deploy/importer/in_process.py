@@ -44,14 +44,12 @@ class InProcess:
         self._waiting: dict[str, list[tuple[int, bytes]]] = {topic.name: [] for topic in INPUTS}
 
     def send(self, topic: str, key: bytes | None, message: bytes) -> None:  # noqa: ARG002 - there is one partition
-        """Queue one message of an input topic."""
         waiting = self._waiting[topic]
         waiting.append((int(time.time() * 1000), message))
         if len(waiting) >= BATCH_MESSAGES:
             self._process(topic)
 
     def finish(self) -> Lost:
-        """Process the queued messages and write all rows."""
         for topic in self._waiting:
             self._process(topic)
         self._sink.write()

@@ -62,7 +62,6 @@ class KafkaTopics:
         self._producer.poll(0)
 
     def finish(self) -> Lost:
-        """Wait until all messages are acknowledged, and count those that are not."""
         left = self._producer.flush(DELIVERED_WITHIN_SECONDS + 5)
         return Lost(self._lost + left, self._reason or ("not acknowledged in time" if left else ""))
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
+from rich.bar import Bar
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from deploy.queries.catalog import Answer
-from deploy.queries.cells import texts
-from deploy.queries.charts import draw
 from schemas.sql.named_queries import Chart
 
 #: A single row of more columns is shown as a record: side by side they would be a few letters wide.
@@ -21,6 +20,10 @@ RECORD_COLUMNS: Final = 10
 LONGEST_WORD: Final = 16
 #: Characters of a frame: for each column, and once for the table.
 _FRAME_EACH, _FRAME_ONCE = 3, 1
+#: Width of all bars of a row together, in characters.
+WIDTH: Final = 60
+#: A smaller number, as a probability, is shown by its leading digits: four decimals would round it to 0.
+LEAST: Final = 0.001
 
 
 class _Column(NamedTuple):
@@ -34,7 +37,6 @@ class _Column(NamedTuple):
 
 
 def show(console: Console, answer: Answer, title: str = "", chart: Chart | None = None) -> None:
-    """Print an answer."""
     if not answer.rows:
         console.print(f"{title}: nothing yet" if title else "No rows")
         return
@@ -111,3 +113,67 @@ def _widths(columns: Sequence[_Column], room: int) -> list[int]:
 
 def _longest_word(text: str) -> int:
     return max(map(len, text.split()), default=0)
+
+
+def default_chart(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Chart | None:
+    """The chart of an answer without a configured one: its first numbers by its first column; None without numbers."""
+    numbers = [name for place, name in enumerate(columns) if place and any(_is_number(row[place]) for row in rows)]
+    return Chart(kind="bar", label=columns[0], numbers=tuple(numbers[:3])) if numbers else None
+
+
+def draw(chart: Chart, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """The drawn chart. Each column of numbers has a scale of its own, from 0 to its largest.
+
+    Beside the label stand the columns before it that distinguish rows, as level and value of a segment.
+    """
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    label = columns.index(chart.label)
+    labels = [at for at in range(label) if len({row[at] for row in rows}) > 1]
+    labels = [at for at in labels if not any(_is_number(row[at]) for row in rows)] + [label]
+    for at in labels:
+        table.add_column(columns[at].replace("_", " "), no_wrap=at == label)
+    places = [columns.index(name) for name in chart.numbers]
+    for name in chart.numbers:
+        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column("")
+    scales = [max((float(row[place]) for row in rows if _is_number(row[place])), default=0.0) for place in places]
+    shown = {at: texts([row[at] for row in rows]) for at in (*labels, *places)}
+    for number, row in enumerate(rows):
+        cells: list[Any] = [Text(shown[at][number]) for at in labels]
+        for place, scale in zip(places, scales, strict=True):
+            length = float(row[place]) if _is_number(row[place]) else 0.0
+            cells += [shown[place][number], Bar(scale or 1.0, 0, max(length, 0.0), width=WIDTH // len(places))]
+        table.add_row(*cells)
+    return table
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def texts(values: Sequence[Any]) -> list[str]:
+    """The values of a column. Times are as exact as the column: days if all are midnights, minutes without seconds."""
+    times = [value for value in values if isinstance(value, datetime)]
+    precision = "seconds"
+    if times and not any(time.second for time in times):
+        precision = "minutes" if any(time.hour or time.minute for time in times) else "days"
+    return [_text(value, precision) for value in values]
+
+
+def _text(value: Any, precision: str = "seconds") -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        if 0 < abs(value) < LEAST:
+            return f"{value:.2g}"
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
+    if isinstance(value, datetime):
+        plain = value.replace(tzinfo=None)
+        return f"{plain:%Y-%m-%d}" if precision == "days" else plain.isoformat(sep=" ", timespec=precision)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_text(part) for part in value)
+    return str(value)

@@ -78,7 +78,6 @@ def _wrong_value(parameter: Parameter, value: str) -> str:
 
 
 def ask(client: Client, sql: str, parameters: Mapping[str, str]) -> Answer:
-    """Run a query and fetch all of its rows."""
     result = client.query(sql, parameters=dict(parameters))
     return Answer(tuple(result.column_names), tuple(tuple(row) for row in result.result_rows))
 

@@ -1,4 +1,4 @@
-"""Checks names given to a query against those in the tables. With a mistyped one, the answer would be empty, or of all."""
+"""Checks names given to a query against those in the tables. A mistyped one would give an empty answer, or all."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from schemas.sql.named_queries import Query
 
 #: Sections of the configuration, as the rows were made under it.
 _ENTRIES: Final = "SELECT section, name, definition FROM definitions WHERE name != '' ORDER BY section, position"
-#: Whether an id is there, and the one that is most like it.
-_IS_THERE: Final = {
-    "companies": "SELECT count() FROM companies WHERE id = {id:String}",
-    "developers": "SELECT count() FROM developers WHERE id = {id:String}",
-}
-_MOST_LIKE: Final = {
-    "companies": "SELECT id, editDistance(lower(id), lower({id:String})) AS far, startsWith(lower(id), lower({id:String})) AS begins FROM companies WHERE begins OR far <= length(id) / 3 ORDER BY begins DESC, far, id LIMIT 1",
-    "developers": "SELECT id, editDistance(lower(id), lower({id:String})) AS far, startsWith(lower(id), lower({id:String})) AS begins FROM developers WHERE begins OR far <= length(id) / 3 ORDER BY begins DESC, far, id LIMIT 1",
-}
+#: Whether an id is there, and the one that is most like it. The table is one of _SUBJECTS.
+_SUBJECTS: Final = ("companies", "developers")
+_IS_THERE: Final = "SELECT count() FROM {table:Identifier} WHERE id = {id:String}"
+_MOST_LIKE: Final = """
+    SELECT id, editDistance(lower(id), lower({id:String})) AS far, startsWith(lower(id), lower({id:String})) AS begins
+    FROM {table:Identifier}
+    WHERE begins OR far <= length(id) / 3
+    ORDER BY begins DESC, far, id
+    LIMIT 1
+"""
 #: The singular of each kind.
 _ONE: Final[Mapping[str, str]] = {
     "stages": "stage",
@@ -55,7 +56,7 @@ def unknown_name(client: Client, query: Query, values: Mapping[str, str]) -> Unk
     ]
     known: dict[str, list[str]] | None = None
     for name, kind, value in given:
-        if kind in _IS_THERE:
+        if kind in _SUBJECTS:
             near = _no_subject(client, kind, value)
         else:
             known = known if known is not None else _known(client)
@@ -66,9 +67,10 @@ def unknown_name(client: Client, query: Query, values: Mapping[str, str]) -> Unk
 
 
 def _no_subject(client: Client, kind: str, value: str) -> str | None:
-    if client.query(_IS_THERE[kind], {"id": value}).result_rows[0][0]:
+    asked = {"table": kind, "id": value}
+    if client.query(_IS_THERE, asked).result_rows[0][0]:
         return None
-    found = client.query(_MOST_LIKE[kind], {"id": value}).result_rows
+    found = client.query(_MOST_LIKE, asked).result_rows
     return f"; did you mean {found[0][0]!r}?" if found else ""
 
 

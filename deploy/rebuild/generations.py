@@ -23,7 +23,6 @@ _ABSENT: Final = ("UNKNOWN_DATABASE", "UNKNOWN_TABLE")
 
 
 def of_generation(settings: Settings, generation: int) -> Settings:
-    """The settings of another generation of the same deployment."""
     return settings.model_copy(update={"generation": generation})
 
 

@@ -103,7 +103,6 @@ def _named(settings: Settings, before: int, fingerprint: str) -> int:
 
 
 def described(plan: Plan, settings: Settings) -> Iterator[str]:
-    """The plan in lines for a person."""
     after = generations.of_generation(settings, plan.after)
     was = plan.live.fingerprint if plan.live else "not recorded"
     yield f"Definitions: {plan.definitions.fingerprint()}; the numbers that are served were made under {was}."

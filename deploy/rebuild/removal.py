@@ -49,7 +49,6 @@ def changelogs(settings: Settings) -> list[str]:
 
 
 def _await_end(client: KafkaAdminClient, generation: int, names: Iterable[str]) -> None:
-    """Wait until no worker or sink is a member of the groups."""
     end = time.monotonic() + _GONE_WITHIN_SECONDS
     while not all(groups.is_deserted(client, group) for group in names):
         if time.monotonic() > end:

@@ -35,7 +35,6 @@ class Lag:
 
 
 def consumed_topics(settings: Settings) -> dict[str, list[str]]:
-    """The topics that each consumer group reads."""
     inputs, updates, rows = ([settings.topic(topic.name) for topic in each] for each in (INPUTS, UPDATES, ROWS))
     return {settings.streams_id: inputs + updates, f"{settings.streams_id}-sink": inputs + rows}
 

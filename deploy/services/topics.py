@@ -55,7 +55,6 @@ def administration(settings: Settings, timeout_ms: int = 10_000) -> Iterator[Kaf
 
 
 def partitions_of(settings: Settings, topic: Topic) -> int:
-    """How many partitions a topic is to have."""
     return 1 if topic.single else settings.partitions
 
 

@@ -68,14 +68,11 @@ def fill_segment(event: Event, act: Act, fields: dict[str, Any]) -> None:
 
 
 class BrowserEvents:
-    """Writers of what browsers report."""
-
     def __init__(self, stamps: Stamps, rng: Random) -> None:
         self._stamps = stamps
         self._random = rng.random
 
     def view(self, time: int, arrival: int, device: Device, view: View) -> Event:
-        """A page view."""
         page, (campaign, referrer), user_id, session = view
         query = campaign_query(campaign) if campaign else ""
         properties = {"path": page.path, "url": catalog.SITE + page.path + query, "title": page.title}
@@ -83,9 +80,7 @@ class BrowserEvents:
             properties["referrer"] = referrer
         if device.native:
             event: Event = {"name": "Page Viewed", "properties": properties}
-            # The portal knows who has not logged in by session only.
-            only = session and not user_id
-            return self._native(time, device, user_id, session, event, anonymous_id="" if only else device.anonymous_id)
+            return self._native(time, device, user_id, session, event)
         event = self._segment("page", time, arrival, device)
         if user_id:
             event["userId"] = user_id
@@ -103,7 +98,7 @@ class BrowserEvents:
         if device.native:
             event: Event = {"type": act.type} if act.type != "event" else {"name": act.name}
             event |= {k: v for k, v in act.fields.items() if k != "campaign"}
-            event = self._native(time, device, act.user_id, act.session_token, event, anonymous_id=device.anonymous_id)
+            event = self._native(time, device, act.user_id, act.session_token, event)
             if "campaign" in act.fields:
                 event["context"]["campaign"] = act.fields["campaign"]
             return event
@@ -115,12 +110,13 @@ class BrowserEvents:
         fill_segment(event, act, act.fields)
         return event
 
-    def _native(
-        self, time: int, device: Device, user_id: str, session: str, rest: Event, *, anonymous_id: str
-    ) -> Event:
-        event: Event = {"message_id": self._stamps.message_id(), "time": self._stamps.time(time), "source": "web"}
-        if anonymous_id:
-            event["anonymous_id"] = anonymous_id
+    def _native(self, time: int, device: Device, user_id: str, session: str, rest: Event) -> Event:
+        event: Event = {
+            "message_id": self._stamps.message_id(),
+            "time": self._stamps.time(time),
+            "source": "web",
+            "anonymous_id": device.anonymous_id,
+        }
         if session:
             event["session_token"] = session
         if user_id:

@@ -24,8 +24,6 @@ class Campaign(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page of the site."""
-
     path: str
     title: str
 
@@ -68,7 +66,6 @@ def spread(*weighted: tuple[int, T]) -> tuple[T, ...]:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text."""
     return tuple(text.split())
 
 

@@ -172,7 +172,6 @@ class Casting:
         return Origin(None, self.pick(catalog.REFERRERS)) if kind < 0.8 else catalog.DIRECT
 
     def company(self) -> Company:
-        """A new company."""
         word = self.pick(catalog.COMPANY_HEADS) + self.pick(catalog.COMPANY_TAILS)
         return Company(
             f"{word}-{self.text(4)}", word.capitalize(), self.pick(catalog.PLANS), int(2 + 400 * self.random() ** 4)

@@ -48,11 +48,9 @@ class ServerEvents:
         return self._use("API Call", time, arrival, token, properties)
 
     def message(self, time: int, arrival: int, token: Token, _: int) -> Event:
-        """A message that an app sent to one of its channels."""
         return self._use("Message Sent", time, arrival, token, {"bytes": 40 + int(900 * self._random() ** 3)})
 
     def connection(self, time: int, arrival: int, token: Token, _: int) -> Event:
-        """A connection that an app held for a while."""
         return self._use("Connection Held", time, arrival, token, {"duration_s": 30 + int(7200 * self._random() ** 2)})
 
     def _use(self, name: str, time: int, arrival: int, token: Token, properties: Event) -> Event:

@@ -54,7 +54,6 @@ class Sessions:
         self._agenda[day] = []
 
     def day_of(self, at: int) -> int:
-        """The day that a time lies in, counted from the start."""
         return (at - self.timeline.start) // DAY_MS
 
     # -- sessions ------------------------------------------------------------------------------------------------------

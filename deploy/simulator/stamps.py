@@ -26,7 +26,6 @@ class Stamps:
         self._days: dict[int, str] = {}
 
     def message_id(self) -> str:
-        """The next message id."""
         self._written += 1
         return f"{self._prefix}{self._written:09x}"
 

@@ -17,8 +17,6 @@ _LATE_PER_MILLE = 6
 
 
 class Traffic:
-    """All tokens in use."""
-
     def __init__(self, timeline: Timeline, server: ServerEvents, rng: Random) -> None:
         self._timeline = timeline
         self._server = server

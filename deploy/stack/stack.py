@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
-from rich.console import Console
-
 from deploy.local.process.children import Children
 from deploy.local.process.status_server import reached_at, url_of
 from deploy.local.process.supervision import Supervision
@@ -16,8 +14,8 @@ from deploy.rebuild import generations, history, views
 from deploy.services import groups, topics
 from deploy.services.required import require_clickhouse, shown_path
 from deploy.stack.environment import free_ports, log_dir, variables, worker_variables
-from deploy.stack.lines import ended, print_done
-from deploy.stack.local_services import LocalServices
+from deploy.stack.local_services import LocalServices, ended
+from deploy.stack.terminal import Terminal
 from schemas.config.definitions import load as load_definitions
 from schemas.config.loading import load_settings, remembered_generation
 from schemas.config.sources import is_given
@@ -38,7 +36,7 @@ class Stack:
     """
 
     def __init__(
-        self, console: Console, overrides: Mapping[str, Any] | None = None, *, jars_dir: Path | None = None
+        self, console: Terminal, overrides: Mapping[str, Any] | None = None, *, jars_dir: Path | None = None
     ) -> None:
         self.settings = load_settings(**(overrides or {}))
         self.console = console
@@ -66,7 +64,7 @@ class Stack:
         if self.settings.generation == generations.live(self.settings):
             # A new version may have other views.
             views.switch(self.settings, self.settings.generation)
-        self._done(f"Tables and views{f', {len(ran)} migrations run' if ran else ', up to date'}")
+        self.console.done(f"Tables and views{f', {len(ran)} migrations run' if ran else ', up to date'}")
 
     def create_topics(self) -> None:
         """Create missing topics. Raises DeploymentError when one has a wrong number of partitions."""
@@ -76,7 +74,7 @@ class Stack:
         if wrong:
             raise DeploymentError("\n".join(wrong))
         created = sum(state.created for state in states)
-        self._done(f"{len(states)} topics{f', {created} created' if created else ''}")
+        self.console.done(f"{len(states)} topics{f', {created} created' if created else ''}")
 
     def show_metrics(self) -> None:
         """Let each process that is started from now on serve metrics and health on a port of its own."""
@@ -98,13 +96,15 @@ class Stack:
                 ),
                 STREAMS_WITHIN_SECONDS,
             )
-        self._done(f"{workers} worker{'s' if workers > 1 else ''} and a sink; logs in {shown_path(self._log_dir)}")
+        self.console.done(
+            f"{workers} worker{'s' if workers > 1 else ''} and a sink; logs in {shown_path(self._log_dir)}"
+        )
 
     def start_alerts(self) -> None:
         """Start the alerts. They wait by themselves for what they need."""
         self._alerts = True
         self._start("alerts", "alerts")
-        self._done("alerts on drops: `firstcall query alerts` shows them")
+        self.console.done("alerts on drops: `firstcall query alerts` shows them")
 
     def check(self) -> None:
         """Raise DeploymentError when a part has ended."""
@@ -117,7 +117,7 @@ class Stack:
         """Keep all running until interrupted. Raises DeploymentError when a service ends, or a process again and again."""
         shown = [f"{child.name} {child.url}" for child in self.children.running if child.url]
         if shown:
-            self._done(f"/metrics, /healthz, /readyz: {', '.join(shown)}")
+            self.console.done(f"/metrics, /healthz, /readyz: {', '.join(shown)}")
         while True:
             self.services.check()
             child = self._supervision.check()
@@ -163,16 +163,13 @@ class Stack:
         if self._ports is not None:
             # The same ports again: they may be scraped.
             self.show_metrics()
-        self._done(f"Generation {now} takes over")
+        self.console.done(f"Generation {now} takes over")
         self.start_streams(self._workers)
         if self._alerts:
             self.start_alerts()
 
     def _is_generation_given(self) -> bool:
         return "generation" in self._overrides or is_given("generation")
-
-    def _done(self, what: str) -> None:
-        print_done(self.console, what)
 
     def _await(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
         with self.console.status(f"{what} …"):

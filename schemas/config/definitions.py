@@ -120,7 +120,7 @@ class Segment(StrictModel):
     """A property by which subjects are compared: a field of the first touch, or a field of an event.
 
     Of an event, the first of `fields` that is there counts; of a subject, its first such event or its last (`take`).
-    With `words`, a text counts as the first of `values` that it holds as a word, in any case: acme-python/2.1 is python.
+    With `words`, a text counts as the first of `values` that it holds as a word: Acme-Python/2.1 is python.
     Rolling counts are kept for each of `values`, and for all other values as `other`.
     """
 
@@ -207,7 +207,7 @@ class Bots(StrictModel):
 class Limits(StrictModel):
     """Bounds of a session token or anonymous id, and of clocks.
 
-    With more events, users or links (one per user and UTC day) it is automated traffic, or an id that stands for no one.
+    With more events, users or links (one per user and UTC day) it is automated traffic, or stands for no one.
     With more users or links it leads to nobody any more.
     """
 

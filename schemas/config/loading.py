@@ -1,7 +1,8 @@
 """Reads the settings. A message about a wrong one names where it is written, what is wrong and what was probably meant.
 
-A setting comes from, strongest first: its variable (`FIRSTCALL_KAFKA`), a file that a variable names (`FIRSTCALL_KAFKA_FILE`, for
-orchestrators that mount secrets as files), the `settings` section of the YAML file that `FIRSTCALL_CONFIG` names, its default.
+A setting comes from, strongest first: its variable (`FIRSTCALL_KAFKA`), a file that a variable names
+(`FIRSTCALL_KAFKA_FILE`, for orchestrators that mount secrets as files), the `settings` section of the YAML file that
+`FIRSTCALL_CONFIG` names, its default.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Translates pydantic's errors into problems of the data as it is written in the file.
 
-pydantic puts names on the way to a value that nobody wrote: members of unions, kinds, validators of keys. Such a name leads
-nowhere in the data, so following the data leaves it out.
+pydantic puts names on the way to a value that nobody wrote: members of unions, kinds, validators of keys. Such a
+name leads nowhere in the data, so following the data leaves it out.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TYPE_ERROR: Final = re.compile(r"(string|int|float|bool|list|dict|model)_(type|
 
 
 class StrictModel(BaseModel):
-    """A part of the configuration: fixed once it is read, and an unknown field is refused with the nearest known one."""
+    """A frozen part of the configuration. The error about an unknown field names the nearest known one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -56,7 +56,7 @@ class TokensMonitor(_Model):
 
 
 class FirstCallMonitor(_Model):
-    """Of those who enter a stage, the share that does so within the usual time since an earlier one: it falls when the time rises."""
+    """Of those who enter a stage, the share within the usual time since an earlier one: falls when the time rises."""
 
     kind: Literal["time_to_first_call"]
     level: Level = "developer"
@@ -183,7 +183,7 @@ class Monitors(_Model):
 
 
 def default_watch(definitions: Definitions) -> dict[str, Monitor]:
-    """The monitors of a configuration without any: each activation definition, quick steps of the funnel, and both sources."""
+    """The monitors of a configuration without any: activation definitions, quick steps of the funnel, sources."""
     found: dict[str, Monitor] = {}
     for name, activation in definitions.activations.items():
         for level in activation.levels:
@@ -191,8 +191,8 @@ def default_watch(definitions: Definitions) -> dict[str, Monitor]:
                 kind="activations", level=level, definition=name, segments=["source"] if level == "developer" else []
             )
     stages = list(definitions.stages)
-    # Steps that usually take hours. A conversion is evaluated when its time is up; steps of days or weeks, as activation and
-    # payment, would raise an alert long after the monitors of activations.
+    # Steps that usually take hours. A conversion is evaluated when its time is up; steps of days or weeks, as activation
+    # and payment, would raise an alert long after the monitors of activations.
     for start, end in (("docs", "signup"), ("signup", "key"), ("key", "first_call"), ("signup", "first_call")):
         if start in stages and end in stages[stages.index(start) :]:
             found[f"conversion-{start}-{end}"] = ConversionMonitor(kind="conversion", from_stage=start, to_stage=end)

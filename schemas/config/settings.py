@@ -1,7 +1,7 @@
 """The one settings object: where the parts of a deployment are, and how they run.
 
-What the numbers *mean* is in `schemas.config.definitions`. Only `secrets`, which name the API keys, change a published number.
-`schemas.config.loading.load_settings` reads and checks them.
+What the numbers *mean* is in `schemas.config.definitions`. Of the settings only `secrets`, which name the API keys,
+change a published number. `schemas.config.loading.load_settings` reads and checks them.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ class Settings(BaseSettings):
 
     @property
     def streams_id(self) -> str:
-        """What the worker's group, its changelogs and the internal topics are named by: the application id, and which generation."""
+        """Names the worker's group, its changelogs and the internal topics: application id and generation."""
         return f"{self.app_id}{self._apart('-')}"
 
     @property
@@ -281,7 +281,7 @@ class Settings(BaseSettings):
     def topic(self, name: str) -> str:
         """The name of a topic on this Kafka cluster.
 
-        The inputs and who was erased belong to all applications, alerts to all generations of one, what else to a generation.
+        Inputs and erasures are shared by all applications, alerts by the generations of one; others are of a generation.
         """
         if name in _SHARED:
             return f"{self.topic_prefix}{name}"

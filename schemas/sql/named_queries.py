@@ -1,7 +1,7 @@
 """The named queries of `queries/`: SQL with a front matter in YAML, in the `--` comments at the head of the file.
 
-`Query` is the front matter's format. Parameters are ClickHouse's own, `{name:Type}`. They are sent beside the text, never put into
-it. An empty text stands for no value; a parameter may always be left at its default.
+`Query` is the front matter's format. Parameters are ClickHouse's own, `{name:Type}`. They are sent beside the text, never
+put into it. An empty text stands for no value; a parameter may always be left at its default.
 """
 
 from __future__ import annotations

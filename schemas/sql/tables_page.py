@@ -1,4 +1,7 @@
-"""Writes TABLES.md from the SQL: `python -m schemas.sql.tables_page`. Every table, view and query with grain, key and columns."""
+"""Writes TABLES.md from the SQL: `python -m schemas.sql.tables_page`.
+
+The page has every table, view and query with grain, key and columns.
+"""
 
 from __future__ import annotations
 

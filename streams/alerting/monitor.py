@@ -80,8 +80,6 @@ class MonitorState:
 
 @dataclass(frozen=True)
 class Opened:
-    """An incident opens."""
-
     incident: Incident
 
 

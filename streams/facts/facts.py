@@ -161,7 +161,7 @@ def _merged(mine: dict[K, V], theirs: dict[K, V], merge: Callable[[K, V, V], V])
 
 
 def _earlier(_: int, mine: int, theirs: int) -> int:
-    return min(mine, theirs)
+    return theirs if theirs < mine else mine  # noqa: FURB136 - half the cost of min
 
 
 def _union(_: str, mine: Hours, theirs: Hours) -> Hours:

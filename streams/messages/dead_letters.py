@@ -9,8 +9,9 @@ from typing import Any, Final
 from schemas.event import Event, Rejected
 from streams.messages.outbox import PublishedRow
 from streams.normalise.clock import storable, text
+from streams.normalise.excerpt import excerpt_of, without_keys
 from streams.normalise.normaliser import ERASED
-from streams.normalise.redaction import Redactor, redacted, without_keys
+from streams.normalise.redaction import Redactor
 from streams.topology import DEAD_LETTERS
 
 #: A batch may hold thousands of wrong calls in a few kilobytes. So many get a row each; one more row counts the rest.
@@ -36,7 +37,7 @@ def dead_letters_of(
     if not refused:
         return
     is_erased = any(rejected.reason == ERASED for _, rejected in refused)
-    payload = "" if is_erased else redactor.redacted(value)
+    payload = "" if is_erased else excerpt_of(value, redactor)
     for i, rejected in refused[:DEAD_LETTERS_PER_MESSAGE]:
         yield _row(ref, i, rejected, payload, timestamp)
     rest = Counter(rejected.reason for _, rejected in refused[DEAD_LETTERS_PER_MESSAGE:])
@@ -49,7 +50,7 @@ def dead_letters_of(
 def foreign_dead_letter(ref: MessageRef, value: bytes | None, rejected: Rejected) -> PublishedRow:
     """The dead letter of a message on an internal topic that no part of Firstcall has written."""
     # It has no time of its own here: the table takes the one at which it is written.
-    return PublishedRow(DEAD_LETTERS, _key(ref, 0), _columns(ref, rejected, redacted(value)))
+    return PublishedRow(DEAD_LETTERS, _key(ref, 0), _columns(ref, rejected, excerpt_of(value)))
 
 
 def dead_letter_columns(ref: MessageRef, rejected: Rejected, payload: str, timestamp: int) -> dict[str, Any]:

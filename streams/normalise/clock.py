@@ -11,7 +11,7 @@ from schemas.event import Rejected
 
 #: 2000-01-01: what claims to be older is a producer's fault, not an event.
 OLDEST_MS = 946_684_800_000
-#: 2100-01-01. The timestamp of a message is its producer's word too; past this one, no table could hold it.
+#: 2100-01-01. The timestamp of a message is set by its producer too; no table could hold a later one.
 NEWEST_MS = 4_102_444_800_000
 
 #: Python reads more: weeks, offsets without a colon, times without one.

@@ -19,7 +19,6 @@ _NAMES: Final = {"identify": "Identify", "group": "Group", "merge": "Merge"}
 
 
 def read_native(body: dict[str, Any]) -> Raw | Rejected:
-    """An event in Firstcall's own JSON."""
     get = body.get
     kind = get("type")
     event_type = _TYPES.get(kind) if kind is None or type(kind) is str else None

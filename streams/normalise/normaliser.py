@@ -7,8 +7,6 @@ hash here, before anything else sees it.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -18,21 +16,19 @@ from schemas.config.definitions import Definitions
 from schemas.event import ALIAS_KINDS, Event, Rejected, Source
 from streams.facts.matching import Matcher
 from streams.normalise import clock, redaction
+from streams.normalise.exclusions import Exclusions
 from streams.normalise.formats import calls, is_batch, read
 from streams.normalise.http_status import with_status
 from streams.normalise.key_hasher import KeyHasher
 from streams.normalise.raw_event import Raw, kind_of
 from streams.normalise.suppression_list import SuppressionList
-from streams.normalise.user_agent import agent_of, with_library
+from streams.normalise.user_agent import with_library
 
 MAX_MESSAGE_BYTES: Final = redaction.MAX_WALKED_BYTES
 MAX_NAME_CHARACTERS: Final = 200
 
 #: The reason of suppressed events, whose messages must be shown nowhere.
 ERASED: Final = "erased"
-
-#: Bounds the memory of the cache of user agents; beyond it the cache is cleared.
-CACHED: Final = 100_000
 
 _STORED_IDS: Final = ("user_id", "session_token", "anonymous_id", "company_id", "previous_id")
 _OWNERS: Final = ("user_id", "company_id", "previous_id")
@@ -55,18 +51,10 @@ class Normaliser:
         self.key_hasher = KeyHasher(secrets)
         self._prefixes = sorted(definitions.key_prefixes.items(), key=lambda item: -len(item[0]))
         self._all_prefixes = tuple(definitions.key_prefixes)
-        internal = definitions.internal
-        self._domains = tuple(domain.lower().lstrip("@") for domain in internal.email_domains)
-        self._user_ids = frozenset(internal.user_ids)
-        self._company_ids = frozenset(internal.company_ids)
-        self._networks = [ipaddress.ip_network(network) for network in internal.ip_networks]
-        self._knows_internal = bool(self._domains or self._user_ids or self._company_ids or self._networks)
-        agents = definitions.bots.user_agents
-        self._bot = re.compile("|".join(re.escape(agent) for agent in agents), re.IGNORECASE) if agents else None
+        self._exclusions = Exclusions(definitions)
         #: Knows how this deployment's keys look; dead letters are written with it.
         self.redactor = redaction.Redactor(definitions.key_prefixes)
         self._future_ms = int(definitions.limits.future_hours * 3_600_000)
-        self._agents: dict[str, bool] = {}
         self._usage = Matcher(definitions.selectors[definitions.usage])
 
     def __call__(self, value: bytes | None, *, source: Source, recorded_at: int) -> list[Event | Rejected]:
@@ -160,8 +148,8 @@ class Normaliser:
             properties=properties,
             context=context,
             traits=traits,
-            is_internal=self._knows_internal and self._is_internal(raw),
-            is_bot=self._bot is not None and (self._is_bot(context, self._bot) or self._is_bot(properties, self._bot)),
+            is_internal=self._exclusions.is_internal(raw),
+            is_bot=self._exclusions.is_bot(context, properties),
             is_use=bool(api_key)
             and raw.type == "event"
             and self._usage.means(source, raw.name, environment, properties),
@@ -177,31 +165,6 @@ class Normaliser:
             if api_key.startswith(prefix):
                 return environment
         return "production"
-
-    def _is_internal(self, raw: Raw) -> bool:
-        if raw.user_id in self._user_ids or raw.company_id in self._company_ids:
-            return True
-        if self._domains:
-            for holder in (raw.traits, raw.properties):
-                email = holder.get("email")
-                if isinstance(email, str) and _in_domains(email, self._domains):
-                    return True
-        if self._networks:
-            for holder in (raw.context, raw.properties):
-                if _in_networks(holder.get("ip"), self._networks):
-                    return True
-        return False
-
-    def _is_bot(self, holder: dict[str, Any], bot: re.Pattern[str]) -> bool:
-        agent = agent_of(holder)
-        if not agent:
-            return False
-        known = self._agents.get(agent)
-        if known is None:
-            if len(self._agents) >= CACHED:
-                self._agents.clear()
-            known = self._agents[agent] = bot.search(agent) is not None
-        return known
 
     def _without_secrets(
         self, raw: Raw, value: bytes, *, suspect: bool | None
@@ -272,23 +235,6 @@ def _check_ids(raw: Raw) -> Rejected | None:
     if not (user_id or raw.api_key or raw.session_token or raw.anonymous_id):
         return Rejected("no_identifier", "", f"none of {', '.join(ALIAS_KINDS)} is given")
     return None
-
-
-def _in_domains(email: str, domains: tuple[str, ...]) -> bool:
-    _, at, domain = email.lower().rpartition("@")
-    return bool(at) and any(domain == own or domain.endswith("." + own) for own in domains)
-
-
-def _in_networks(ip: Any, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
-    if not isinstance(ip, str):
-        return False
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return False
-    # ::ffff:10.1.2.3 is how a server that listens on both writes 10.1.2.3.
-    address = getattr(address, "ipv4_mapped", None) or address
-    return any(address in network for network in networks)
 
 
 def content_hash(event: Event) -> int:

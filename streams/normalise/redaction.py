@@ -1,4 +1,4 @@
-"""What must not be stored or shown: API keys and the like, in events and in what is shown of refused messages.
+"""Removes secrets from events: API keys and the like.
 
 A key is known by where it stands (a field, header or URL parameter with a secret name), by its text (the prefixes of
 the definitions, the usual `sk_live_...`, `Bearer ...`, the user and password of an address), or because the same
@@ -12,14 +12,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import quote
 
-import orjson
-
 from streams.normalise.authorization import credential, user_and_password
 
 MAX_DEPTH: Final = 20
-#: How much of a refused message is shown.
-SHOWN_CHARACTERS: Final = 2_000
-#: Of a larger message only the frame is shown: to walk through all of it would take seconds.
+#: To walk through a larger message would take seconds.
 MAX_WALKED_BYTES: Final = 1_000_000
 #: A key at least so long is worth looking for in other texts; shorter ones are no secrets but placeholders.
 SECRET_CHARACTERS: Final = 8
@@ -35,7 +31,6 @@ _SECRET_NAMES: Final = frozenset(
 _SECRET_ENDINGS: Final = ("apikey", "accesstoken", "clientsecret", "password")
 #: Names that hold secrets in an address only.
 _SECRET_PARAMETERS: Final = frozenset(["key", "auth", "pwd", "sig", "signature"])
-_HOLDS_HEADERS: Final = frozenset(["headers", "body"])
 _NAMES_REMEMBERED: Final = 10_000
 _harmless: set[str] = set()
 
@@ -60,21 +55,9 @@ _USUAL_MARKS: Final = (
     *("_live_", "_test_", "_prod_", "_dev_", r"\\", "%", "@"),
     "=(?<=" + "|".join("".join(f"[{c}{c.upper()}]" for c in end) + "=" for end in _ENDS) + ")",
 )
-#: Whatever has the form of a key, in texts that only people read.
-_KEY_LIKE = re.compile(r"\b(?:[a-z]{2}_[a-z]+_[A-Za-z0-9_]{4,}|[Bb]earer\s+\S+|[Bb]asic\s+\S+)")
-#: The parts of a text that is no JSON: quoted, or a run of other characters.
-_PIECE = re.compile(r"\"(?:[^\"\\]|\\.)*\"?|[^\s\[\]{},:\"]{8,}")
-#: Names that are shown of a message that is no JSON; any other quoted text may be a key.
-_SHOWN_NAMES: Final = frozenset(
-    [
-        *("message_id", "time", "source", "name", "type", "anonymous_id", "session_token", "api_key", "user_id"),
-        *("company_id", "previous_id", "environment", "properties", "context", "traits", "batch", "event"),
-        *("messageId", "timestamp", "anonymousId", "userId", "groupId", "previousId", "request", "response", "uri"),
-    ]
-)
 #: Keys of one message that are looked for in its other texts; more of them are still removed where they stand.
 _MAX_KEYS: Final = 20
-_MASK: Final = "[redacted]"
+MASK: Final = "[redacted]"
 
 #: Stands for what is nested in more than `MAX_DEPTH` levels.
 TOO_DEEP: Final[Any] = object()
@@ -111,17 +94,16 @@ class Redactor:
         return self._mark.search(message, rest) is not None or b"earer " in message or b"asic " in message
 
     def text(self, text: str, keys: tuple[str, ...]) -> str:
-        """A text without keys."""
         for key in keys:
             if key in text:
-                text = text.replace(key, _MASK)
-        text = self._key.sub(_MASK, text)
+                text = text.replace(key, MASK)
+        text = self._key.sub(MASK, text)
         if "=" in text or "%" in text:
-            text = _PARAMETER.sub(rf"\1{_MASK}", text)
+            text = _PARAMETER.sub(rf"\1{MASK}", text)
         if "asic" in text:
             text = _BASIC.sub(_without_credentials, text)
         if "@" in text:
-            text = _USER.sub(rf"\1{_MASK}@", text)
+            text = _USER.sub(rf"\1{MASK}@", text)
         return text
 
     def scrub(self, value: Any, keys: tuple[str, ...], *, looks: bool, depth: int = 0) -> Any:
@@ -147,30 +129,8 @@ class Redactor:
             items = [self.scrub(item, keys, looks=looks, depth=depth + 1) for item in value]
             return TOO_DEEP if any(item is TOO_DEEP for item in items) else items
         if keys and type(value) is not bool and value is not None and any(key in str(value) for key in keys):
-            return _MASK
+            return MASK
         return value
-
-    def redacted(self, message: bytes | None) -> str:
-        """The start of a refused message for a dead letter, without anything that is or looks like a key.
-
-        Headers and bodies of requests are left out. Of a message that cannot be parsed, is nested too deeply to be walked
-        through, or is too large for that, only the frame is shown.
-        """
-        if not message:
-            return ""
-        if len(message) > MAX_WALKED_BYTES:
-            return _frame(message)
-        try:
-            body = orjson.loads(message)
-        except ValueError:
-            return _frame(message)
-        if type(body) is str:
-            # A message wrapped up once too often, in which nothing has a name.
-            return '"..."'
-        clean = self.scrub(_without_content(body), spellings(keys_in(body)), looks=True)
-        if clean is TOO_DEEP:
-            return _frame(message)
-        return without_keys(orjson.dumps(clean).decode())[:SHOWN_CHARACTERS]
 
 
 def needs_scrubbing(part: dict[str, Any]) -> bool:
@@ -222,16 +182,6 @@ def is_secret(name: str, *, parameter: bool = False) -> bool:
     return parameter and plain in _SECRET_PARAMETERS
 
 
-def without_keys(text: str) -> str:
-    """`text` with everything replaced that has the form of a key or a token."""
-    return _KEY_LIKE.sub(_MASK, text)
-
-
-def redacted(message: bytes | None) -> str:
-    """As `Redactor.redacted`, knowing the usual forms of keys only."""
-    return _USUAL.redacted(message)
-
-
 def _plain(name: str) -> str:
     return name[-100:].lower().replace("-", "").replace("_", "")
 
@@ -261,31 +211,4 @@ def _credentials(authorization: str) -> list[str]:
 
 
 def _without_credentials(match: re.Match[str]) -> str:
-    return f"{match[1]} {_MASK}" if user_and_password(match[2])[1] else match[0]
-
-
-def _without_content(value: Any, depth: int = 0) -> Any:
-    """A message without the headers and bodies of Moesif's requests, as far down as a batch of them reaches."""
-    if type(value) is list and depth < 3:
-        return [_without_content(item, depth + 1) for item in value]
-    if type(value) is dict and depth < 4:
-        return {
-            name: "..." if name in _HOLDS_HEADERS else _without_content(inner, depth + 1)
-            for name, inner in value.items()
-        }
-    return value
-
-
-def _frame(message: bytes) -> str:
-    text = message[: SHOWN_CHARACTERS * 4].decode("utf-8", "replace")
-    return _PIECE.sub(_frame_piece, text)[:SHOWN_CHARACTERS]
-
-
-def _frame_piece(match: re.Match[str]) -> str:
-    piece = match[0]
-    if not piece.startswith('"'):
-        return "..."
-    return piece if piece[1:-1] in _SHOWN_NAMES else '"..."'
-
-
-_USUAL: Final = Redactor()
+    return f"{match[1]} {MASK}" if user_and_password(match[2])[1] else match[0]

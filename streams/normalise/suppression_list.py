@@ -97,7 +97,6 @@ class SuppressionList:
         return [digest_of(secret, kind, identifier) for secret in self._secrets.values()]
 
     def suppresses(self, event: Event) -> bool:
-        """Whether the event is suppressed."""
         if not self._entries:
             return False
         if event.user_id:

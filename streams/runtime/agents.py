@@ -156,7 +156,6 @@ def scope_of(tp: TP) -> str:
 
 
 def _fields(name: str, batch: Batch, began: float) -> dict[str, Any]:
-    """The fields of a log event about a batch."""
     return {
         "processor": name,
         "topic": batch.tp.topic,

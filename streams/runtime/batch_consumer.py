@@ -126,7 +126,6 @@ class BatchConsumer(aiokafka.Consumer):
             self._progress.pop(tp, None)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Note the partitions of this worker."""
         self.assigned = frozenset(assigned)
         log.info("partitions_assigned", partitions=self._shown(assigned), generation=generation_id)
         await super().on_partitions_assigned(assigned, generation_id)

@@ -44,7 +44,6 @@ class DroppedBatches:
 
     @property
     def is_due(self) -> bool:
-        """Whether the offsets are to be compared again."""
         return monotonic() - self._checked_at > CHECK_SECONDS
 
     async def find(self, partitions: Iterable[TP], queued: AbstractSet[TP]) -> None:

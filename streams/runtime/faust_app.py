@@ -55,7 +55,6 @@ class StreamsApp(faust.App):
             await self.sleep(TURN_SECONDS)
 
     def on_rebalance_start(self) -> None:
-        """Count the rebalance."""
         metrics.REBALANCES.inc()
         super().on_rebalance_start()
 
@@ -72,7 +71,6 @@ class Process(faust.Worker):
     """Faust's process around the app, which ends within a time limit."""
 
     def stop_and_shutdown(self) -> None:
-        """Shut down in order."""
         end_in_time()
         super().stop_and_shutdown()
 

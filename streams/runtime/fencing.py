@@ -50,7 +50,6 @@ class WriterFence:
 
 
 def header(version: int) -> list[tuple[str, str | bytes | None]]:
-    """The headers of a change of that version."""
     return [(VERSION_HEADER, version.to_bytes(8, "big"))]
 
 

@@ -31,5 +31,4 @@ class StallDetector(Generic[Location]):
         return {location: now - since for location, (_, since) in self._since.items()}
 
     def reset(self) -> None:
-        """Reset all clocks."""
         self._since = {}

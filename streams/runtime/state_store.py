@@ -121,7 +121,6 @@ class PartitionRows:
         self._db.write(batch, self._options)
 
     def size(self) -> Size:
-        """The size of the database."""
         counted = [self._db.property_int_value(f"rocksdb.{name}") or 0 for name in _SIZES]
         return Size(counted[0], sum(counted[1:]))
 
@@ -270,19 +269,15 @@ class RowTable(faust.Table):  # type: ignore[type-arg]
         )
 
     def partition(self, number: int) -> PartitionRows:
-        """The rows of one of this worker's partitions."""
         return cast("RowStore", self.data).partition(number)
 
     def open_partitions(self) -> list[PartitionRows]:
-        """The rows of this worker's partitions."""
         return cast("RowStore", self.data).open_partitions()
 
     def size(self) -> Size:
-        """The size of this worker's partitions."""
         return cast("RowStore", self.data).size()
 
     def changelog(self, partition: int) -> TP:
-        """The changelog of a partition."""
         return TP(self.changelog_topic_name, partition)
 
 

@@ -67,7 +67,6 @@ class SuppressionFeed:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the list is new enough for a batch."""
         return self._refreshed_at is not None and self.age_seconds < FRESH_SECONDS
 
     @property
@@ -88,7 +87,6 @@ class SuppressionFeed:
         self._refreshed_at = began
 
     def close(self) -> None:
-        """Close the connections."""
         self._consumer.close()
 
     def _read_one(self) -> int:

@@ -158,7 +158,6 @@ class Watchdog(Collector):
         return self.status
 
     def collect(self) -> Iterator[Metric]:
-        """The last check, for Prometheus."""
         status = self.status
         events, seconds, stalled = (
             _family(each) for each in (metrics.LAG_EVENTS, metrics.LAG_SECONDS, metrics.STALLED)

@@ -58,7 +58,6 @@ class Rows:
         return row
 
     def put(self, key: bytes, row: object) -> None:
-        """Write a row."""
         self._seen[key] = row
         if key not in self._written:
             self._written_by_owner.setdefault(_owner(key), []).append(key)
@@ -67,7 +66,6 @@ class Rows:
         self._written[key] = None
 
     def delete(self, key: bytes) -> None:
-        """Remove a row."""
         self.put(key, None)
 
     def scan(self, prefix: bytes, kind: type[T]) -> Iterator[tuple[bytes, T]]:
@@ -113,15 +111,12 @@ class MemoryStore:
         self._owners: dict[bytes, dict[bytes, bytes]] = {}
 
     def get(self, key: bytes) -> bytes | None:
-        """The row, or None."""
         return self._owners.get(_owner(key), {}).get(key)
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """The rows under `prefix` (a tag and one id), in order."""
         return iter(sorted(self._owners.get(prefix, {}).items()))
 
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
-        """All rows."""
         return (row for rows in self._owners.values() for row in rows.items())
 
     def write(self, changes: list[tuple[bytes, bytes | None]]) -> None:

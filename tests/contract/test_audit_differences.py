@@ -224,7 +224,7 @@ def command(*arguments: str, clickhouse: str, data_dir: Any) -> Result:
 
 
 def test_the_command_prints_that_all_agrees_or_what_does_not(clickhouse, client, address, tmp_path, monkeypatch):
-    monkeypatch.setattr("deploy.cli.audit.definitions_or_exit", lambda _: DEFINITIONS)
+    monkeypatch.setattr("deploy.cli.audit.definitions_of", lambda _: DEFINITIONS)
     load(address, journey().records, DEFINITIONS)
     given = {"clickhouse": f"{clickhouse}/{address.database}", "data_dir": tmp_path}
     agrees = command(**given)

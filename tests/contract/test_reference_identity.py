@@ -73,7 +73,7 @@ def test_the_strongest_identifier_decides(fields, developer):
     assert developers_of(published, "seen") == [developer]
 
 
-def test_history_before_the_first_identification_belongs_to_whoever_is_identified_first():
+def test_history_before_the_first_identification_belongs_to_the_first_identified_user():
     published = outcome(
         page_viewed(at("2024-12-01 09:00"), message_id="long ago", anonymous_id="a1"),
         identify(TEN, "ada", anonymous_id="a1"),
@@ -202,7 +202,7 @@ def test_a_key_that_knows_only_its_company_counts_for_the_company():
         ({"anonymous_id": "a2", "company_id": "explicit"}, "explicit"),
     ],
 )
-def test_the_company_is_what_the_event_says_else_the_keys_else_the_developers(fields, company):
+def test_the_company_is_the_events_own_else_the_keys_else_the_developers(fields, company):
     published = outcome(
         event("Unheard Of", NINE, api_key="sk_live_1", company_id="of the key"),
         identify(NINE, "ada", anonymous_id="a1"),

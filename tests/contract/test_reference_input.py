@@ -59,7 +59,7 @@ FULL: Message = {
     ids=lambda message: message["name"],
 )
 @pytest.mark.parametrize("skew", [None, -3 * DAY, 5 * HOUR])
-def test_a_segment_call_says_what_the_native_message_says(message, skew):
+def test_a_segment_call_reads_as_the_native_message(message, skew):
     native = outcome(message)
     call = record(segment(message, skew=skew), NINE + SECOND)
     # Where a call has no place for the source, the topic decides it.
@@ -106,7 +106,7 @@ def test_where_a_segment_call_may_carry_what_its_spec_has_no_field_for(call, ali
             },
             NINE,
         ),
-        # Without a receipt in the message nothing tells how wrong its clock was.
+        # Without a receipt in the message nothing shows how wrong its clock was.
         ({"time": "2026-01-05T09:00:00Z", "sent_at": "2026-01-05T12:00:05Z"}, NINE),
         ({"original_timestamp": "2026-01-05T09:00:00Z", "sent_at": "2026-01-05T12:00:05Z"}, NINE),
     ],
@@ -124,7 +124,7 @@ def test_the_time_of_an_event_is_the_clients_corrected_by_what_its_clock_showed(
     ("sk_test_1", "production", "production"),
     ("sk_live_1", "development", "development"),
 ])  # fmt: skip
-def test_the_environment_is_what_the_event_says_else_what_the_key_says(api_key, explicit, environment):
+def test_the_environment_is_the_events_own_else_the_keys(api_key, explicit, environment):
     published = outcome(api_call(NINE, api_key=api_key, environment=explicit))
     assert {row[2] for row in published.activity} == {environment}
 
@@ -163,7 +163,7 @@ def test_copies_that_disagree_show_every_stage_but_count_once():
     assert ada["activations"] == {}
 
 
-def test_without_a_message_id_what_is_said_makes_the_event_and_not_when_it_was_sent():
+def test_without_a_message_id_the_content_makes_the_event_and_not_the_time_of_sending():
     call = segment(signed_up(NINE, message_id="", user_id="ada"), skew=0)
     del call["messageId"]
     later = call | {"sentAt": clock(NINE + MINUTE), "receivedAt": clock(NINE + MINUTE)}
@@ -176,13 +176,13 @@ def test_without_a_message_id_what_is_said_makes_the_event_and_not_when_it_was_s
     assert len(compute([record(spelled_out, NINE), record(same, NINE)], small_definitions(), SECRETS).events) == 1
 
 
-def test_a_page_call_may_say_only_in_its_context_where_the_page_is():
+def test_a_page_call_may_hold_the_address_only_in_its_context():
     call = {"type": "page", "anonymousId": "a1", "timestamp": clock(NINE), "context": {"page": {"path": "/docs/x"}}}
     published = compute([Record("web", call, NINE)], small_definitions(), SECRETS)
     assert published.developers["anonymous_id:a1"]["stages"] == {"visit": NINE, "docs": NINE}
 
 
-def test_calls_that_say_who_someone_is_are_no_steps_of_a_journey():
+def test_calls_about_identity_are_no_steps_of_a_journey():
     call = identify(NINE, "ada") | {"name": "Signed Up", "context": {"campaign": {"name": "may"}}}
     assert outcome(call).developers == {}
 
@@ -290,7 +290,7 @@ def test_what_is_no_event_is_refused_with_the_reason_and_the_field(one, reason, 
     assert published.events == {}
 
 
-def test_each_call_of_a_batch_is_judged_by_itself():
+def test_each_call_of_a_batch_is_accepted_or_refused_by_itself():
     good = segment(signed_up(NINE, message_id="m", user_id="ada"))
     message = batch(good, {"type": "imagine"}, "no object", batch(good))
     published = compute([Record("web", message, NINE)], small_definitions(), SECRETS)

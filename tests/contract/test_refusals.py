@@ -21,9 +21,9 @@ from tests.support.worlds import SECRETS
 ROOT = Path(__file__).resolve().parents[2]
 NORMALISER = Normaliser(load(), SECRETS)
 
-#: Reasons that need more than a message of an input topic: who was erased, what ClickHouse says, an internal topic, hundreds of
+#: Reasons that need more than a message of an input topic: who was erased, what ClickHouse refuses, an internal topic, hundreds of
 #: refusals.
-TOLD_ELSEWHERE = {"erased", "row_refused", "not_an_update", "more"}
+TESTED_ELSEWHERE = {"erased", "row_refused", "not_an_update", "more"}
 
 
 def event(**fields: Any) -> bytes:
@@ -92,7 +92,7 @@ def in_code() -> set[str]:
 
 
 def test_the_table_names_exactly_the_reasons_that_there_are():
-    assert set(documented()) == {reason for reason, _, _ in EXAMPLES} | TOLD_ELSEWHERE
+    assert set(documented()) == {reason for reason, _, _ in EXAMPLES} | TESTED_ELSEWHERE
     assert in_code() <= set(documented())
 
 

@@ -205,7 +205,7 @@ def test_automated_traffic_that_belongs_to_a_user_is_no_touch_of_hers(client, ad
     assert rows(client, "SELECT first_touch_campaign FROM developers WHERE id = 'u'") == [("mine",)]
 
 
-def test_nothing_of_void_events_stays_and_everything_of_others_does(client, address, sink):
+def test_nothing_of_suppressed_events_stays_and_everything_of_others_does(client, address, sink):
     """
     u      ──t1──│──t2──▶      erased up to there
     acme   the touches that name it, and those of its key that name no company

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.doctor.services import check_clickhouse
+from deploy.doctor.checks import check_clickhouse
 from schemas.config.loading import load_settings
 from schemas.errors import ConfigurationError
 from sinks.clickhouse import Address, UnavailableError, connect

@@ -17,7 +17,7 @@ from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaTimeoutError
 
-from deploy.doctor.services import check_kafka
+from deploy.doctor.checks import check_kafka
 from deploy.local.kafka.runtime import Missing, availability, jars_directory
 from deploy.services import topics
 from schemas.config.loading import load_settings

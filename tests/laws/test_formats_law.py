@@ -23,7 +23,7 @@ from tests.support.worlds.leaks import FORMATS, leaking_messages
 
 DEFINITIONS = small_definitions()
 NORMALISER = Normaliser(DEFINITIONS, SECRETS)
-PLAN = CompiledDefinitions(DEFINITIONS)
+COMPILED = CompiledDefinitions(DEFINITIONS)
 
 JSON = st.recursive(
     st.none()
@@ -105,12 +105,12 @@ def outcomes(message: bytes) -> list[Event | Rejected]:
     return NORMALISER(message, source="web", recorded_at=NOW_MS)
 
 
-def told(outcome: Any) -> Any:
-    """What both readers must say of an outcome."""
+def comparable(outcome: Any) -> Any:
+    """What both readers must agree on."""
     if not isinstance(outcome, Event | Expected):
         return "refused"
     if isinstance(outcome, Event):
-        is_content = bool(PLAN._matches(outcome) & PLAN._touch)
+        is_content = bool(COMPILED._matches(outcome) & COMPILED._touch)
         touch = touch_of(outcome, is_content) if outcome.type == "event" else None
     else:
         touch = outcome.touch
@@ -131,14 +131,14 @@ def test_any_bytes_give_an_event_or_a_reason(message):
 
 @settings(max_examples=600)
 @given(MESSAGES)
-def test_any_json_gives_an_event_or_a_reason_as_the_reference_says(value):
+def test_any_json_gives_an_event_or_a_reason_as_the_reference_does(value):
     message = orjson.dumps(value)
     ours = outcomes(message)
     assert ours
     for one in ours:
         assert isinstance(one, Event) or (one.reason and one.detail)
     expected = list(read([Record("web", message, NOW_MS)], DEFINITIONS, SECRETS[0]))
-    assert [told(one) for one in ours] == [told(one) for one in expected]
+    assert [comparable(one) for one in ours] == [comparable(one) for one in expected]
 
 
 @settings(max_examples=600)
@@ -146,10 +146,10 @@ def test_any_json_gives_an_event_or_a_reason_as_the_reference_says(value):
 def test_keys_are_taken_out_as_the_reference_takes_them_out(leak):
     _, message = leak
     expected = list(read([Record("web", message, NOW_MS)], DEFINITIONS, SECRETS[0]))
-    assert [told(one) for one in outcomes(message)] == [told(one) for one in expected]
+    assert [comparable(one) for one in outcomes(message)] == [comparable(one) for one in expected]
 
 
-def test_what_a_batch_says_once_must_be_small():
+def test_what_a_batch_shares_must_be_small():
     call = {"type": "track", "event": "x", "userId": "u1"}
     (refused,) = outcomes(json.dumps({"batch": [call], "context": {"x": "y" * 10_000}}).encode())
     assert isinstance(refused, Rejected)
@@ -172,7 +172,7 @@ def test_a_touch_keeps_two_hundred_characters_of_each_text(length):
         assert touch == expected.touch  # type: ignore[union-attr]
 
 
-def test_the_formats_of_the_strategies_are_all_told_apart():
+def test_the_formats_of_the_strategies_are_all_detected():
     message = {"name": "API Call", "user_id": "u1", "time": "2026-01-05T10:00:00Z", "api_key": "k"}
     ids = [[getattr(one, "user_id", "") for one in outcomes(form(message))] for form in FORMATS[:4]]
     assert ids == [["u1"], ["u1"], ["u1"], ["u1", "u1", "u1"]]

@@ -1,4 +1,4 @@
-"""Web by API, developer by company: each of the sixteen cells is a story, told to the streams and down to the views."""
+"""Web by API, developer by company: each of the sixteen cells is a story, fed to the streams and compared in the views."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STORIES: dict[str, Callable[[], Story]] = {
     },
     **{name.replace("_", " "): story for name, story in BEYOND.items()},
 }
-every_story = pytest.mark.parametrize("tell", STORIES.values(), ids=STORIES)
+every_story = pytest.mark.parametrize("story_of", STORIES.values(), ids=STORIES)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def test_the_grid_has_a_story_for_each_cell_and_is_drawn_with_it():
 
 
 @every_story
-def test_the_streams_tell_developers_companies_and_links(tell):
-    story = tell()
+def test_the_streams_publish_developers_companies_and_links(story_of):
+    story = story_of()
     for delivered in (story.records, story.records[::-1], [*story.records, *story.records]):
         for batch in (1, len(delivered)):
             streams = InMemoryStreams(DEFINITIONS, partitions=3)
@@ -58,8 +58,8 @@ def test_the_streams_tell_developers_companies_and_links(tell):
 
 
 @every_story
-def test_the_views_tell_the_same_and_whose_each_event_is(tell, tables):
-    story, (url, client) = tell(), tables
+def test_the_views_hold_the_same_and_the_owner_of_each_event(story_of, tables):
+    story, (url, client) = story_of(), tables
     empty_tables(client)
     process = InProcess(Settings(clickhouse=url), DEFINITIONS, SECRETS)
     for record in story.records:

@@ -27,7 +27,7 @@ from tests.support.rotation import (
     NEWER,
     NEWEST,
     OLDEST,
-    InMemoryStreams,
+    Reading,
     Secrets,
     expected,
     hashed,
@@ -54,9 +54,9 @@ AFTER: Secrets = (NEWER,)
 H1, H2, H3 = (hashed(KEY, secret) for secret in (OLDEST, NEWER, NEWEST))
 
 
-def story(*told: tuple[Secrets, Message], later: tuple[bytes, ...] = (NEWER,)) -> Published:
-    """What the streams publish of a story, which is what the reference says of it, in whatever order it is told."""
-    records = [(record(message), secrets) for secrets, message in told]
+def story(*readings: tuple[Secrets, Message], later: tuple[bytes, ...] = (NEWER,)) -> Published:
+    """What the streams publish of a story, which is what the reference computes, in whatever order it is read."""
+    records = [(record(message), secrets) for secrets, message in readings]
     orders = list(permutations(records)) if len(records) < 5 else [_shuffled(records, seed) for seed in range(20)]
     wanted = expected([one for one, _ in records], [KEY], later)
     for seed, delivered in enumerate([records, records[::-1], *orders]):
@@ -64,8 +64,8 @@ def story(*told: tuple[Secrets, Message], later: tuple[bytes, ...] = (NEWER,)) -
     return publish(records)
 
 
-def _shuffled(told: list[InMemoryStreams], seed: int) -> list[InMemoryStreams]:
-    return Random(seed).sample(told, len(told))
+def _shuffled(readings: list[Reading], seed: int) -> list[Reading]:
+    return Random(seed).sample(readings, len(readings))
 
 
 def call(day: int, **fields: Any) -> Message:
@@ -159,28 +159,28 @@ def test_what_a_newer_hash_counted_by_itself_is_handed_over_when_it_turns_out_to
     rows = RowTopics()
     runner = LocalRunner(DEFINITIONS, [OLDEST], rows.add)
 
-    def settled(secrets: Secrets, *messages: Message) -> Published:
+    def published_after(secrets: Secrets, *messages: Message) -> Published:
         for message in messages:
             read_under(runner, secrets, record(message))
         runner.run_until_idle()
         return rows.published()
 
-    alone = settled(AFTER, call(1), call(2))
+    alone = published_after(AFTER, call(1), call(2))
     assert tokens(alone) == {H2}
     assert set(alone.developers) == {f"api_key:{H2}"}
     assert alone.rolling_value("active_tokens", "developer", 7 * 24, MONDAY + 2 * DAY) == 1
 
-    both = settled(BEFORE, call(0, user_id="ada"))
+    both = published_after(BEFORE, call(0, user_id="ada"))
     assert tokens(both) == {H1, H2}
     assert both.rolling_value("active_tokens", "developer", 7 * 24, MONDAY + 2 * DAY) == 2
 
-    linked = settled(DURING, message_sent(MONDAY + HOUR, api_key=KEY))
+    linked = published_after(DURING, message_sent(MONDAY + HOUR, api_key=KEY))
     assert tokens(linked) == {H1}
     assert set(linked.developers) == {"ada"}
     assert linked.rolling_value("active_tokens", "developer", 7 * 24, MONDAY + 2 * DAY) == 1
     assert linked.developers["ada"]["last_active"] == MONDAY + 2 * DAY
-    told = [call(0, user_id="ada"), call(1), call(2), message_sent(MONDAY + HOUR, api_key=KEY)]
-    assert_equal(expected([record(message) for message in told], [KEY], (NEWER,)), linked)
+    messages = [call(0, user_id="ada"), call(1), call(2), message_sent(MONDAY + HOUR, api_key=KEY)]
+    assert_equal(expected([record(message) for message in messages], [KEY], (NEWER,)), linked)
 
 
 def test_a_hash_that_handed_over_keeps_no_facts():
@@ -219,13 +219,13 @@ def test_a_second_rotation_leads_to_the_first_hash_still(second):
 
 def test_secrets_listed_in_both_orders_make_one_key_of_the_smaller_hash():
     """Nobody should, but the streams must come to an end, and to the same one."""
-    told: list[InMemoryStreams] = [
+    readings: list[Reading] = [
         (record(call(0, user_id="ada")), (OLDEST, NEWER)),
         (record(call(1)), (NEWER, OLDEST)),
         (record(call(2)), BEFORE),
         (record(call(3)), AFTER),
     ]
-    outcomes = [publish(order, batch=1, seed=seed) for seed, order in enumerate(permutations(told))]
+    outcomes = [publish(order, batch=1, seed=seed) for seed, order in enumerate(permutations(readings))]
     assert tokens(outcomes[0]) == {min(H1, H2)}
     for outcome in outcomes[1:]:
         assert_equal(outcomes[0], outcome)
@@ -242,16 +242,16 @@ def test_evidence_is_joined_and_leads_to_one_first_hash_in_any_order():
         assert key_hashes.receive(state, [AliasUpdate("api_key", "c", same_key=evidence)]) is state
 
 
-def test_an_older_word_of_the_first_hash_is_an_older_truth():
+def test_an_older_value_of_the_first_hash_is_stale():
     new, old = FirstHash("a", (1, "ada"), None, 8), FirstHash("a", (2, "bob"), None, 7)
-    for words in ([new, old], [old, new]):
+    for values in ([new, old], [old, new]):
         state = ALONE
-        for word in words:
-            state = key_hashes.receive(state, [AliasUpdate("api_key", "b", first_hashes=[word])])
+        for value in values:
+            state = key_hashes.receive(state, [AliasUpdate("api_key", "b", first_hashes=[value])])
         assert state.received == {"a": ((1, "ada"), None, 8)}
 
 
-def test_a_hash_that_was_forgotten_still_leads_to_the_first_one():
+def test_a_hash_that_was_dropped_still_leads_to_the_first_one():
     rows = RowTopics()
     runner = LocalRunner(DEFINITIONS, [OLDEST], rows.add)
     remaining = [(record(call(1)), DURING), (record(call(2)), AFTER)]
@@ -261,7 +261,7 @@ def test_a_hash_that_was_forgotten_still_leads_to_the_first_one():
     for alias in (H1, H2):
         order = AliasUpdate("api_key", alias, order="drop")
         runner.enqueue([Outgoing(ALIAS_UPDATES, f"api_key:{alias}".encode(), encode(order))])
-    # As an erasure tells what remains: from the events as they were read, without any secret.
+    # As an erasure feeds what remains: from the events as they were read, without any secret.
     read_under(runner, BEFORE, remaining[0][0])
     read_under(runner, AFTER, remaining[1][0])
     runner.run_until_idle()
@@ -274,7 +274,7 @@ def test_a_hash_that_was_forgotten_still_leads_to_the_first_one():
 def test_copies_across_retirement_count_once_where_the_event_names_a_user():
     """The identity of an event without a user holds the hash, so that a copy after retirement is another event."""
 
-    def told(**fields: str) -> list[InMemoryStreams]:
+    def readings(**fields: str) -> list[Reading]:
         message = message_sent(MONDAY, api_key=KEY, message_id="m1", **fields)
         others: list[Record] = [record(signed_up(MONDAY, user_id="ada", api_key=KEY)), record(call(0, user_id="ada"))]
         held = record(message | {"name": "Connection Held", "message_id": "m2"})
@@ -288,5 +288,5 @@ def test_copies_across_retirement_count_once_where_the_event_names_a_user():
     def is_activated(published: Published) -> bool:
         return "messages" in published.developers["ada"]["activations"]
 
-    assert not is_activated(publish(told(user_id="ada")))
-    assert is_activated(publish(told()))
+    assert not is_activated(publish(readings(user_id="ada")))
+    assert is_activated(publish(readings()))

@@ -1,4 +1,4 @@
-"""What ClickHouse says of keys whose secret was rotated: rows of either hash lead to the same developer and company."""
+"""What ClickHouse holds of keys whose secret was rotated: rows of either hash lead to the same developer and company."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.rotation import (
     DEFINITIONS,
     NEWER,
     OLDEST,
-    InMemoryStreams,
+    Reading,
     expected,
     hashed,
     normaliser,
@@ -33,18 +33,18 @@ H1, H2 = hashed(KEY, OLDEST), hashed(KEY, NEWER)
 
 #: A row of `Published.event_rows`: message id, alias kind, alias, developer, company, time.
 EventRow = tuple[str, str, str, str, str, int]
-Load = Callable[[Sequence[InMemoryStreams]], None]
+Load = Callable[[Sequence[Reading]], None]
 
 
 @pytest.fixture
 def load(clickhouse, address) -> Load:
     """Runs records through the whole job in one process, each under the secrets that are configured when it comes."""
 
-    def run(told: Sequence[InMemoryStreams]) -> None:
+    def run(readings: Sequence[Reading]) -> None:
         job = InProcess(
             load_settings(clickhouse=f"{clickhouse}/{address.database}", secrets=OLDEST.decode()), DEFINITIONS, [OLDEST]
         )
-        for one, secrets in told:
+        for one, secrets in readings:
             job._sink._normaliser = job._runner._normaliser = normaliser(secrets)
             topic = f"{one.topic}-events"
             job._waiting[topic].append((one.timestamp_ms, wire(one)))
@@ -111,12 +111,12 @@ def test_the_documented_query_counts_the_keys_that_were_not_seen_since_the_secre
 @given(world=rotated_worlds())
 def test_any_world_under_any_secrets_is_in_the_views_as_the_reference_computes_it_with_one(client, load, world):
     empty_tables(client)
-    records, keys, told = world
-    load(told)
-    wanted, said = expected(records, keys), under_first_hashes(read_contract(client), keys)
+    records, keys, readings = world
+    load(readings)
+    wanted, found = expected(records, keys), under_first_hashes(read_contract(client), keys)
     # Copies of a user's event that were read under different names of its key are rows of their own, at their own times.
-    wanted.event_rows, said.event_rows = first_rows(wanted.event_rows), first_rows(said.event_rows)
-    assert_equal(wanted, said)
+    wanted.event_rows, found.event_rows = first_rows(wanted.event_rows), first_rows(found.event_rows)
+    assert_equal(wanted, found)
 
 
 def test_copies_of_a_users_event_under_two_names_of_its_key_are_two_rows_of_one_event(client, load):

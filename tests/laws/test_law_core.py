@@ -34,7 +34,7 @@ DEFINITIONS = small_definitions()
 
 
 def run(records: list[Record], *, partitions: int = 1, batch: int = 2_000, seed: int = 0) -> Published:
-    """What the streams publish of the records, fed in chunks of `batch`; the seed decides which stage runs when."""
+    """What the streams publish of the records, fed in chunks of `batch`; the seed decides which processor runs when."""
     random = Random(seed)
     topics = RowTopics()
     runner = LocalRunner(
@@ -80,13 +80,13 @@ def test_a_journey_ends_as_one_developer_and_one_company() -> None:
 
 
 def story(*messages: Message) -> None:
-    """The streams agree with the reference on a story, told one message after the other, and backwards."""
+    """The streams agree with the reference on a story, fed one message after the other, and backwards."""
     records = [record(message) for message in messages]
     for delivered in (records, records[::-1]):
         assert_equal(compute(records, DEFINITIONS, SECRETS), run(delivered, batch=1))
 
 
-def test_ids_made_of_separators_are_told_apart() -> None:
+def test_ids_made_of_separators_are_different_ids() -> None:
     story(
         page_viewed(MONDAY, anonymous_id="a/b", company_id="c"),
         page_viewed(MONDAY + HOUR, anonymous_id="a", company_id="b/c"),
@@ -99,7 +99,7 @@ def test_ids_made_of_separators_are_told_apart() -> None:
     )
 
 
-def test_who_comes_back_to_a_developer_hears_whether_he_is_internal_now() -> None:
+def test_a_key_that_comes_back_to_a_developer_receives_its_internal_flag() -> None:
     story(
         identify(MONDAY, "x", traits={"email": "x@own.example"}),
         api_call(MONDAY + HOUR, api_key="sk_live_1", user_id="m"),

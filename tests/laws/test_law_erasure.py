@@ -45,9 +45,9 @@ from tests.support.worlds import (
 class Arrived:
     """The events that have arrived, as `streams.erasure.plan.EventLog`."""
 
-    def __init__(self, marks: SuppressionList) -> None:
-        self._normaliser = Normaliser(DEFINITIONS, SECRETS, marks)
-        self._marks = marks
+    def __init__(self, suppressed: SuppressionList) -> None:
+        self._normaliser = Normaliser(DEFINITIONS, SECRETS, suppressed)
+        self._erased = suppressed
         self._events: list[Event] = []
         #: Of every hash of a key that has several, the first one.
         self.first_hashes: dict[str, str] = {}
@@ -59,8 +59,8 @@ class Arrived:
         outcomes = self._normaliser(value, source=source, recorded_at=each.timestamp_ms)
         self._events += [outcome for outcome in outcomes if not isinstance(outcome, Rejected)]
 
-    def drop_void(self) -> None:
-        self._events = [event for event in self._events if not self._marks.suppresses(event)]
+    def drop_suppressed(self) -> None:
+        self._events = [event for event in self._events if not self._erased.suppresses(event)]
 
     def ids(self, level: Level) -> list[str]:
         """Whom one could ask to erase."""
@@ -126,16 +126,16 @@ class Deployment:
 
     def __init__(self, seed: int, *, crashing: bool = False) -> None:
         self.rows = RowTopics()
-        self.marks = SuppressionList(SECRETS)
-        self.arrived = Arrived(self.marks)
+        self.suppressed = SuppressionList(SECRETS)
+        self.arrived = Arrived(self.suppressed)
         self.received: list[Record] = []
         self.erasures: list[Erasure] = []
         if crashing:
-            self.runner: LocalRunner = CrashingRunner(seed, self.rows, self.marks)
+            self.runner: LocalRunner = CrashingRunner(seed, self.rows, self.suppressed)
         else:
             choose = Random(seed).choice
             self.runner = LocalRunner(
-                DEFINITIONS, SECRETS, self.rows.add, partitions=2, batch_size=3, choose=choose, erased=self.marks
+                DEFINITIONS, SECRETS, self.rows.add, partitions=2, batch_size=3, choose=choose, erased=self.suppressed
             )
 
     def receive(self, records: list[Record]) -> None:
@@ -151,10 +151,10 @@ class Deployment:
         self.runner.run_until_idle()
         request = Request(level, identifier, at)
         erasure = plan_erasure(request, self.arrived, SECRETS[0], DEFINITIONS.limits)
-        for mark in erasure.suppressions:
-            self.marks.add(mark)
+        for suppression in erasure.suppressions:
+            self.suppressed.add(suppression)
         self.runner.enqueue(drop_orders(erasure))
-        self.arrived.drop_void()
+        self.arrived.drop_suppressed()
         remaining = self.arrived.carrying(erasure.users, erasure.aliases)
         self.runner.enqueue(refeed_messages(self.runner.compiled, remaining))
         self.runner.run_until_idle()
@@ -247,13 +247,13 @@ def test_erasing_a_company_leaves_its_people() -> None:
 
 
 @pytest.mark.parametrize("kind", ["user_id", "anonymous_id", "api_key"])
-def test_a_mark_names_no_one(kind: Any) -> None:
-    mark = Suppression(kind, digest_of(SECRETS[0], kind, "ann@acme.example"), [(0, 1)], name_of(SECRETS[0]))
-    assert b"ann" not in msgspec.json.encode(mark)
-    assert mark.digest != digest_of(b"another secret, 16", kind, "ann@acme.example")
+def test_a_suppression_names_no_one(kind: Any) -> None:
+    suppression = Suppression(kind, digest_of(SECRETS[0], kind, "ann@acme.example"), [(0, 1)], name_of(SECRETS[0]))
+    assert b"ann" not in msgspec.json.encode(suppression)
+    assert suppression.digest != digest_of(b"another secret, 16", kind, "ann@acme.example")
 
 
-def test_others_forget_what_a_void_event_told_them() -> None:
+def test_a_suppressed_event_leaves_nothing_with_others() -> None:
     # ann was first taken for zoe: the event names both, so that the tablet is zoe's only by an event that goes.
     deployment = Deployment(1)
     deployment.receive(
@@ -286,11 +286,11 @@ def test_erasing_a_company_reaches_those_merged_into_its_people() -> None:
     assert published.developers["ann"]["first_seen"] == MONDAY
 
 
-def test_marks_under_a_secret_that_is_gone_are_no_marks_to_go_on_with() -> None:
-    mark = Suppression("user_id", digest_of(b"gone", "user_id", "ann"), [(0, 1)], name_of(b"gone"))
+def test_suppressions_under_a_secret_that_is_gone_are_refused() -> None:
+    suppression = Suppression("user_id", digest_of(b"gone", "user_id", "ann"), [(0, 1)], name_of(b"gone"))
     with pytest.raises(StateError, match="FIRSTCALL_RETIRED_SECRETS"):
-        SuppressionList(SECRETS, [mark])
-    assert SuppressionList([*SECRETS, b"gone"], [mark]).entries_of("user_id", "ann") == [mark]
+        SuppressionList(SECRETS, [suppression])
+    assert SuppressionList([*SECRETS, b"gone"], [suppression]).entries_of("user_id", "ann") == [suppression]
 
 
 @pytest.mark.parametrize("level", ["developer", "company"])
@@ -298,7 +298,7 @@ def test_all_hashes_of_a_key_go_with_its_owner(level: Level) -> None:
     newer = b"the second secret of the tests"
     first, later = (Normaliser(DEFINITIONS, [secret], None) for secret in (SECRETS[0], newer))
     both = Normaliser(DEFINITIONS, [SECRETS[0], newer], None)
-    told = [
+    readings = [
         (both, record(api_call(MONDAY, api_key="sk_live_1", user_id="ann", company_id="acme"))),
         (first, record(api_call(MONDAY + HOUR, api_key="sk_live_1"))),
         (later, record(api_call(MONDAY + DAY, api_key="sk_live_1"))),
@@ -306,7 +306,7 @@ def test_all_hashes_of_a_key_go_with_its_owner(level: Level) -> None:
     ]
     deployment = Deployment(1)
     hashes = []
-    for normaliser, each in told:
+    for normaliser, each in readings:
         value = as_bytes(each).value
         assert isinstance(value, bytes)
         deployment.runner._normaliser = normaliser
@@ -331,7 +331,7 @@ def test_all_hashes_of_a_key_go_with_its_owner(level: Level) -> None:
 
 
 def test_a_batch_is_cut_where_orders_begin_and_end() -> None:
-    told, forget, tidy = (encode(DeveloperUpdate("ann", order=order)) for order in ("", "drop", "prune"))
-    batch = [(offset, value) for offset, value in enumerate([told, told, forget, tidy, told])]
+    update, drop, prune = (encode(DeveloperUpdate("ann", order=order)) for order in ("", "drop", "prune"))
+    batch = [(offset, value) for offset, value in enumerate([update, update, drop, prune, update])]
     assert split_at_orders(batch) == [batch[:2], batch[2:4], batch[4:]]
     assert split_at_orders(batch[:2]) == [batch[:2]]

@@ -50,7 +50,7 @@ def test_a_world_that_differs_is_named_by_its_seed(tmp_path: Path) -> None:
     found = [world_of(seed) for seed in seeds]
     expected = compute([record for world in found for record in world.records], definitions, SECRETS)
     lost = compute([record for world in found if world.seed != 4 for record in world.records], definitions, SECRETS)
-    first, *others = told(found, expected, lost, definitions, tmp_path)
+    first, *others = report(found, expected, lost, definitions, tmp_path)
     assert "make worlds WORLDS=1 SEED=4" in first
     assert "in one process it does not" in first
     assert all(line.startswith("rolling") for line in others)
@@ -78,7 +78,7 @@ def test_many_random_worlds_through_killed_workers_equal_the_reference(
 
 
 def differing(seeds: range, broker: str, name: str, directory: Path) -> list[str]:
-    """What is to be said of each world that does not come out as the reference computes it."""
+    """A report of each world whose numbers are not those of the reference."""
     definitions = definitions_for(seeds)
     found = [world_of(seed) for seed in seeds]
     with running(broker, name, directory, definitions, partitions=3, workers=2) as pipeline:
@@ -88,7 +88,7 @@ def differing(seeds: range, broker: str, name: str, directory: Path) -> list[str
         pipeline.await_idle()
         actual = pipeline.rows().published()
     expected = compute((record for world in found for record in world.records), definitions, SECRETS)
-    return told(found, expected, actual, definitions, directory)
+    return report(found, expected, actual, definitions, directory)
 
 
 def feed_and_kill(pipeline: Pipeline, found: list[World], victim: str) -> None:
@@ -102,25 +102,25 @@ def feed_and_kill(pipeline: Pipeline, found: list[World], victim: str) -> None:
     pipeline.start(victim)
 
 
-def told(
+def report(
     found: list[World], expected: Published, actual: Published, definitions: Definitions, directory: Path
 ) -> list[str]:
     """The differences, world by world; those that name none, as rolling counts do, come last."""
     actual.events, actual.event_rows = expected.events, expected.event_rows
     lines = differences(expected, actual)
-    said = []
+    reported = []
     for world in found:
         own = [line for line in lines if any(name in line for name in world.names)]
         if own:
             file = directory / f"world-{world.seed}.ndjson"
             file.write_text("\n".join(json.dumps(record.value, default=repr) for record in world.delivered))
-            said.append(
+            reported.append(
                 f"the world of seed {world.seed} (repeat it: make worlds WORLDS=1 SEED={world.seed}; its events: {file}) "
                 f"differs; in one process {'also' if differs_in_one_process(world, definitions) else 'it does not'}:\n"
                 + "\n".join(own)
             )
             lines = [line for line in lines if line not in own]
-    return [*said, *lines]
+    return [*reported, *lines]
 
 
 def differs_in_one_process(world: World, definitions: Definitions) -> bool:

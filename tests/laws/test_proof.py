@@ -32,7 +32,7 @@ def messages() -> Iterator[tuple[str, bytes]]:
 def test_a_large_population_through_killed_workers_equals_the_reference(
     broker: str, unique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(pipelines, "SETTLED_WITHIN_SECONDS", 1_800.0)
+    monkeypatch.setattr(pipelines, "IDLE_WITHIN_SECONDS", 1_800.0)
     with running(broker, unique, tmp_path, DEFINITIONS, workers=2) as pipeline:
         began = time.perf_counter()
         pipeline.feed_values((topic, value, NOW_MS) for topic, value in messages())

@@ -83,23 +83,23 @@ def world(tables, bystanders):
 
 
 class World:
-    """Streams and views that have been told of the bystanders, and what our messages so far come to."""
+    """Streams and views that were fed the bystanders, and then our messages."""
 
     def __init__(self, streams: InMemoryStreams, bystanders: list[Record]) -> None:
         self.streams = streams
         self._bystanders = bystanders
-        self._told: list[Record] = []
+        self._fed: list[Record] = []
         streams.feed(bystanders)
 
     def learn(self, *messages: Message) -> Published:
-        """Tell more, and give what the views say then.
+        """Feed more, and return what the views hold then.
 
-        Fails unless streams and views agree with the reference, and with what was said of the bystanders before.
+        Fails unless streams and views agree with the reference, and what they held of the bystanders is unchanged.
         """
         records = [record(message) for message in messages]
         self.streams.feed(records)
-        self._told += records
-        expected = compute([*self._bystanders, *self._told], DEFINITIONS, SECRETS)
+        self._fed += records
+        expected = compute([*self._bystanders, *self._fed], DEFINITIONS, SECRETS)
         views, streams = self.streams.in_views(), self.streams.published()
         assert differences(expected, views) == []
         streams.events, streams.event_rows = expected.events, expected.event_rows
@@ -111,7 +111,7 @@ class World:
 
     def owners(self, views: Published) -> Counter[tuple[str, str]]:
         """How many of our events belong to each (developer, company)."""
-        ours = {record.value["message_id"] for record in self._told if isinstance(record.value, dict)}
+        ours = {record.value["message_id"] for record in self._fed if isinstance(record.value, dict)}
         found = ((event[0], owner) for event, owner in views.events.items())
         return Counter((owner.developer_id, owner.company_id) for event, owner in found if event in ours)
 
@@ -165,7 +165,7 @@ def test_a_keys_owner_learned_late_and_an_earlier_one_learned_later(world):
     assert active(ada, "active_developers", "developer", MONDAY) == developers + 1
     assert active(ada, "active_tokens", "developer", MONDAY) == active(before, "active_tokens", "developer", MONDAY)
 
-    # What names Ada stays hers: that she made a key, as she says.
+    # What names Ada stays hers: that she made a key, by her own event.
     bob = world.learn(key_created(FIRST_DAY - DAY, user_id="bob", api_key=KEY))
     assert world.owners(bob) == {("bob", ""): 401, ("ada", ""): 1}
     assert active_hours(bob) == {("token", key_alias(KEY)): 400, ("developer", "bob"): 400}

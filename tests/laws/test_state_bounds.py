@@ -1,4 +1,4 @@
-"""State is bounded: what one alias, developer or company takes at most, and the heaviest message that tells of it.
+"""State is bounded: what one alias, developer or company takes at most, and its heaviest message.
 
 The bounds are those of `streams/README.md`. Each test does to one id what no honest producer would, holds its rows
 against their bound, and everything written and sent on the way against what the topics take.
@@ -88,7 +88,7 @@ def test_a_key_with_a_million_calls_stays_small(streams):
 def test_a_key_with_ten_million_calls_stays_small(streams):
     """Ten million calls: two thousand batches of five thousand, each batch within an hour, over ten years.
 
-    Of a batch only the first hundred calls and the last can matter: routed whole, the first batch says what they say.
+    Of a batch only the first hundred calls and the last can matter: routed whole, the first batch gives the same.
     """
     batches, size = 2_000, 5_000
 
@@ -240,7 +240,7 @@ def test_a_developer_of_five_thousand_devices_has_a_row_for_each(streams):
 
 
 def test_a_developer_has_a_row_for_each_company_named_on_his_events(streams):
-    """More companies than one message could tell of, with five of the heaviest touches each."""
+    """More companies than one message could hold, with five of the heaviest touches each."""
     companies = [long_id(i, PLAIN) for i in range(5_000)]
     streams.feed_events(
         touching(MONDAY + i * SECOND, i, user_id="agency", company_id=companies[i // 5]) for i in range(25_000)

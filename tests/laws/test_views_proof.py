@@ -45,7 +45,7 @@ def test_every_number_of_every_view_equals_the_reference(clickhouse, address, cl
     # Millions of objects are kept to the end: looking for those that are not takes longer each time.
     gc.disable()
 
-    def tell(what: str) -> None:
+    def show(what: str) -> None:
         with capsys.disabled():
             print(f"{time.perf_counter() - began:6.0f} s  {what}", flush=True)
 
@@ -54,18 +54,18 @@ def test_every_number_of_every_view_equals_the_reference(clickhouse, address, cl
     for topic, value in messages():
         job.send(topic, None, value)
     job.finish()
-    tell(f"{EVENTS:,} events of {DEVELOPERS:,} developers are in ClickHouse")
+    show(f"{EVENTS:,} events of {DEVELOPERS:,} developers are in ClickHouse")
     records = (Record(source_of(topic), value, NOW_MS) for topic, value in messages())
     published = compute(records, DEFINITIONS, SECRETS)
-    tell(f"the reference has {len(published.developers):,} developers, {len(published.companies):,} companies")
+    show(f"the reference has {len(published.developers):,} developers, {len(published.companies):,} companies")
 
     wrong: dict[str, list[object]] = {}
-    said = read_contract(client)
-    said.events = published.events
+    views = read_contract(client)
+    views.events = published.events
     sent = {row[0] for row in published.event_rows}
-    said.event_rows = {row for row in said.event_rows if row[0] in sent}
-    wrong["the read contract"] = [*differences(published, said)]
-    tell("compared: profiles, identities, activity, rolling counts, events")
+    views.event_rows = {row for row in views.event_rows if row[0] in sent}
+    wrong["the read contract"] = [*differences(published, views)]
+    show("compared: profiles, identities, activity, rolling counts, events")
     for title, found in (
         ("funnel, stuck, time to first call, cohorts, weeks, KPIs", journeys_differences),
         ("touches, attribution, outreach", attribution_differences),
@@ -74,8 +74,8 @@ def test_every_number_of_every_view_equals_the_reference(clickhouse, address, cl
         ("usage, concentration, churn risk, power users, accounts", partial(usage_differences, moments=2)),
     ):
         wrong[title] = [*found(client, published, DEFINITIONS)]
-        tell(f"compared: {title}")
+        show(f"compared: {title}")
     wrong["usage by day"] = [*counts_that_differ(client)]
     wrong["audit"] = [*audit_differences(audit(address, DEFINITIONS)).values()]
-    tell("audited")
+    show("audited")
     assert not {title: lines[:10] for title, lines in wrong.items() if lines}

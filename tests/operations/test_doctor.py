@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.doctor.checks import examine
-from deploy.doctor.finding import Finding
+from deploy.doctor.checks import Finding, examine
 from deploy.services import topics
 from schemas.config.loading import load_settings
 from schemas.config.settings import Settings
@@ -87,7 +86,7 @@ def test_a_wrong_number_of_partitions_is_found(settings):
 
 
 def test_brokers_that_do_not_answer_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr("deploy.doctor.services.REACHED_WITHIN_MS", 500)
+    monkeypatch.setattr("deploy.doctor.checks.REACHED_WITHIN_MS", 500)
     given = load_settings(kafka="127.0.0.1:1", data_dir=tmp_path)
     local = load_settings(broker_port=1, data_dir=tmp_path)
     assert found(given, "kafka")["kafka"].advice.startswith("check FIRSTCALL_KAFKA, ")

@@ -13,6 +13,7 @@ from clickhouse_connect.driver import Client
 from deploy.rebuild import generations, history, removal, run, views
 from deploy.rebuild.plan import Plan
 from deploy.stack.stack import Stack
+from deploy.stack.terminal import Terminal
 from schemas.config.definitions import build
 from schemas.config.loading import load_settings
 from schemas.config.settings import Settings
@@ -165,18 +166,17 @@ def test_a_generation_that_nobody_reads_any_more_is_not_run(deployed):
 
 
 def test_an_interrupted_hand_over_is_noticed_by_what_creates_tables(deployed, monkeypatch):
-    from rich.console import Console
 
     views.switch(deployed, 2)
     monkeypatch.setenv("FIRSTCALL_CLICKHOUSE", deployed.served_address)
     monkeypatch.setenv("FIRSTCALL_DATA_DIR", str(deployed.data_dir))
-    stack = Stack(Console(quiet=True))
+    stack = Stack(Terminal(quiet=True))
     assert stack.settings.generation == 1
     stack.create_tables()
     assert (stack.settings.generation, load_settings().generation) == (2, 2)
     monkeypatch.setenv("FIRSTCALL_GENERATION", "1")
     with pytest.raises(DeploymentError, match="Set FIRSTCALL_GENERATION=2"):
-        Stack(Console(quiet=True)).create_tables()
+        Stack(Terminal(quiet=True)).create_tables()
 
 
 def test_the_data_directory_remembers_which_generation_runs_unless_a_setting_is_given(tmp_path, monkeypatch):

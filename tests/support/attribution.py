@@ -44,7 +44,7 @@ def attribution_differences(client: Client, published: Published, definitions: D
 
 def _touch_differences(client: Client, touches: dict[tuple[str, str], list[reference.Touched]]) -> list[str]:
     wanted = Counter(
-        (level, subject, one.time, one.words, one.is_content, one.segments)
+        (level, subject, one.time, one.fields, one.is_content, one.segments)
         for (level, subject), theirs in touches.items()
         for one in theirs
     )
@@ -135,7 +135,7 @@ def reference_day(time: int) -> str:
     return text(time)[:10]
 
 
-def _words(texts: Iterable[str]) -> reference.Words:
+def _words(texts: Iterable[str]) -> reference.Fields:
     return tuple((field, text) for field, text in zip(FIELDS, texts, strict=True) if text)
 
 

@@ -16,7 +16,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_contract(client: Client) -> Published:
-    """Everything that the views say, once settled."""
+    """Everything that the views hold, once reconciled."""
     reconcile(client)
     published = Published()
     published.identities = {
@@ -40,7 +40,7 @@ def read_contract(client: Client) -> Published:
         else:
             published.rolling[place] = change
     values = rows(client, _COUNTS)
-    # The view ends before what has not begun; so far it says the same.
+    # The view ends before what has not begun; so far it holds the same.
     end = max((ms(hour) for *_, hour, _ in values), default=0)
     changes = {(("", ""), *place): change for place, change in published.rolling.items()} | {
         (place[:2], *place[2:]): change for place, change in published.rolling_by_segment.items()
@@ -109,7 +109,7 @@ _COUNTS: Final = (
     "SELECT (segment, segment_value), metric, level, window_hours, hour, value FROM rolling_counts ORDER BY ALL"
 )
 
-#: The key of `usage_resolved`, as the view and as `events_resolved` says it, and the counts of both; nothing if they agree.
+#: The key of `usage_resolved`, as the view and as `events_resolved` has it, and the counts of both; nothing if they agree.
 _USAGE_DIFFERENCES: Final = """
 WITH
     counted AS
@@ -120,7 +120,7 @@ WITH
             CAST(mapApply((hour, uses) -> (hour, toInt64(uses)), hours), 'Map(UInt8, Int64)') AS hours
         FROM usage_resolved
     ),
-    told AS
+    published AS
     (
         SELECT toDate(time) AS day, developer_id, company_id, alias_kind, alias, api_key, event_company_id, environment,
             source, type, name, sdk, is_internal, is_bot,
@@ -135,7 +135,7 @@ SELECT * EXCEPT (events, successes, client_errors, server_errors, latency_events
     sum(successes) AS more_successes, sum(client_errors) AS more_client_errors, sum(server_errors) AS more_server_errors,
     sum(latency_events) AS more_latency_events, sum(latency_us) AS more_latency_us,
     mapFilter((hour, uses) -> uses != 0, sumMap(hours)) AS more_uses
-FROM (SELECT * FROM counted UNION ALL SELECT * FROM told)
+FROM (SELECT * FROM counted UNION ALL SELECT * FROM published)
 GROUP BY ALL
 HAVING more_events != 0 OR more_successes != 0 OR more_client_errors != 0 OR more_server_errors != 0
     OR more_latency_events != 0 OR more_latency_us != 0 OR notEmpty(more_uses)
@@ -153,7 +153,7 @@ WHERE developer_hash != cityHash64(developer_id) OR alias_hash != cityHash64(ali
 
 
 def usage_differences(client: Client) -> list[tuple[Any, ...]]:
-    """Where the counts of `usage_resolved` are not those of the events themselves: each key, and how much more it says.
+    """Where the counts of `usage_resolved` are not those of the events themselves: each key, and how much more it has.
 
     Then the counts of `api_usage` whose numbers are not those of their texts.
     """

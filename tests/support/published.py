@@ -72,7 +72,7 @@ class RowTopics:
 
 
 def _in_windows(window_hours: int, hour: int, delta: int) -> list[tuple[int, int, int]]:
-    """The changes (window, hour, by how much) that a row tells: one of no window counts in every one that holds it."""
+    """The changes (window, hour, by how much) of a row: one of no window counts in every one that holds it."""
     if window_hours:
         return [(window_hours, hour, delta)]
     return [

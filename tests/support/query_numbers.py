@@ -160,7 +160,7 @@ def _attribution(client: Client, published: Published) -> Iterator[str]:
             for credit, part in all_credit.items():
                 one = credit.conversion
                 if (one.level, one.name, credit.model) == (level, name, model):
-                    label = "(no touch)" if credit.time is None else dict(credit.words).get(by) or "(none)"
+                    label = "(no touch)" if credit.time is None else dict(credit.fields).get(by) or "(none)"
                     parts[label].append(part)
                     sharing[label].add(one.subject)
             wanted = {label: (float(sum(each)), len(sharing[label])) for label, each in parts.items()}

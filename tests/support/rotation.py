@@ -1,4 +1,4 @@
-"""Tells records to the streams while the HMAC secret is rotated, and says what they must publish then."""
+"""Feeds records to the streams while the HMAC secret is rotated, and computes what they must publish."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LINKING: list[list[Secrets]] = [
 ]
 
 #: A record, and the secrets under which it was read.
-InMemoryStreams = tuple[Record, Secrets]
+Reading = tuple[Record, Secrets]
 
 
 def hashed(api_key: str, secret: bytes) -> str:
@@ -64,13 +64,13 @@ def read_under(runner: LocalRunner, secrets: Secrets, one: Record) -> None:
     runner.feed(f"{one.topic}-events", [(one.timestamp_ms, value)])
 
 
-def publish(told: Sequence[InMemoryStreams], *, partitions: int = 1, batch: int = 2_000, seed: int = 0) -> Published:
-    """What the streams publish of records read under changing secrets; the seed decides which stage runs when."""
+def publish(readings: Sequence[Reading], *, partitions: int = 1, batch: int = 2_000, seed: int = 0) -> Published:
+    """What the streams publish of records read under changing secrets; the seed decides which processor runs when."""
     random, topics = Random(seed), RowTopics()
     runner = LocalRunner(
         DEFINITIONS, [OLDEST], topics.add, partitions=partitions, batch_size=batch, choose=random.choice
     )
-    for one, secrets in told:
+    for one, secrets in readings:
         read_under(runner, secrets, one)
         for _ in range(random.randrange(4)):
             runner.run_one_batch()
@@ -112,7 +112,7 @@ def under_first_hashes(published: Published, keys: Iterable[str]) -> Published:
 
 
 @st.composite
-def rotated_worlds(draw: st.DrawFn) -> tuple[list[Record], list[str], list[InMemoryStreams]]:
+def rotated_worlds(draw: st.DrawFn) -> tuple[list[Record], list[str], list[Reading]]:
     """Records, the keys in them, and how the records are delivered, each read under any of the configurations.
 
     Every key is seen while its secrets are valid together. Copies of an event whose identity holds a hash are read
@@ -120,25 +120,25 @@ def rotated_worlds(draw: st.DrawFn) -> tuple[list[Record], list[str], list[InMem
     """
     records = draw(worlds())
     keys = [key for key in KEYS if _carries(records, hashed(key, OLDEST))]
-    told: list[InMemoryStreams] = []
+    readings: list[Reading] = []
     for place, key in enumerate(keys):
         for step, secrets in enumerate(draw(st.sampled_from(LINKING))):
             seen = record(seen_alone(key, f"seen-{place}-{step}"))
             records.append(seen)
-            told.append((seen, secrets))
-    linking = {id(one) for one, _ in told}
+            readings.append((seen, secrets))
+    linking = {id(one) for one, _ in readings}
     naming = _namings(records, draw(st.integers(0, 100_000)))
     random = Random(draw(st.integers(0, 100_000)))
-    told += [
+    readings += [
         (one, random.choice(CONFIGURATIONS[naming[at]])) for at, one in enumerate(records) if id(one) not in linking
     ]
     # It shuffles whatever it is given.
-    delivered: Any = draw(deliveries(told))  # type: ignore[arg-type]
+    delivered: Any = draw(deliveries(readings))  # type: ignore[arg-type]
     return records, keys, delivered
 
 
 def seen_alone(key: str, message_id: str) -> dict[str, Any]:
-    """An event that counts for nothing and says nothing but that the key was there."""
+    """An event that counts for nothing and only shows that the key was there."""
     return page_viewed(MONDAY, api_key=key, message_id=message_id, context={"userAgent": "GoogleBot"})
 
 

@@ -44,8 +44,8 @@ def happened(name: str, time: int, message_id: str, **fields: Any) -> Event:
         ("anonymous_id", "session_token", "api_key", "user_id", "company_id", "previous_id"), ""
     )
     own: dict[str, Any] = {"message_id": message_id, "time": time, "received_at": time, "type": "event", "name": name}
-    marks: dict[str, Any] = {"environment": "production", "source": "web", "is_internal": False, "is_bot": False}
-    return Event(**own | absent | marks | {"properties": {}, "context": {}, "traits": {}} | fields)
+    kinds: dict[str, Any] = {"environment": "production", "source": "web", "is_internal": False, "is_bot": False}
+    return Event(**own | absent | kinds | {"properties": {}, "context": {}, "traits": {}} | fields)
 
 
 class Weighed(LocalRunner):

@@ -6,9 +6,9 @@ import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from deploy.cli.terminal import Terminal
 from deploy.queries.answers import show
 from deploy.queries.catalog import Answer
+from deploy.stack.terminal import Terminal
 from schemas.sql.named_queries import Chart
 
 MIDNIGHT = datetime(2026, 5, 4, tzinfo=UTC)

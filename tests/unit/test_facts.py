@@ -42,7 +42,7 @@ def test_any_order_and_any_grouping_join_to_the_same(events: list[Facts], random
 
 
 @given(EVENTS)
-def test_joining_again_changes_nothing_and_says_so(events: list[Facts]) -> None:
+def test_joining_again_changes_nothing_and_returns_the_same_facts(events: list[Facts]) -> None:
     total = join_all(events, CUTS)
     for part in events:
         assert join(total, part, CUTS) is total

@@ -30,7 +30,7 @@ def test_a_call_without_a_response_is_no_success():
 
 
 def test_an_outgoing_call_is_no_use_of_the_api():
-    assert [call(direction=said).name for said in ("Outgoing", "Incoming", None)] == [
+    assert [call(direction=given).name for given in ("Outgoing", "Incoming", None)] == [
         "Outgoing API Call",
         "API Call",
         "API Call",

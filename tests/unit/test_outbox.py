@@ -1,4 +1,4 @@
-"""However much an owner is told at once, no message outgrows what Kafka takes by default."""
+"""However large an update is, no message outgrows what Kafka takes by default."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from streams.topology import COMPANY_UPDATES
 KAFKAS_LIMIT_BYTES = 1_000_000
 
 
-def test_a_company_with_many_busy_developers_is_told_in_several_messages() -> None:
+def test_a_company_with_many_busy_developers_gets_several_messages() -> None:
     outbox = Outbox(CompiledDefinitions(load()))
     facts = Facts(counted={0: [(1_767_571_200_000 + i, 2**62 + i) for i in range(100)]})
-    words = [Contribution(f"user_id:u{i}", "", facts, i) for i in range(3_000)]
-    for word in words:
-        outbox.company("acme", word)
+    contributions = [Contribution(f"user_id:u{i}", "", facts, i) for i in range(3_000)]
+    for contribution in contributions:
+        outbox.company("acme", contribution)
     messages = list(outbox.messages())
     assert {(message.topic, message.key) for message in messages} == {(COMPANY_UPDATES, b"acme")}
     assert max(len(message.value) for message in messages) < KAFKAS_LIMIT_BYTES
     updates = [decode(CompanyUpdate, message.value) for message in messages]
-    told = [child for update in updates if isinstance(update, CompanyUpdate) for child in update.contributions]
-    assert [(child.contributor, child.version) for child in told] == [
-        (word.contributor, word.version) for word in words
+    received = [one for update in updates if isinstance(update, CompanyUpdate) for one in update.contributions]
+    assert [(one.contributor, one.version) for one in received] == [
+        (one.contributor, one.version) for one in contributions
     ]
 
 
-def test_an_outbox_with_nothing_to_say_says_nothing() -> None:
+def test_an_empty_outbox_has_no_messages() -> None:
     outbox = Outbox(CompiledDefinitions(load()))
     outbox.alias("api_key", "k1")
     assert list(outbox.messages()) == []

@@ -12,8 +12,8 @@ from schemas.event import Event, Rejected
 from streams import processors
 from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.messages.dead_letters import DEAD_LETTERS_PER_MESSAGE
+from streams.normalise.excerpt import excerpt_of
 from streams.normalise.normaliser import Normaliser
-from streams.normalise.redaction import redacted
 from tests.conftest import NOW_MS
 from tests.support.worlds import SECRETS
 
@@ -123,7 +123,7 @@ def test_a_dead_letter_shows_no_key(value: str) -> None:
     (letter,) = rows
     assert KEY.encode() not in letter.value
     assert b"mysecret" not in letter.value
-    assert KEY not in redacted(value.encode())
+    assert KEY not in excerpt_of(value.encode())
 
 
 @pytest.mark.parametrize("field", ["time", "source", "environment", "type", "user_id", "properties"])
@@ -143,10 +143,10 @@ def test_a_batch_of_wrong_calls_is_read_once() -> None:
         CompiledDefinitions(load()), NORMALISER, "web-events", "web", [(0, 7, NOW_MS, value)]
     )
     letters = [json.loads(row.value) for row in rows]
-    *told, more = letters
-    assert len(told) == DEAD_LETTERS_PER_MESSAGE
-    assert {(letter["reason"], letter["offset"]) for letter in told} == {("no_identifier", 7)}
-    assert [letter["field"] for letter in told] == [f"batch[{i}]" for i in range(len(told))]
+    *shown, more = letters
+    assert len(shown) == DEAD_LETTERS_PER_MESSAGE
+    assert {(letter["reason"], letter["offset"]) for letter in shown} == {("no_identifier", 7)}
+    assert [letter["field"] for letter in shown] == [f"batch[{i}]" for i in range(len(shown))]
     assert (more["reason"], more["offset"]) == ("more", 7)
     assert more["detail"] == "2,900 further calls of this message are refused: no_identifier 2,900"
     assert len({letter["payload"] for letter in letters}) == 1

@@ -1,4 +1,4 @@
-"""Segments: what an event says of them, what a subject keeps of it, and how rolling counts follow, with literal answers."""
+"""Segments: the values of an event, what a subject keeps of it, and how rolling counts follow, with literal answers."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ SMALL = small_definitions()
 KEY = "sk_live_1"
 
 
-def said(message: Message, **segments: Any) -> dict[str, str]:
-    """What an event says of these segments, by name."""
+def values_of(message: Message, **segments: Any) -> dict[str, str]:
+    """The event's values of these segments, by name."""
     definitions = build({"segments": segments})
     one = record(message)
     value = as_bytes(one).value
@@ -67,8 +67,8 @@ TECHNOLOGY = {"fields": ["properties.technology", "context.library.name"], "valu
         ({}, None),
     ],
 )
-def test_the_first_field_that_says_anything_is_read_as_a_bounded_text(parts, value):
-    assert said(call(**parts), technology=TECHNOLOGY).get("technology") == value
+def test_the_first_field_with_a_value_is_read_as_a_bounded_text(parts, value):
+    assert values_of(call(**parts), technology=TECHNOLOGY).get("technology") == value
 
 
 def publish(messages: list[Message]) -> Published:
@@ -97,11 +97,11 @@ def test_the_first_technology_and_the_last_plan_stay():
         ]
     )
     assert published.developers["ada"]["segments"] == {"technology": "python", "plan": "business", "country": "DE"}
-    # A company is told by the events that belong to it; these all do, by the developer's last company.
+    # A company has the values of the events that belong to it; these all do, by the developer's last company.
     assert published.companies["acme"]["segments"] == published.developers["ada"]["segments"]
 
 
-def test_a_segment_of_the_first_touch_is_what_the_first_touch_says():
+def test_a_segment_of_the_first_touch_is_what_the_first_touch_has():
     ad: Message = page_viewed(
         MONDAY, anonymous_id="a1", properties={"path": "/", "utm_medium": "cpc", "utm_campaign": "may"}
     )
@@ -121,7 +121,7 @@ def test_counts_by_segment_follow_a_late_link_from_one_value_to_another():
     after = publish([use, signed_up(MONDAY, user_id="ada", api_key=KEY), earlier, late])
     assert value(after, "technology", "go", "signups", "developer", MONDAY) == 0
     assert value(after, "technology", "python", "signups", "developer", MONDAY) == 1
-    # The token is known by what its own events say.
+    # The token has the values of its own events.
     assert value(after, "technology", "go", "active_tokens", "developer", MONDAY) == 1
 
 
@@ -131,7 +131,7 @@ def test_values_without_a_name_count_as_other_and_segments_without_values_not_at
     assert {place[:2] for place in published.rolling_by_segment} == {("technology", "other")}
 
 
-def test_who_says_only_a_segment_is_no_subject():
+def test_an_event_with_only_a_segment_makes_no_subject():
     published = publish([identify(MONDAY, user_id="ada", traits={"plan": "free"})])
     assert (published.developers, published.rolling_by_segment) == ({}, {})
 
@@ -162,6 +162,6 @@ def test_internal_developers_count_in_no_segment():
     assert not published.rolling_by_segment
 
 
-def test_the_shipped_segments_are_as_the_definitions_say():
+def test_the_shipped_segments_are_those_of_the_definitions():
     definitions: Definitions = build({})
     assert SegmentReader(definitions).names == ["country", "plan", "technology"]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from rich.text import Text
 
-from deploy.cli.terminal import Terminal
 from deploy.queries.answers import show
 from deploy.queries.catalog import Answer
+from deploy.stack.terminal import Terminal
 from schemas.sql.named_queries import Chart
 
 #: Names the window, hides what follows, clears the screen, returns to the start of the line, rings, turns the line around.

@@ -11,7 +11,6 @@ from schemas.errors import DeploymentError
 
 
 def main() -> int:
-    """Serve until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local.clickhouse", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="data directory, as FIRSTCALL_DATA_DIR")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port on loopback; 0 for a free one")

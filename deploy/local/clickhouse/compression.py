@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import lz4.frame
 from backports import zstd
 
 _GZIP: Final = 31
 _ZLIB: Final = 15
-
-
-class Decoder(Protocol):
-    """Decodes one frame; `unused_data` are the bytes behind its end."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: bytes, /) -> bytes: ...
 
 
 _DECODERS: Final[dict[str, Callable[[], Any]]] = {
@@ -42,7 +30,8 @@ class Decompression:
 
     def __init__(self, encoding: str) -> None:
         self._new_decoder = _DECODERS[encoding]
-        self._decoder: Decoder | None = None
+        #: Of one frame, from any of the libraries.
+        self._decoder: Any = None
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes and return those that can be decoded so far. Raises one of BROKEN."""
@@ -63,7 +52,6 @@ class Decompression:
 
 
 def is_supported(encoding: str) -> bool:
-    """Whether bodies in an encoding can be decoded."""
     return encoding in _DECODERS
 
 
@@ -90,13 +78,11 @@ class Compression:
             self._encoder = zlib.compressobj(1, zlib.DEFLATED, _GZIP if encoding == "gzip" else _ZLIB)
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next bytes and return those that are encoded so far."""
         header, self._header = self._header, b""
         encoded: bytes = self._encoder.compress(data)
         return header + encoded
 
     def finish(self) -> bytes:
-        """End the frame."""
         header, self._header = self._header, b""
         rest: bytes = self._encoder.flush()
         return header + rest

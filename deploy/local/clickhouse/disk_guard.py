@@ -25,8 +25,6 @@ _WRITING: Final = frozenset({"INSERT", "ALTER", "CREATE", "DELETE", "OPTIMIZE", 
 
 
 class DiskGuard:
-    """Guards the disk of an engine."""
-
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._is_scarce = False
@@ -48,7 +46,6 @@ class DiskGuard:
         return self.not_enough_space() if self._is_scarce and writes else None
 
     def not_enough_space(self) -> Failure:
-        """The failure of a write for which the disk has no space."""
         free, reserve = _free_and_reserve(self._engine.directory)
         return Failure.of(
             ErrorCode.NOT_ENOUGH_SPACE,

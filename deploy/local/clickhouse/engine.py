@@ -104,7 +104,6 @@ class Engine:
 def run(
     connection: Any, statement: bytes, answer_format: str, parameters: Mapping[str, str] | None = None
 ) -> Answer | Failure:
-    """Run one statement and return the whole answer."""
     try:
         result = connection.query(statement, answer_format, params=dict(parameters or {}))
     except RuntimeError as error:
@@ -140,7 +139,6 @@ def stream(
 
 
 def apply_settings(connection: Any, settings: Mapping[str, str]) -> Failure | None:
-    """Set settings on a connection."""
     if not settings:
         return None
     for name in settings:
@@ -151,7 +149,6 @@ def apply_settings(connection: Any, settings: Mapping[str, str]) -> Failure | No
 
 
 def use_database(connection: Any, database: str) -> Failure | None:
-    """Set the database of unqualified names."""
     return _failure_of(run(connection, f"USE {identifier(database)}".encode(), "Null"))
 
 

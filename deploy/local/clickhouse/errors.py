@@ -37,12 +37,10 @@ class Failure:
 
     @classmethod
     def of(cls, code: ErrorCode, reason: str) -> Failure:
-        """A failure that this server finds."""
         return cls(code, f"Code: {code}. DB::Exception: {reason}. ({code.name})")
 
     @classmethod
     def from_engine(cls, error: Exception) -> Failure:
-        """A failure that the engine raised."""
         found = re.search(r"Code: (\d+)\. DB::.*", str(error), re.DOTALL)
         if found is None:
             return cls.of(ErrorCode.UNKNOWN_EXCEPTION, str(error).strip() or "no reason given")

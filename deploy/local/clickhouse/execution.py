@@ -45,7 +45,6 @@ class Execution:
         self._sessions = Sessions()
 
     def answer(self, query: QueryRequest) -> Answer | Failure:
-        """Run a request and return the whole answer."""
         refusal = _refusal(query.statement, query.settings, query.parameters.values())
         if refusal is not None:
             return refusal
@@ -102,7 +101,6 @@ class Execution:
         )
 
     def close(self) -> None:
-        """Close the connections of sessions."""
         self._sessions.close()
 
 

@@ -58,7 +58,6 @@ class QueryRequest:
 
     @property
     def format(self) -> str:
-        """The format of the answer."""
         in_statement = self.statement.format if isinstance(self.statement, Statement) else None
         return in_statement or self.options.get("default_format") or "TabSeparated"
 
@@ -162,7 +161,6 @@ async def _fill(text: bytearray, chunks: AsyncIterator[bytes], enough: int) -> b
 
 
 async def _store(head: bytes | bytearray, chunks: AsyncIterator[bytes], incoming: Path, files: list[Path]) -> Path:
-    """Write data to a new file."""
     path = incoming / uuid.uuid4().hex
     files.append(path)
     with path.open("wb") as file:

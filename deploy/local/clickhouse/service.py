@@ -102,12 +102,10 @@ class LocalClickHouse:
 
     @property
     def port(self) -> int:
-        """Its port, once it is started."""
         return int(self.url.rpartition(":")[2])
 
     @property
     def process(self) -> ChildProcess:
-        """Its process, once it is started."""
         assert self._process is not None, "it is started"
         return self._process
 
@@ -160,7 +158,6 @@ class LocalClickHouse:
 
 
 def answers(url: str) -> bool:
-    """Whether a ClickHouse serves there."""
     # A proxy of the environment cannot reach loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

@@ -61,7 +61,6 @@ class Sessions:
                 before.connection.close()
 
     def close(self) -> None:
-        """Close all."""
         with self._lock:
             for session in self._sessions.values():
                 session.connection.close()

@@ -82,7 +82,6 @@ def reaches_outside(tokens: Sequence[Token], parameters: Iterable[str] = ()) -> 
 
 
 def setting_reaches_outside(name: str) -> bool:
-    """Whether a setting is refused."""
     return name.upper() in _SETTINGS
 
 

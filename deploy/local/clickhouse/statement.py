@@ -65,7 +65,6 @@ class Statement:
 
     @property
     def verb(self) -> str:
-        """Its first word."""
         return self.tokens[0].text if self.tokens else ""
 
     @property
@@ -107,7 +106,6 @@ def tokens_of(text: bytes) -> Iterator[Token]:
 
 
 def is_insert(text: bytes) -> bool:
-    """Whether a text begins like an INSERT."""
     first = next(tokens_of(text), None)
     return first is not None and first.text == "INSERT"
 

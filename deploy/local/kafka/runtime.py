@@ -40,7 +40,6 @@ class Missing:
 
 
 def kafka_version() -> str:
-    """The version of Kafka that `pom.xml` pins."""
     found = re.search(r"<kafka.version>([^<]+)</kafka.version>", _POM.read_text())
     assert found is not None, "pom.xml pins a version of Kafka"
     return found[1]
@@ -160,5 +159,4 @@ def _docker_engine() -> str | None:
 
 
 def jars_resolved(directory: Path) -> bool:
-    """Whether Kafka's jars are there."""
     return (directory / f"kafka_2.13-{kafka_version()}.jar").exists()

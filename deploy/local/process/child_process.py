@@ -75,7 +75,6 @@ class ChildProcess:
             self._parent.wait()
 
     def last_log_lines(self) -> str:
-        """The last lines that the command has printed."""
         printed = self.log.read_bytes()[self._log_start :].decode("utf-8", "replace")
         return "\n".join(printed.strip().splitlines()[-LOG_LINES_SHOWN:])
 

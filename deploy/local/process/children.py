@@ -58,7 +58,6 @@ class Children:
         return tuple(self._running)
 
     def ended(self) -> Child | None:
-        """The first child that has ended, if any."""
         return next((child for child in self._running if child.process.exit_code is not None), None)
 
     def stop(self) -> None:

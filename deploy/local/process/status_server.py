@@ -100,7 +100,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def url_of(host: str, port: int) -> str:
-    """The URL of a process that listens there."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

@@ -4,7 +4,7 @@
  web knows
  nobody           strangers on both sides        a key made on the command line    a gateway that knows            a gateway that knows
                                                                                    the account                     everything
- developer        a key of unknown owner         from the ad to the first call     two halves that do not meet     the api says where she works
+ developer        a key of unknown owner         from the ad to the first call     two halves that do not meet     the api names where she works
  company          a company that reads           a developer who might             a company without people        one of its people
                                                  work there                                                        becomes known
  both             a team that does not call yet  her key works for her company     her company calls and not she   everyone knows everyone

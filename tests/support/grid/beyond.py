@@ -38,7 +38,7 @@ def an_invited_colleague_integrates() -> Story:
     """Ada follows the ad, signs up and invites Bob, who writes the code. The integration is Acme's, and Acme came by the ad."""
     phone = "bobs-phone"
     return Story(
-        told=[
+        events=[
             (ad_clicked(monday("09:00"), "spring", anonymous_id=LAPTOP), ADA_OF_ACME),
             (signed_up(monday("09:30"), user_id="ada", anonymous_id=LAPTOP), ADA_OF_ACME),
             (group(monday("09:31"), "ada", "acme"), ADA_OF_ACME),
@@ -82,11 +82,11 @@ def an_invited_colleague_integrates() -> Story:
 def a_developer_who_changes_company() -> Story:
     """Ada leaves Acme for Globex. Her history goes along, the ad and the sign-up included.
 
-    What was said to be Acme's stays: the page behind its single sign-on, and the key that it pays for.
+    What is stamped as Acme's stays: the page behind its single sign-on, and the key that it pays for.
     """
     ada_of_globex: Owner = ("ada", "globex")
     return Story(
-        told=[
+        events=[
             (ad_clicked(monday("09:00"), "spring", anonymous_id=LAPTOP), ada_of_globex),
             (signed_up(monday("09:30"), user_id="ada", anonymous_id=LAPTOP), ada_of_globex),
             (group(monday("09:31"), "ada", "acme"), ADA_OF_ACME),
@@ -126,7 +126,7 @@ def a_developer_who_changes_company() -> Story:
 def a_key_that_knows_only_its_company() -> Story:
     """Acme resells the API: a call that names Acme's customer is the customer's, all others are Acme's, earlier ones too."""
     return Story(
-        told=[
+        events=[
             (message_sent(monday("08:00"), api_key=KEY), (BY_KEY, "acme")),
             (api_call(monday("09:00"), api_key=KEY, company_id="acme"), (BY_KEY, "acme")),
             (api_call(monday("10:00"), api_key=KEY, company_id="globex"), (BY_KEY, "globex")),
@@ -142,7 +142,7 @@ def a_key_that_knows_only_its_company() -> Story:
 def a_key_that_knows_only_its_developer() -> Story:
     """Ada's key is in Bob's hands for a while. A call that names him is his; the key stays hers, as she had it first."""
     return Story(
-        told=[
+        events=[
             (key_created(monday("09:00"), user_id="ada", api_key=KEY), ADA_OF_ACME),
             (api_call(monday("10:00"), api_key=KEY, user_id="bob"), ("bob", "")),
             (api_call(monday("11:00"), api_key=KEY), ADA_OF_ACME),
@@ -161,7 +161,7 @@ def a_key_that_knows_only_its_developer() -> Story:
 def a_key_that_knows_both() -> Story:
     """Ada made the key for Acme. Bob works at Globex and helps out: his call is his own, and Acme's, whose key it is."""
     return Story(
-        told=[
+        events=[
             (key_created(monday("09:00"), user_id="ada", company_id="acme", api_key=KEY), ADA_OF_ACME),
             (group(monday("09:30"), "bob", "globex"), ("bob", "globex")),
             (api_call(monday("10:00"), api_key=KEY, user_id="bob"), BOB_OF_ACME),

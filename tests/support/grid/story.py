@@ -41,22 +41,22 @@ Link = tuple[str, str, str, str, int]
 
 @dataclass(frozen=True)
 class Story:
-    """`told`: each event with whose it is in the end. `links`: what is known of identities in the end."""
+    """`events`: each event with whose it is in the end. `links`: what is known of identities in the end."""
 
-    told: list[tuple[Message, Owner]]
+    events: list[tuple[Message, Owner]]
     developers: dict[str, Subject]
     companies: dict[str, Subject]
     links: set[Link]
 
     @property
     def records(self) -> list[Record]:
-        """What was sent, in the order of the telling."""
-        return [record(message) for message, _ in self.told]
+        """What was sent, in the order of the story."""
+        return [record(message) for message, _ in self.events]
 
     @property
     def owners(self) -> dict[str, Owner]:
         """Whose the event of a message id is."""
-        return {message["message_id"]: owner for message, owner in self.told}
+        return {message["message_id"]: owner for message, owner in self.events}
 
 
 #: The stories by (what the web knows, what the API knows).
@@ -118,7 +118,7 @@ def works_at(user: str, company: str) -> Link:
 
 
 def shown(published: Published) -> tuple[dict[str, Subject], dict[str, Subject], set[Link]]:
-    """Developers, companies and links of what was published, in the words of a story."""
+    """Developers, companies and links of what was published, in the form of a story."""
     developers, companies = (
         {
             name: Subject(profile["company_id"], _touch(profile["first_touch"]), profile["stages"])

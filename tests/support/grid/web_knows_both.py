@@ -40,7 +40,7 @@ KNOWN_BY_THE_WEB = {laptop_is("ada", monday("09:30")), works_at("ada", "acme")}
 def a_team_that_does_not_call_yet() -> Story:
     """Ada and Acme are waiting for their first call. The one that comes is of a key that no one has claimed."""
     return Story(
-        told=[
+        events=[
             *signs_up_for_work(),
             (api_call(tuesday("10:00"), api_key=KEY), (BY_KEY, "")),
         ],
@@ -57,7 +57,7 @@ def a_team_that_does_not_call_yet() -> Story:
 def her_key_works_for_her_company() -> Story:
     """The API knows only Ada behind the key. The web knows that she is Acme's, so her calls are too."""
     return Story(
-        told=[
+        events=[
             *signs_up_for_work(),
             (key_created(monday("09:40"), user_id="ada", api_key=KEY), ADA_OF_ACME),
             (api_call(tuesday("10:00"), api_key=KEY), ADA_OF_ACME),
@@ -74,9 +74,9 @@ def her_key_works_for_her_company() -> Story:
 
 @cell(web="both", api="company")
 def her_company_calls_and_not_she() -> Story:
-    """The gateway knows only Acme. The company's journey is whole; that it was Ada who called, nobody has said."""
+    """The gateway knows only Acme. The company's journey is whole; no event shows that Ada called."""
     return Story(
-        told=[
+        events=[
             *signs_up_for_work(),
             (api_call(tuesday("10:00"), api_key=KEY, company_id="acme"), (BY_KEY, "acme")),
         ],
@@ -93,7 +93,7 @@ def her_company_calls_and_not_she() -> Story:
 def everyone_knows_everyone() -> Story:
     """Both sides know Ada and Acme: what comes by the key alone is hers and Acme's too, and counts once at each level."""
     return Story(
-        told=[
+        events=[
             *signs_up_for_work(),
             (key_created(monday("09:40"), user_id="ada", company_id="acme", api_key=KEY), ADA_OF_ACME),
             (api_call(tuesday("10:00"), api_key=KEY, user_id="ada", company_id="acme"), ADA_OF_ACME),

@@ -1,4 +1,4 @@
-"""The third row of the grid: the docs are behind Acme's single sign-on, which says the company and hides the person."""
+"""The third row of the grid: the docs are behind Acme's single sign-on, which names the company and hides the person."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def reads_at_work() -> list[tuple[Message, Owner]]:
 
 @cell(web="company", api="nobody")
 def a_company_that_reads() -> Story:
-    """Acme reads the docs; what it reads outside of the single sign-on is not Acme's. The key that calls says nothing."""
+    """Acme reads the docs; what it reads outside of the single sign-on is not Acme's. The key that calls names nobody."""
     return Story(
-        told=[
+        events=[
             *reads_at_work(),
             (page_viewed(monday("21:00"), "/docs/limits", anonymous_id=LAPTOP), (ON_LAPTOP, "")),
             (api_call(tuesday("10:00"), api_key=KEY), (BY_KEY, "")),
@@ -55,7 +55,7 @@ def a_company_that_reads() -> Story:
 def a_developer_who_might_work_there() -> Story:
     """Acme reads, Ada calls. She may well be the one who read; her company is not known, so her call is not Acme's."""
     return Story(
-        told=[
+        events=[
             *reads_at_work(),
             (key_created(tuesday("09:50"), user_id="ada", api_key=KEY), ADA_ALONE),
             (api_call(tuesday("10:00"), api_key=KEY), ADA_ALONE),
@@ -70,7 +70,7 @@ def a_developer_who_might_work_there() -> Story:
 def a_company_without_people() -> Story:
     """No person is known on either side, and Acme's way from the ad to the first call is whole."""
     return Story(
-        told=[
+        events=[
             *reads_at_work(),
             (api_call(tuesday("10:00"), api_key=KEY, company_id="acme"), (BY_KEY, "acme")),
         ],
@@ -84,7 +84,7 @@ def a_company_without_people() -> Story:
 def one_of_its_people_becomes_known() -> Story:
     """The API knows Ada of Acme. The company has both sides; she has only her calls: who read at work is still unknown."""
     return Story(
-        told=[
+        events=[
             *reads_at_work(),
             (key_created(tuesday("09:50"), user_id="ada", company_id="acme", api_key=KEY), ADA_OF_ACME),
             (api_call(tuesday("10:00"), api_key=KEY), ADA_OF_ACME),

@@ -1,4 +1,4 @@
-"""The second row of the grid: Ada signs up on the web, and says nothing of where she works."""
+"""The second row of the grid: Ada signs up on the web, and names no company."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ ADA_SIGNED_UP = laptop_is("ada", monday("09:30"))
 
 @cell(web="developer", api="nobody")
 def a_key_of_unknown_owner() -> Story:
-    """Ada signs up. A key calls the next day, and no event says whose it is: she has a touch but no call, it has a call
+    """Ada signs up. A key calls the next day, and no event names its owner: she has a touch but no call, it has a call
     but no touch."""
     return Story(
-        told=[
+        events=[
             *signs_up(ADA_ALONE),
             (api_call(tuesday("10:00"), api_key=KEY), (BY_KEY, "")),
         ],
@@ -55,7 +55,7 @@ def a_key_of_unknown_owner() -> Story:
 def from_the_ad_to_the_first_call() -> Story:
     """The journey that everyone draws: ad, docs, sign-up, key in the dashboard, calls by key. It ends as one developer."""
     return Story(
-        told=[
+        events=[
             *signs_up(ADA_ALONE),
             (key_created(monday("09:40"), user_id="ada", api_key=KEY), ADA_ALONE),
             (api_call(tuesday("10:00"), api_key=KEY), ADA_ALONE),
@@ -70,12 +70,12 @@ def from_the_ad_to_the_first_call() -> Story:
 
 @cell(web="developer", api="company")
 def two_halves_that_do_not_meet() -> Story:
-    """The web knows Ada, the gateway knows Acme, and nothing says that she works there.
+    """The web knows Ada, the gateway knows Acme, and no event shows that she works there.
 
     Firstcall does not guess: Acme has calls that no ad led to, Ada an ad that led to no call.
     """
     return Story(
-        told=[
+        events=[
             *signs_up(ADA_ALONE),
             (api_call(tuesday("10:00"), api_key=KEY, company_id="acme"), (BY_KEY, "acme")),
         ],
@@ -89,10 +89,10 @@ def two_halves_that_do_not_meet() -> Story:
 
 
 @cell(web="developer", api="both")
-def the_api_says_where_she_works() -> Story:
-    """Ada signs up alone; her first call says that it is for Acme. Her whole journey becomes Acme's, the ad included."""
+def the_api_names_where_she_works() -> Story:
+    """Ada signs up alone; her first call names Acme. Her whole journey becomes Acme's, the ad included."""
     return Story(
-        told=[
+        events=[
             *signs_up(ADA_OF_ACME),
             (api_call(tuesday("10:00"), api_key=KEY, user_id="ada", company_id="acme"), ADA_OF_ACME),
         ],

@@ -1,4 +1,4 @@
-"""The first row of the grid: whoever reads on the web never says who it is."""
+"""The first row of the grid: the reader on the web never gives a name."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def read_in_passing() -> list[tuple[Message, Owner]]:
 def strangers_on_both_sides() -> Story:
     """Someone follows an ad, reads the docs and leaves. A key from before all this makes a call.
 
-    It may be the same person. Nothing says so: two visitors, and no company.
+    It may be the same person. No event shows it: two visitors, and no company.
     """
     return Story(
-        told=[
+        events=[
             *read_in_passing(),
             (api_call(tuesday("10:00"), api_key=KEY), (BY_KEY, "")),
         ],
@@ -53,7 +53,7 @@ def strangers_on_both_sides() -> Story:
 def a_key_made_on_the_command_line() -> Story:
     """Ada makes her key with the command-line tool and never signs in on the web. The laptop stays a stranger's."""
     return Story(
-        told=[
+        events=[
             *read_in_passing(),
             (key_created(tuesday("09:50"), user_id="ada", api_key=KEY), ADA_ALONE),
             (api_call(tuesday("10:00"), api_key=KEY), ADA_ALONE),
@@ -68,7 +68,7 @@ def a_key_made_on_the_command_line() -> Story:
 def a_gateway_that_knows_the_account() -> Story:
     """The gateway knows which customer a key is billed to, and no person. The company counts; its developer is the key."""
     return Story(
-        told=[
+        events=[
             *read_in_passing(),
             (api_call(tuesday("10:00"), status=401, api_key=KEY), (BY_KEY, "acme")),
             (api_call(tuesday("10:05"), api_key=KEY, company_id="acme"), (BY_KEY, "acme")),
@@ -83,7 +83,7 @@ def a_gateway_that_knows_the_account() -> Story:
 def a_gateway_that_knows_everything() -> Story:
     """The gateway knows who calls and for which customer. Who read the docs the day before, it cannot know."""
     return Story(
-        told=[
+        events=[
             *read_in_passing(),
             (api_call(tuesday("10:00"), api_key=KEY, user_id="ada", company_id="acme"), ADA_OF_ACME),
             (api_call(tuesday("10:05"), api_key=KEY), ADA_OF_ACME),

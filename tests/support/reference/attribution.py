@@ -15,16 +15,16 @@ from tests.support.reference.subjects import week_of
 
 MODELS = ("first", "last", "linear", "position")
 
-Words = tuple[tuple[str, str], ...]
+Fields = tuple[tuple[str, str], ...]
 
 
 class Touched(NamedTuple):
-    """A touch of a subject. Of touches of one time the one with the smaller words is the earlier."""
+    """A touch of a subject. Of touches of one time the one with the smaller fields is the earlier."""
 
     time: int
-    words: Words
+    fields: Fields
     is_content: bool
-    segments: Words
+    segments: Fields
 
 
 class Conversion(NamedTuple):
@@ -35,12 +35,12 @@ class Conversion(NamedTuple):
 
 
 class Credit(NamedTuple):
-    """`time`, `words`: of the touch; None and () if there was none."""
+    """`time`, `fields`: of the touch; None and () if there was none."""
 
     conversion: Conversion
     model: str
     time: int | None
-    words: Words
+    fields: Fields
 
 
 def touches_of(published: Published) -> dict[tuple[str, str], list[Touched]]:
@@ -53,13 +53,13 @@ def touches_of(published: Published) -> dict[tuple[str, str], list[Touched]]:
         earliest: dict[tuple[str, str, str], Touched] = {}
         for event in events:
             assert event.touch is not None
-            touched = Touched(event.time, _words(event.touch), event.is_content, _words(event.segments))
+            touched = Touched(event.time, _fields(event.touch), event.is_content, _fields(event.segments))
             earliest[event.identity] = min(touched, earliest.get(event.identity, touched))
         found[level, subject] = sorted(earliest.values())
     return found
 
 
-def _words(texts: Touch) -> Words:
+def _fields(texts: Touch) -> Fields:
     return tuple(sorted(texts.items()))
 
 
@@ -94,7 +94,7 @@ def credit_of_touches(
                 found[Credit(conversion, model, None, ())] += 1
             for touched, part in zip(path, _parts(model, len(path)), strict=True):
                 if part:
-                    found[Credit(conversion, model, touched.time, touched.words)] += part
+                    found[Credit(conversion, model, touched.time, touched.fields)] += part
     return found
 
 
@@ -131,18 +131,18 @@ def outreach_weeks(
 ) -> dict[tuple[int, str], tuple[int, int, int]]:
     """By week and value of the segment: outreach, touches by content, sign-ups; zeros between the first and the last week."""
     named = definitions.segments[segment].values
-    said: list[tuple[int, str, int]] = []
-    said += [(time, values.get(segment, ""), 0) for time, values in published.outreach.values()]
+    moments: list[tuple[int, str, int]] = []
+    moments += [(time, values.get(segment, ""), 0) for time, values in published.outreach.values()]
     for (other, _), touches in touches_of(published).items():
         if other == level:
-            said += [(one.time, dict(one.segments).get(segment, ""), 1) for one in touches if one.is_content]
+            moments += [(one.time, dict(one.segments).get(segment, ""), 1) for one in touches if one.is_content]
     profiles = published.developers if level == "developer" else published.companies
     for profile in profiles.values():
         if not profile["is_internal"] and not profile["is_bot"] and "signup" in profile["stages"]:
-            said.append((profile["stages"]["signup"], profile["segments"].get(segment, ""), 2))
+            moments.append((profile["stages"]["signup"], profile["segments"].get(segment, ""), 2))
     counts = Counter(
         (week_of(time), "other" if named and value and value not in named else value, what)
-        for time, value, what in said
+        for time, value, what in moments
     )
     weeks = sorted({week for week, _, _ in counts})
     values = {value for _, value, _ in counts}

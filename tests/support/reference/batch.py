@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from schemas.config.definitions import Activation, Condition, Definitions, Limits
 from tests.support.reference.calls import Call
-from tests.support.reference.erasure import Erasure, void_events
+from tests.support.reference.erasure import Erasure, suppressed_events
 from tests.support.reference.events import DAY, HOUR, Event, Record, Rejection, read, without_copies
 from tests.support.reference.identity import Identities
 from tests.support.reference.published import WINDOWS, Profile, Published, Resolved, Touch
@@ -30,7 +30,7 @@ def compute(
     """Every published number of a set of records, without those erased. Keys are hashed with the first secret."""
     published = Published()
     found = []
-    for outcome in read(records, definitions, secrets[0], void_events(erasures, definitions, secrets[0])):
+    for outcome in read(records, definitions, secrets[0], suppressed_events(erasures, definitions, secrets[0])):
         if isinstance(outcome, Rejection):
             published.rejected.append(outcome)
         else:
@@ -47,9 +47,9 @@ def compute(
         published.events.setdefault(row.identity, resolved)
         published.event_rows.add((*row.identity, *resolved))
         if row.is_outreach and not row.is_bot:
-            told = (row.time, row.segments)
+            outreach = (row.time, row.segments)
             published.outreach[row.identity] = min(
-                told, published.outreach.get(row.identity, told), key=_time_and_words
+                outreach, published.outreach.get(row.identity, outreach), key=_time_and_segments
             )
         earliest, copies = published.copies.get(row.identity, (row.time, 0))
         published.copies[row.identity] = min(earliest, row.time), copies + 1
@@ -151,8 +151,8 @@ def _automated_holders(rows: list[Event], limits: Limits) -> set[tuple[str, str,
     return busy | {holder for holder, total in totals.items() if total > limits.web_alias_events}
 
 
-def _time_and_words(told: tuple[int, dict[str, str]]) -> tuple[int, list[tuple[str, str]]]:
-    return told[0], sorted(told[1].items())
+def _time_and_segments(outreach: tuple[int, dict[str, str]]) -> tuple[int, list[tuple[str, str]]]:
+    return outreach[0], sorted(outreach[1].items())
 
 
 def _is_visitor(developer: str) -> bool:
@@ -179,7 +179,7 @@ def _no_profile(kind: str) -> Profile:
 def _profile(
     published: Published, definitions: Definitions, level: Level, subject: str, events: list[Event], is_internal: bool
 ) -> Profile:
-    """The profile of a subject from its events; it is published if any of them is more than a mark of being internal, or it is
+    """The profile of a subject from its events; it is published if any of them is more than evidence that it is internal, or it is
     an internal developer."""
     profile = _no_profile("company")
     profile["is_internal"] = is_internal

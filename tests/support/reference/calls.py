@@ -1,4 +1,4 @@
-"""What one event says of an API call, and the calls that count with whom they belong to."""
+"""The outcome of one API call, and the calls that count, with their developer and company."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def with_library(context: dict[str, Any], properties: dict[str, Any]) -> dict[st
 
 
 def with_status(properties: dict[str, Any]) -> dict[str, Any]:
-    """The properties with a status that is a number where a text of digits or a whole float tells one."""
+    """The properties with a status that is a number where a text of digits or a whole float is one."""
     return {**properties, "status": status_number(properties["status"])} if "status" in properties else properties
 
 

@@ -1,4 +1,4 @@
-"""What an erasure makes void, by who was who when it was asked for."""
+"""The events that an erasure suppresses, by the identities at the time of the request."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ class Erasure(NamedTuple):
     received: list[Record]
 
 
-def void_events(erasures: Iterable[Erasure], definitions: Definitions, secret: bytes) -> Test:
-    """Whether an event is void by any of the erasures, which are given in their order."""
+def suppressed_events(erasures: Iterable[Erasure], definitions: Definitions, secret: bytes) -> Test:
+    """Whether an event is suppressed by any of the erasures, which are given in their order."""
     tests: list[Test] = []
 
-    def is_void(event: Event) -> bool:
+    def is_suppressed(event: Event) -> bool:
         return any(test(event) for test in tests)
 
     for erasure in erasures:
-        outcomes = read(erasure.received, definitions, secret, is_void)
+        outcomes = read(erasure.received, definitions, secret, is_suppressed)
         rows = [outcome for outcome in outcomes if not isinstance(outcome, Rejection)]
         events = without_copies(rows, by=lambda event: event.meaning)
         identities = Identities(events, definitions.limits)
         concerns = (_of_person if erasure.level == "developer" else _of_company)(erasure.id, identities)
         until = max([erasure.at, *(row.time for row in rows if concerns(row))])
         tests.append(lambda event, concerns=concerns, until=until: event.time <= until and concerns(event))  # type: ignore[misc]
-    return is_void
+    return is_suppressed
 
 
 def _of_person(user: str, identities: Identities) -> Test:

@@ -13,9 +13,16 @@ from typing import Any
 
 from schemas.config.definitions import Definitions
 from tests.support.reference.calls import Outcome, outcome_of, with_library, with_status
+from tests.support.reference.classification import (
+    is_bot,
+    is_internal,
+    matches,
+    segment_values,
+    selectors_that_matter,
+    touch_of,
+)
 from tests.support.reference.fields import Message, RefusedError, first, mapping
 from tests.support.reference.formats import Record, Rejection, native_messages
-from tests.support.reference.marks import is_bot, is_internal, matches, segment_values, selectors_that_matter, touch_of
 from tests.support.reference.secrets import TooDeepError, cleaned, cleaned_text, secrets_of
 
 DAY = 86_400_000
@@ -39,7 +46,7 @@ class Event:
     `matched` names the selectors that it matches, of those that any number uses. `content` is a digest of everything
     but the times. `segments`: the value that it has for each segment that is read from events.
     `is_content`: the selector of touches matches it; `is_outreach`: that of outreach does.
-    `call`: of an API event with a key, what it says of the call.
+    `call`: of an API event with a key, the outcome of the call.
     """
 
     message_id: str
@@ -91,8 +98,8 @@ class Event:
         """All of it that any number can depend on, but the times."""
         ids = (self.anonymous_id, self.session_token, self.api_key, self.user_id, self.company_id, self.merged_id)
         touch = None if self.touch is None else tuple(sorted(self.touch.items()))
-        said = tuple(sorted(self.segments.items()))
-        return (*ids, self.environment, self.matched, touch, said, self.is_internal, self.is_bot)
+        values = tuple(sorted(self.segments.items()))
+        return (*ids, self.environment, self.matched, touch, values, self.is_internal, self.is_bot)
 
     @property
     def matters(self) -> bool:
@@ -106,9 +113,9 @@ def read(
     records: Iterable[Record],
     definitions: Definitions,
     secret: bytes,
-    is_void: Callable[[Event], bool] = lambda _: False,
+    is_suppressed: Callable[[Event], bool] = lambda _: False,
 ) -> Iterator[Event | Rejection]:
-    """Every event of the records and every rejection, in order. `is_void`: whether an event has been erased."""
+    """Every event of the records and every rejection, in order. `is_suppressed`: whether an event has been erased."""
     used = selectors_that_matter(definitions)
     for record in records:
         for message in native_messages(record):
@@ -117,7 +124,7 @@ def read(
                 continue
             try:
                 event = _event(message, record, definitions, used, secret)
-                yield Rejection(record.topic, "erased", "") if is_void(event) else event
+                yield Rejection(record.topic, "erased", "") if is_suppressed(event) else event
             except RefusedError as error:
                 yield Rejection(record.topic, error.reason, error.field)
 
@@ -168,7 +175,7 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
         context = with_library(context, properties)
         properties = with_status(properties)
     time, shown = _times(message, record, definitions)
-    # Calls that identify, group or merge say who someone is; they are no steps of a journey.
+    # Calls that identify, group or merge are evidence of identity; they are no steps of a journey.
     tried = used if kind == "event" else []
     matched = frozenset(
         selector
@@ -181,7 +188,7 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
         touch = touch_of(source, name, selected, properties, context)
     content = _digest([kind, source, name, environment, ids, properties, context, traits])
     return Event(
-        # A derived id comes from what was said, not from when it was sent: a second sending is a copy.
+        # A derived id comes from the content, not from the time of sending: a second sending is a copy.
         message_id=ids["message_id"] or "derived:" + _digest([content.hex(), shown, disguise]).hex(),
         time=time,
         anonymous_id=ids["anonymous_id"],
@@ -261,7 +268,7 @@ def _environment(message: Message, api_key: str, definitions: Definitions) -> st
 
 
 def _times(message: Message, record: Record, definitions: Definitions) -> tuple[int, int | None]:
-    """The event time and what the client's clock showed then (None: not said), in ms.
+    """The event time and what the client's clock showed then (None: not given), in ms.
 
     The client's clock is corrected by what it showed when it sent the message. Only a receipt that the message itself
     states does so: the broker's timestamp changes with a replay.

@@ -47,7 +47,7 @@ class Rejection:
 
 
 def native_messages(record: Record) -> Iterator[Message | Rejection]:
-    """The messages of one record in native form: one, or those of a Segment batch, each judged by itself."""
+    """The messages of one record in native form: one, or those of a Segment batch, each accepted or refused by itself."""
     try:
         parts = _parts(_decoded(record.value))
     except RefusedError as error:
@@ -121,7 +121,7 @@ def _parts(message: Message | list[Any]) -> list[Any]:
 
 
 def _with_shared(part: Any, shared: Message, context: Message) -> Any:
-    """A call of a batch; what the batch says once holds for every call that does not say it itself."""
+    """A call of a batch; what the batch shares holds for every call without its own."""
     if not isinstance(part, dict) or _is_batch(part):
         return part
     own = part.get("context")
@@ -153,7 +153,7 @@ def _from_segment(message: Message) -> Message:
     page = context.get("page")
     if call in ("page", "screen"):
         named = {field: message[field] for field in ("name", "category") if isinstance(message.get(field), str)}
-        # Segment's libraries say where the page is twice; a producer of one's own may say it only here.
+        # Segment's libraries give the page's address twice; another producer may give it only here.
         where = page if isinstance(page, dict) else {}
         properties = named | {f: where[f] for f in ("path", "url", "referrer", "title") if f in where} | properties
     return {

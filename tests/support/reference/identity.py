@@ -92,7 +92,7 @@ class Identities:
             else:
                 user = target
         found = self._canonical[user]
-        # Whoever leads into a cycle, or is in it, ends at the same id.
+        # All ids that lead into a cycle, or are in it, end at the same id.
         self._canonical.update(dict.fromkeys(path, found))
         return found
 
@@ -134,7 +134,7 @@ class Identities:
         return self._company_by_developer.get(developer, "")
 
     def company(self, event: Event) -> str:
-        """The company of an event: as said, else its key's, else its developer's, else ''."""
+        """The company of an event: as stamped, else its key's, else its developer's, else ''."""
         if event.company_id:
             return event.company_id
         if event.api_key in self.key_company:

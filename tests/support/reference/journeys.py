@@ -73,7 +73,7 @@ def funnel(found: list[Subject], definitions: Definitions, asked: Asked, level: 
     return rows
 
 
-def _standing(subject: Subject, definitions: Definitions, at: int) -> str:
+def _stage_at(subject: Subject, definitions: Definitions, at: int) -> str:
     """The furthest stage that the subject had entered, or ''."""
     entered = [name for name in stages_of(definitions, subject.level) if subject.stages.get(name, math.inf) <= at]
     return entered[-1] if entered else ""
@@ -88,7 +88,7 @@ def stuck(
     for subject in found:
         if subject.level != level or not asked.wants(subject):
             continue
-        stage = _standing(subject, definitions, asked.at)
+        stage = _stage_at(subject, definitions, asked.at)
         if stage in ("", names[-1]) or subject.stages[stage] > asked.at - hours * HOUR:
             continue
         rows.append(
@@ -121,12 +121,12 @@ def stuck_stages(found: list[Subject], definitions: Definitions, asked: Asked, l
     ]
     for group in asked.groups(subject for subject, _, _ in entries):
         theirs = [entry for entry in entries if asked.group(entry[0]) == group]
-        standing = {
-            name: [at for who, stage, at in theirs if stage == name == _standing(who, definitions, asked.at)]
+        at_stage = {
+            name: [at for who, stage, at in theirs if stage == name == _stage_at(who, definitions, asked.at)]
             for name in names
         }
         for place, name in enumerate(names):
-            waiting = [(asked.at - at) / HOUR for at in standing[name]] if place + 1 < len(names) else []
+            waiting = [(asked.at - at) / HOUR for at in at_stage[name]] if place + 1 < len(names) else []
             entered = sum(stage == name for _, stage, _ in theirs)
             rows.append(
                 {
@@ -135,9 +135,9 @@ def stuck_stages(found: list[Subject], definitions: Definitions, asked: Asked, l
                     "phase": definitions.stages[name].phase,
                     "next_stage": names[place + 1] if place + 1 < len(names) else "",
                     "entered": entered,
-                    "at_stage": len(standing[name]),
-                    "percent_of_all": percent(len(standing[name]), sum(map(len, standing.values()))),
-                    "percent_of_entered": percent(len(standing[name]), entered),
+                    "at_stage": len(at_stage[name]),
+                    "percent_of_all": percent(len(at_stage[name]), sum(map(len, at_stage.values()))),
+                    "percent_of_entered": percent(len(at_stage[name]), entered),
                     "median_waiting_hours": quantile(waiting, 0.5),
                     "p90_waiting_hours": quantile(waiting, 0.9),
                     "longest_waiting_hours": max(waiting, default=None),

@@ -162,9 +162,9 @@ def _context(holder: Message, agent: Any) -> Message:
 
 
 def _utc(time: Any) -> Any:
-    """A time that says no offset is UTC."""
-    said = not isinstance(time, str) or not time or re.search(r"([Zz]|[+-]\d\d:?\d\d)\Z", time)
-    return time if said else f"{time}Z"
+    """A time without an offset is UTC."""
+    has_offset = not isinstance(time, str) or not time or re.search(r"([Zz]|[+-]\d\d:?\d\d)\Z", time)
+    return time if has_offset else f"{time}Z"
 
 
 def _between(began: Any, ended: Any) -> int | None:

@@ -25,7 +25,7 @@ class Resolved(NamedTuple):
 
 
 class Profile(TypedDict):
-    """One developer, visitor or company. Times in ms; None and empty where there is nothing to say.
+    """One developer, visitor or company. Times in ms; None and empty where there is nothing.
 
     `activations` maps a definition to (anchor, activated_at) and holds only the reached ones.
     """
@@ -49,7 +49,7 @@ class Published:
 
     `rolling` holds differences: the value of (metric, level, window_hours) at an hour is the sum of its entries up to
     that hour (ms, the END of the window); zero differences are left out, so that equal values are equal dicts.
-    `rolling_by_segment` says the same of (segment, value, metric, level, window_hours, hour) of those subjects.
+    `rolling_by_segment` holds the same for (segment, value, metric, level, window_hours, hour) of those subjects.
     `activity` is (level, id, environment, START of the hour in ms).
     `events` has the earliest of the copies of an event; `event_rows` every copy that differs in content.
     `touches`: per level and id, in the order of time, of those of one moment the smaller content first; `touch_events`: the

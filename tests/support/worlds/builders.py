@@ -1,6 +1,6 @@
 """A builder for each kind of event.
 
-Builders return messages in the native format; `segment` says the same as a Segment call. Times are ms UTC. Without a
+Builders return messages in the native format; `segment` turns one into a Segment call. Times are ms UTC. Without a
 `message_id` of its own a message gets one from its content, so that the same call twice makes two copies of one event.
 """
 
@@ -115,7 +115,7 @@ def merge(time: int, previous_id: str, user_id: str, **fields: Any) -> Message:
 
 
 def segment(message: Message, skew: int | None = None, delay: int = SECOND) -> Message:
-    """The Segment call that says the same. With a `skew` the client's clock is wrong by so many ms, which the times
+    """The Segment call with the same content. With a `skew` the client's clock is wrong by so many ms, which the times
     of sending and receipt make good."""
     context = dict(message.get("context", {}))
     for field, name in (("session_token", "sessionToken"), ("api_key", "apiKey"), ("environment", "environment")):

@@ -120,18 +120,18 @@ PLOTS = [
     ["Identify", "Page Viewed", "API Key Created"],
 ]
 #: What makes an event internal or a bot's.
-MARKS: list[Message] = [
+EXCLUDED: list[Message] = [
     {"traits": {"email": "ada@lab.OWN.example"}},
     {"properties": {"email": "ada@own.example"}},
     {"context": {"ip": "10.1.2.3"}},
     {"context": {"userAgent": "Mozilla/5.0 (compatible; GoogleBot/2.1)"}},
 ]
-HARMLESS_MARKS: list[Message] = [
+COUNTED: list[Message] = [
     {"traits": {"email": "ada@notown.example"}},
     {"context": {"ip": "11.1.2.3", "userAgent": "firstcall-python/1.0"}},
 ]
-#: What an event says of the segments that the shipped definitions know, much of it odd.
-SAYINGS: list[Message] = [
+#: Fields that the segments of the shipped definitions read, many of them odd.
+SEGMENT_FIELDS: list[Message] = [
     {"properties": {"technology": "python"}},
     {"properties": {"technology": "  "}, "context": {"sdk": "acme-Go/2.1 python"}},
     {"context": {"sdk": LONG}},
@@ -154,7 +154,7 @@ class Cast(NamedTuple):
     sessions: list[str]
     devices: list[str]
     companies: list[Any]
-    marks: list[Message]
+    exclusions: list[Message]
 
 
 class Draft(NamedTuple):
@@ -169,8 +169,8 @@ class Draft(NamedTuple):
     company: int | None
     previous: int
     environment: str | None
-    mark: int | None
-    says: int | None
+    exclusion: int | None
+    segments: int | None
     id_style: str
     format: str
 
@@ -194,7 +194,7 @@ CASTS = st.builds(
     devices=_few(DEVICES, 3),
     companies=_few(COMPANIES, 3),
     # Most worlds have no one to leave out: in a small world one such event leaves little to count.
-    marks=st.sampled_from([HARMLESS_MARKS, HARMLESS_MARKS, HARMLESS_MARKS + MARKS]),
+    exclusions=st.sampled_from([COUNTED, COUNTED, COUNTED + EXCLUDED]),
 )
 DRAFTS = st.builds(
     Draft,
@@ -207,8 +207,8 @@ DRAFTS = st.builds(
     company=st.sampled_from([None, None, None, None, None, 0, 1, 2]),
     previous=st.integers(0, 5),
     environment=st.sampled_from([None, None, None, None, "production", "test"]),
-    mark=st.sampled_from([None, None, None, None, None, None, 0, 1, 2, 3, 4, 5]),
-    says=st.sampled_from([None, None, None, 0, 1, 2, 3, 4, 5, 6]),
+    exclusion=st.sampled_from([None, None, None, None, None, None, 0, 1, 2, 3, 4, 5]),
+    segments=st.sampled_from([None, None, None, 0, 1, 2, 3, 4, 5, 6]),
     id_style=st.sampled_from(["own", "own", "own", "absent", "shared"]),
     format=st.sampled_from(FORMATS),
 )

@@ -50,7 +50,7 @@ class Journey:
 
 
 def outcome(*messages: Message, definitions: Definitions | None = None) -> Published:
-    """What comes of a story by the reference, under `small_definitions` unless told otherwise."""
+    """The reference's result for a story, by default under `small_definitions`."""
     return compute([record(message) for message in messages], definitions or small_definitions(), SECRETS)
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.support.worlds.builders import Message
 
-#: Keys that are told by their form, wherever they stand.
-TELLING = st.builds(
+#: Keys that are known by their form, wherever they stand.
+RECOGNISABLE = st.builds(
     "{}{}{}".format,
     st.sampled_from(["sk_live_", "pk_live_", "rk_live_", "sk_test_", "pk_dev_", "acme."]),
     st.text(string.ascii_letters + string.digits, min_size=10, max_size=24),
@@ -97,7 +97,7 @@ def _moesif(message: Message) -> Message:
 
 
 def _escaped(value: Message) -> bytes:
-    """The same with every letter of its texts as an escape, which says the same."""
+    """The same with every letter of its texts as an escape, which JSON reads alike."""
     return "".join(f"\\u{ord(c):04x}" if c in string.ascii_letters else c for c in json.dumps(value)).encode()
 
 
@@ -125,11 +125,11 @@ def _deep(value: Any) -> Any:
 @st.composite
 def leaking_messages(draw: st.DrawFn) -> tuple[str, bytes]:
     """(key, message): a message in which the key stands as the API key, in one or two other places, or both."""
-    telling = draw(st.booleans())
-    key = draw(TELLING if telling else PLAIN)
+    recognisable = draw(st.booleans())
+    key = draw(RECOGNISABLE if recognisable else PLAIN)
     message: Message = {"name": "API Call", "time": "2026-01-05T10:00:00Z", "anonymous_id": "a1"}
     for _ in range(draw(st.integers(1, 2))):
         message |= draw(st.sampled_from(PLACES))(draw(st.sampled_from(WRAPPINGS))(key))
-    if not telling or draw(st.booleans()):
+    if not recognisable or draw(st.booleans()):
         message["api_key"] = key
     return key, draw(st.sampled_from(FORMATS))(message)

@@ -20,7 +20,7 @@ from tests.support.worlds.builders import (
     record,
     segment,
 )
-from tests.support.worlds.casts import CASTS, DRAFTS, LONG, SAYINGS, Cast, Draft
+from tests.support.worlds.casts import CASTS, DRAFTS, LONG, SEGMENT_FIELDS, Cast, Draft
 
 #: Records that are no events under any configuration, with the reason and the field.
 REJECTS = [
@@ -126,7 +126,7 @@ def _messages(cast: Cast, drafts: list[Draft]) -> list[_Sending]:
             _pick(values, place)
             for values, place in ((cast.keys, draft.key), (cast.sessions, draft.session), (cast.devices, draft.device))
         )
-        mark, says = _pick(cast.marks, draft.mark) or {}, _pick(SAYINGS, draft.says) or {}
+        exclusion, segments = _pick(cast.exclusions, draft.exclusion) or {}, _pick(SEGMENT_FIELDS, draft.segments) or {}
         if kind != "event":
             user = user if user is not None else _pick(cast.users, draft.kind + draft.time)
         if kind == "group":
@@ -151,13 +151,13 @@ def _messages(cast: Cast, drafts: list[Draft]) -> list[_Sending]:
             company_id=company,
             previous_id=_pick([*cast.users, *cast.devices], draft.previous) if kind == "merge" else None,
             environment=draft.environment,
-            properties=properties | says.get("properties", {}) | mark.get("properties", {}),
-            context=(says.get("context", {}) | mark.get("context", {})) or None,
-            traits=(says.get("traits", {}) | mark.get("traits", {})) or None,
+            properties=properties | segments.get("properties", {}) | exclusion.get("properties", {}),
+            context=(segments.get("context", {}) | exclusion.get("context", {})) or None,
+            traits=(segments.get("traits", {}) | exclusion.get("traits", {})) or None,
         )
         form = "native" if draft.format == "timeless" and not message["message_id"] else draft.format
         if message_id is None:
-            # The same said in two formats is two events, not two copies that differ in content.
+            # The same content in two formats is two events, not two copies that differ in content.
             message["message_id"] += f"-{form}"
         if not message["message_id"]:
             del message["message_id"]

@@ -162,14 +162,14 @@ def _first_bytes(text: str) -> str:
 
 
 def segment_values(definitions: Definitions, parts: dict[str, Any]) -> dict[str, str]:
-    """What an event says of the segments that are read from events: of the first field that says anything."""
+    """The event's values of the segments that are read from events, each of the first field with a value."""
     found = {}
     for name, segment in definitions.segments.items():
         for field in segment.fields:
-            said = _segment_text(parts, field)
-            if said:
-                named = [value for value in segment.values if segment.words and value in _words(said)]
-                found[name] = named[0] if named else said.encode()[:64].decode(errors="ignore")
+            text = _segment_text(parts, field)
+            if text:
+                named = [value for value in segment.values if segment.words and value in _words(text)]
+                found[name] = named[0] if named else text.encode()[:64].decode(errors="ignore")
                 break
     return found
 
