@@ -98,7 +98,7 @@ def test_clickhouse_and_memory_give_the_same(address: Address, delivered: list[R
             for suppression in plan.suppressions:
                 suppressions.add(suppression)
             delete_events(statements, request.level, named_suppressions(request, plan, suppressions, log))
-            memory.drop_void()
+            memory.drop_suppressed()
             assert encoded(log.carrying(*everything)) == encoded(memory.carrying(*everything))
     finally:
         statements.close()
