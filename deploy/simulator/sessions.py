@@ -100,9 +100,7 @@ class Sessions:
 
     def visit(self, device: Device, at: int, origin: Origin) -> None:
         """An anonymous session; now and then somebody reads an article to its end or comes from an event."""
-        # The docs portal's collector knows its visitors by session only, in some visits.
-        session = self.session_token(device) if device.native and self.random() < 0.4 else ""
-        at = self.browse(device, at, self.reading(4), origin, session=session)
+        at = self.browse(device, at, self.reading(4), origin, session=self.session_token(device))
         if self.random() < 0.06:
             name = "Content Viewed" if self.random() < 0.7 else "Event Attended"
             content = self.cast.pick(("scaling-websockets", "webinar-presence", "meetup-may"))

@@ -103,7 +103,7 @@ def _moved_share(values: Array, at: int, shift: int, variance: float) -> tuple[f
     """The share of subjects whose clocks changed, and its standard deviation.
 
     Weighted least squares in a few rounds, the level of each day being unknown too: a day of few hours, in which share and level
-    cannot be told apart, adds little.
+    cannot be separated, adds little.
     """
     usual, moved = _profiles(values, at, shift)
     places = np.arange(at, min(len(values), at + HOURS_AFTER))

@@ -87,7 +87,9 @@ def test_developers_have_several_devices_and_sessions(world: list[Seen]):
             sessions[seen.event.user_id].add(seen.event.session_token)
     assert sum(len(ids - {""}) > 1 for ids in devices.values()) > 40
     assert sum(len(ids - {""}) > 1 for ids in sessions.values()) > 40
-    assert any(s.event.alias_kind == "session_token" and not s.event.anonymous_id for s in world)
+    of_browsers = [seen.event for seen in world if seen.event.session_token]
+    assert all(event.anonymous_id for event in of_browsers)
+    assert sum(not event.user_id for event in of_browsers) > 400
 
 
 def test_some_devices_are_shared(users_by_device: dict[str, set[str]]):
