@@ -103,7 +103,10 @@ class ErasureRun:
     def extent(self, erasure: Erasure) -> Extent:
         """How much a plan erases."""
         suppressions = self._named(erasure, SuppressionList(self._secrets, erasure.suppressions))
-        kinds = Counter(kind for kind, _ in ids_of(suppressions))
+        named = ids_of(suppressions)
+        users = {identifier for kind, identifier in named if kind == "user_id"}
+        # A merged user id is linked as a device too, but seldom is one.
+        kinds = Counter(kind for kind, identifier in named if kind == "user_id" or identifier not in users)
         return Extent(
             count_events(self._statements, self.request.level, suppressions),
             kinds["user_id"],
