@@ -27,8 +27,10 @@ from tests.support.worlds import (
     identify,
     journey,
     key_created,
+    merge,
     page_viewed,
     record,
+    signed_up,
     small_definitions,
     talk_given,
     worlds,
@@ -212,6 +214,42 @@ def test_an_alias_beyond_a_limit_counts_for_nothing(limit, client, address):
     assert compared(found)["developers"] > 0
     # The events that a crowded alias holds count for nothing with an API key and without one.
     assert compared(found)["automated traffic"] == (3 if limit == "web_alias_events" else 2)
+
+
+def test_each_identifier_that_leads_to_nobody_leaves_the_next_one(client, address):
+    """A session splits from its device, a lone session goes by its device, a key with an owner counts whatever its device is."""
+    load(
+        address,
+        [
+            record(key_created(MONDAY, api_key="k1", user_id="u1", company_id="acme")),
+            record(signed_up(MONDAY, user_id="u2", anonymous_id="a", company_id="globex", message_id="s2")),
+            record(identify(MONDAY, "u3", session_token="s3", message_id="i3")),
+            record(page_viewed(MONDAY + HOUR, anonymous_id="a", session_token="s3", message_id="p3")),
+            record(page_viewed(MONDAY + HOUR, anonymous_id="a", session_token="s4", message_id="p4")),
+            record(page_viewed(MONDAY + 2 * HOUR, session_token="s4", message_id="lone")),
+            record(page_viewed(MONDAY + HOUR, anonymous_id="b", session_token="s5", message_id="p5")),
+            record(page_viewed(MONDAY + 2 * HOUR, session_token="s5", message_id="lone5")),
+            record(page_viewed(MONDAY + HOUR, anonymous_id="named", message_id="p6")),
+            record(merge(MONDAY + DAY, "named", "u3", message_id="m3")),
+            *(
+                record(
+                    api_call(MONDAY + place * HOUR + 1, api_key=key, anonymous_id="busy", message_id=f"{key}-{place}")
+                )
+                for key in ("k1", "k2")
+                for place in range(5)
+            ),
+            record(page_viewed(MONDAY + HOUR, anonymous_id="busy", message_id="p7")),
+        ],
+        DEFINITIONS,
+    )
+    found = audit(address, DEFINITIONS)
+    assert differences(found) == {}
+    assert [one.published for one in found.findings if one.published == "automated traffic" and one.agree == 1]
+    developers = client.query("SELECT id FROM developers ORDER BY id").result_rows
+    assert [each for (each,) in developers] == ["anonymous_id:b", "anonymous_id:busy", "u1", "u2", "u3"]
+    # Both keys are active tokens; of the calls from the busy device only those with the owned one are a developer's.
+    assert compared(found)["activity of tokens"] == 2
+    assert compared(found)["activity of developers"] == 1
 
 
 def test_a_simulated_population_agrees(clickhouse, monkeypatch, tmp_path):

@@ -37,8 +37,8 @@ pytestmark = pytest.mark.timeout(300)
 
 NOW = int(time.time() * 1000)
 
-#: Ann: merged from an older id, with a phone of her own and a key of her own; she shares a laptop and a key with Bob, and
-#: Acme with Bob and Carol. Whatever names her holds `zq7`, but for her key, which is kept as a hash.
+#: Ann: merged from an older id, with a phone of her own and a key of her own; she shares a laptop and a key with Bob, who has
+#: a session on the laptop while it is hers, and Acme with Bob and Carol. Whatever names her holds `zq7`, but for her key, which is kept as a hash.
 ANN = [
     record(page_viewed(MONDAY, anonymous_id="zq7-phone", context={"campaign": {"name": "spring"}})),
     record(signed_up(MONDAY + HOUR, user_id="zq7-ann", anonymous_id="zq7-phone", company_id="acme")),
@@ -46,6 +46,8 @@ ANN = [
     record(identify(MONDAY + 3 * HOUR, "zq7-ann", anonymous_id="laptop", traits={"email": "zq7@acme.example"})),
     record(segment(page_viewed(MONDAY + DAY, anonymous_id="laptop", session_token="zq7-session"), skew=HOUR)),
     record(identify(MONDAY + DAY, "zq7-ann", session_token="zq7-session")),
+    record(page_viewed(MONDAY + DAY, anonymous_id="zq7-phone", session_token="zq7-lone")),
+    record(page_viewed(MONDAY + DAY + HOUR, session_token="zq7-lone")),
     record(signed_up(MONDAY + HOUR, user_id="zq7-of-old")),
     record(merge(MONDAY + 2 * DAY, "zq7-of-old", "zq7-ann")),
     record(api_call(MONDAY + DAY, api_key="sk_live_ann", user_id="zq7-of-old")),
@@ -57,6 +59,8 @@ ANN = [
 OTHERS = [
     record(identify(MONDAY + 9 * DAY, "bob", anonymous_id="laptop")),
     record(page_viewed(MONDAY + 10 * DAY, anonymous_id="laptop")),
+    record(page_viewed(MONDAY + 4 * HOUR, anonymous_id="laptop", session_token="of-bob")),
+    record(identify(MONDAY + 9 * DAY, "bob", session_token="of-bob")),
     record(signed_up(MONDAY + 9 * DAY, user_id="bob", company_id="acme")),
     record(api_call(MONDAY + 9 * DAY, api_key="sk_live_team", user_id="bob")),
     record(signed_up(MONDAY, user_id="carol", company_id="acme")),
@@ -127,7 +131,7 @@ def test_a_person_and_a_company_are_erased_while_events_flow(
         assert (code, "no event in ClickHouse names this id" in printed) == (2, True), printed
         code, printed = deployment.erase("--user", "zq7-ann", "--dry-run")
         assert code == 0, printed
-        assert "This person: 12 event rows, 2 API keys" in printed
+        assert "This person: 14 event rows, 2 API keys" in printed
         assert differing() == []
 
         deployment.interrupted_erase("Feeding the remaining", "--user", "zq7-ann", "--yes")
@@ -210,4 +214,4 @@ def recorded(deployment: Deployment) -> None:
         rows = client.query(
             "SELECT level, events, users, aliases, keys, completed_at >= asked_at FROM erasures ORDER BY asked_at"
         ).result_rows
-    assert [tuple(row) for row in rows] == [("developer", 12, 2, 3, 2, True), ("company", 3, 0, 0, 1, True)]
+    assert [tuple(row) for row in rows] == [("developer", 14, 2, 4, 2, True), ("company", 3, 0, 0, 1, True)]
