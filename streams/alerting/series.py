@@ -59,11 +59,6 @@ class HourCount(NamedTuple):
     trials: int = 0
 
 
-def hour_of(time_ms: int) -> int:
-    """The hour that a moment belongs to."""
-    return -(-time_ms // HOUR_MS)
-
-
 def gather(
     rows: Iterable[HourCount], until: int, hours: int, *, shares: bool, recurring: bool = False
 ) -> dict[Scope, Series]:

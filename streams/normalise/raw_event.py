@@ -12,7 +12,7 @@ from streams.normalise.clock import Times
 #: In UTF-8: state is bounded in bytes.
 MAX_ID_BYTES: Final = 512
 
-#: The fields that are texts, in the order of `raw_event`.
+#: The fields that are texts, in the order of `Raw`.
 TEXTS: Final = (
     "message_id",
     "anonymous_id",
@@ -35,6 +35,9 @@ class Raw(msgspec.Struct, gc=False):
     name: str
     times: Times
     source: Any
+    properties: dict[str, Any]
+    context: dict[str, Any]
+    traits: dict[str, Any]
     message_id: str
     anonymous_id: str
     session_token: str
@@ -43,9 +46,6 @@ class Raw(msgspec.Struct, gc=False):
     company_id: str
     previous_id: str
     environment: str
-    properties: dict[str, Any]
-    context: dict[str, Any]
-    traits: dict[str, Any]
     hides_key: bool = False
 
 
@@ -83,24 +83,7 @@ def raw_event(
         if traits is not None:
             return Rejected("wrong_type", "traits", f"an object is expected, not {kind_of(traits)}")
         traits = {}
-    message_id, anonymous_id, session_token, api_key, user_id, company_id, previous_id, environment = texts
-    return Raw(
-        event_type,
-        name,
-        times,
-        source,
-        message_id,
-        anonymous_id,
-        session_token,
-        api_key,
-        user_id,
-        company_id,
-        previous_id,
-        environment,
-        properties,
-        context,
-        traits,
-    )
+    return Raw(event_type, name, times, source, properties, context, traits, *texts)
 
 
 def _make_texts(texts: list[Any]) -> Rejected | None:

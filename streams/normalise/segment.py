@@ -23,24 +23,13 @@ _TYPES: Final[dict[Any, tuple[EventType, str]]] = {
 _OWN_TYPES: Final = frozenset(["track", "page", "screen", "alias"])
 _OWN_FIELDS: Final = frozenset(
     [
-        "messageId",
-        "anonymousId",
-        "userId",
-        "groupId",
-        "previousId",
-        "sentAt",
-        "originalTimestamp",
-        "receivedAt",
-        "timestamp",
-        "event",
+        *("messageId", "anonymousId", "userId", "groupId", "previousId"),
+        *("sentAt", "originalTimestamp", "receivedAt", "timestamp", "event"),
     ]
 )
 #: What Segment has no field for, wherever it stands.
 _BESIDE: Final = frozenset(
-    [
-        *("sessionToken", "session_token", "apiKey", "api_key", "environment"),
-        *("groupId", "group_id", "company_id"),
-    ]
+    ["sessionToken", "session_token", "apiKey", "api_key", "environment", "groupId", "group_id", "company_id"]
 )
 _TIME_NAMES: Final = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
 _PAGE_FIELDS: Final = ("path", "url", "referrer", "title")
