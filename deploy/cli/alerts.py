@@ -87,16 +87,10 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
     from sinks.clickhouse import Address, connected
 
     until = int(time_or_exit("--at", at).timestamp() * 1000 if at else time.time() * 1000)
-    table = Table(title=f"As of {datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%d %H:%M} UTC", title_justify="left")
-    for name, justify in (
-        ("monitor", "left"),
-        ("status", "left"),
-        ("weeks", "right"),
-        ("observed", "right"),
-        ("expected", "right"),
-        ("evidence", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    title = f"As of {datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    table = Table("monitor", "status", title=title, title_justify="left")
+    for number in ("weeks", "observed", "expected", "evidence"):
+        table.add_column(number, justify="right")
     summaries = []
     with reachable_clickhouse(settings, out) as reachable:
         address = Address.parse(reachable.clickhouse_address)

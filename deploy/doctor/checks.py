@@ -184,10 +184,7 @@ def check_ready(settings: Settings) -> Iterator[Finding]:
     """The health of the process on this machine that listens on the metrics port."""
     if not settings.metrics_port:
         yield Finding(
-            "ready",
-            "wrong",
-            "FIRSTCALL_METRICS_PORT is not set",
-            "set it to the port of the process to check",
+            "ready", "wrong", "FIRSTCALL_METRICS_PORT is not set", "set it to the port of the process to check"
         )
         return
     url = url_of(reached_at(settings.metrics_host), settings.metrics_port)
