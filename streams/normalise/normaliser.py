@@ -14,7 +14,7 @@ import orjson
 
 from schemas.config.definitions import Definitions
 from schemas.event import ALIAS_KINDS, Event, Rejected, Source
-from streams.facts.matching import Matcher
+from streams.facts.compiled_definitions import Matcher
 from streams.normalise import clock, redaction
 from streams.normalise.exclusions import Exclusions
 from streams.normalise.formats import calls, is_batch, read
