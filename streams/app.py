@@ -61,8 +61,8 @@ class Worker:
         self.agents = Agents(self.app, settings, self.compiled, self.commit_order)
 
         self.agents.declare("normalise_events", topology.INPUTS, self.normalise_events)
-        for topic, processor in processors.PROCESSORS.items():
-            self.agents.fold(topology.topic_named(topic), processor)
+        for topic in topology.UPDATES:
+            self.agents.fold(topic, processors.PROCESSORS[topic.name])
 
         self.app.timer(LEASE_CHECK_SECONDS, name="check_lease")(self.check_lease)
         self.app.timer(STATE_SIZE_SECONDS, name="measure_state")(self.measure_state)
@@ -92,7 +92,7 @@ class Worker:
 
     async def measure_state(self) -> None:
         for name, table in self.agents.tables.items():
-            size = table.size()
+            size = table.store.size()
             metrics.STATE_ROWS.labels(name).set(size.rows)
             metrics.STATE_BYTES.labels(name).set(size.bytes)
 

@@ -87,8 +87,3 @@ TOPICS: Final = (*INPUTS, *SUPPRESSIONS, *UPDATES, *ROWS, *NOTIFICATIONS)
 def source_of(topic: str) -> Literal["web", "api"]:
     """The source of events on an input topic (with or without a prefix) that do not name their own."""
     return "api" if topic.endswith(API_EVENTS) else "web"
-
-
-def topic_named(name: str) -> Topic:
-    """The topic of that name. Raises KeyError."""
-    return {topic.name: topic for topic in TOPICS}[name]
