@@ -275,7 +275,6 @@ class SinkConsumer:
             self._add([message])
 
     def _resume(self) -> None:
-        """Fetch again after `_keep_membership`."""
         if self._is_paused:
             self._consumer.resume(self._consumer.assignment())
             self._is_paused = False

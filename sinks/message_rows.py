@@ -90,7 +90,6 @@ class RowCollector:
             self.batch.add(TOUCH_ROWS, touch, source)
 
     def take(self) -> Batch:
-        """Hand over the collected rows to another writer."""
         taken, self.batch = self.batch, Batch()
         return taken
 

@@ -74,7 +74,6 @@ class Population:
 
     @property
     def people(self) -> int:
-        """How many developers sign up."""
         return self.developers or 0
 
     @property

@@ -29,7 +29,6 @@ class Scope(NamedTuple):
     value: str = ""
 
     def __str__(self) -> str:
-        """As a person reads it."""
         return f"{self.segment} = {self.value or '(none)'}" if self.segment else "all"
 
 

@@ -46,7 +46,6 @@ class Agents:
         self._checked_in: int | None = None
 
     def table(self, name: str, topic: topology.Topic) -> RowTable:
-        """Declare the table of a processor, partitioned as the topic that it folds."""
         table = self._app.Table(
             name,
             partitions=1 if topic.single else self._settings.partitions,

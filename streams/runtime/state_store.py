@@ -188,7 +188,6 @@ class RowStore(rocksdb.Store):
         self.rocksdb_options = StateOptions()
 
     def partition(self, number: int) -> PartitionRows:
-        """The rows of one of this worker's partitions."""
         return PartitionRows(self._db_for_partition(number), self.partition_path(number))
 
     def open_partitions(self) -> list[PartitionRows]:

@@ -60,7 +60,6 @@ class LocalBroker:
 
     @property
     def bootstrap(self) -> str:
-        """Its address, `host:port`, once it is started."""
         assert self._port, "the broker is started"
         return f"{LOOPBACK}:{self._port}"
 

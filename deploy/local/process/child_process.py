@@ -59,7 +59,6 @@ class ChildProcess:
             return None
 
     def request_end(self) -> None:
-        """Have the command end, without waiting for it."""
         assert self._parent.stdin is not None, "standard input is a pipe"
         self._parent.stdin.close()
 
