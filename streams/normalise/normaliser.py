@@ -237,13 +237,5 @@ def _check_ids(raw: Raw) -> Rejected | None:
     return None
 
 
-def content_hash(event: Event) -> int:
-    """63 bits over all of an event but its times: copies that differ in it disagree in content."""
-    ids = (event.anonymous_id, event.session_token, event.api_key, event.user_id, event.company_id, event.previous_id)
-    content = (event.type, event.source, event.name, ids, event.environment)
-    rest = (event.properties, event.context, event.traits)
-    return int.from_bytes(_digest((*content, *rest))[:8], "big") >> 1
-
-
 def _digest(content: tuple[Any, ...]) -> bytes:
     return hashlib.blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
