@@ -80,6 +80,9 @@ class Worker:
         source = topology.source_of(batch.tp.topic)
         messages = processors.normalise_events(self.compiled, self.normaliser, batch.tp.topic, source, received)
         await self.commit_order.send_messages(messages)
+        for (field, reason), number in self.normaliser.ignored.items():
+            metrics.IGNORED_VALUES.labels(field, reason).inc(number)
+        self.normaliser.ignored.clear()
         return True
 
     async def check_lease(self) -> None:

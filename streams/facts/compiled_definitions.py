@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from schemas.config.definitions import Definitions, PropertyTest, Selector
-from schemas.event import Event
+from schemas.event import Event, is_preflight
 from streams.facts import hours as bitmap
 from streams.facts.facts import Cuts, Facts, SegmentValue, Touch
 from streams.facts.segments import SegmentReader
@@ -120,6 +120,8 @@ class CompiledDefinitions:
         return {i: (seen.latest if i in latest else seen.time, value) for i, value in values.items()}
 
     def _matches(self, event: Event) -> int:
+        if is_preflight(event.source, event.properties):
+            return 0
         key = (event.source, event.name, event.environment)
         compiled = self._by_kind.get(key)
         if compiled is None:
@@ -172,6 +174,7 @@ class Matcher:
             (self._source is None or source == self._source)
             and (not self._names or name in self._names)
             and (not self._environments or environment in self._environments)
+            and not is_preflight(source, properties)
             and all(test(properties.get(field)) for field, test in self._tests)
         )
 

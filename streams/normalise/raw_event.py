@@ -25,6 +25,11 @@ TEXTS: Final = (
 )
 
 
+_ENVIRONMENT: Final = TEXTS.index("environment")
+#: Stands for an environment that is no text.
+NO_WORD: Final = "?"
+
+
 class Raw(msgspec.Struct, gc=False):
     """The fields of an event as they were given, the same names in all formats. `api_key` is still the key.
 
@@ -59,7 +64,10 @@ def raw_event(
     context: Any,
     traits: Any,
 ) -> Raw | Rejected:
-    """The event, or which of its fields is of a wrong type or too long. `texts`: the values of `TEXTS`, changed in place."""
+    """The event, or which of its fields is of a wrong type or too long. `texts`: the values of `TEXTS`, changed in place.
+
+    What stands for an empty map is one: null, an empty text, and the empty list, as PHP writes it.
+    """
     if type(name) is not str:
         if name is not None:
             return Rejected("wrong_type", "name", f"a text is expected, not {kind_of(name)}")
@@ -72,15 +80,15 @@ def raw_event(
                 return wrong
             break
     if type(properties) is not dict:
-        if properties is not None:
+        if not is_empty(properties):
             return Rejected("wrong_type", "properties", f"an object is expected, not {kind_of(properties)}")
         properties = {}
     if type(context) is not dict:
-        if context is not None:
+        if not is_empty(context):
             return Rejected("wrong_type", "context", f"an object is expected, not {kind_of(context)}")
         context = {}
     if type(traits) is not dict:
-        if traits is not None:
+        if not is_empty(traits):
             return Rejected("wrong_type", "traits", f"an object is expected, not {kind_of(traits)}")
         traits = {}
     return Raw(event_type, name, times, source, properties, context, traits, *texts)
@@ -90,6 +98,8 @@ def _make_texts(texts: list[Any]) -> Rejected | None:
     for i, value in enumerate(texts):
         if value is None:
             texts[i] = ""
+        elif i == _ENVIRONMENT:
+            texts[i] = value[:MAX_ID_BYTES] if type(value) is str else NO_WORD
         elif type(value) is int:
             texts[i] = str(value)
         elif type(value) is not str:
@@ -97,6 +107,11 @@ def _make_texts(texts: list[Any]) -> Rejected | None:
         elif (length := len(value.encode())) > MAX_ID_BYTES:
             return Rejected("too_long", TEXTS[i], f"{length} bytes; at most {MAX_ID_BYTES} are accepted")
     return None
+
+
+def is_empty(value: Any) -> bool:
+    """Whether the value stands for an empty map."""
+    return value is None or value in ("", [])
 
 
 def kind_of(value: Any) -> str:
