@@ -90,6 +90,12 @@ class Rejected(msgspec.Struct, frozen=True):
     call: int = -1
 
 
+def is_preflight(source: str, properties: dict[str, Any]) -> bool:
+    """Whether an event is a preflight of a browser. It is no use of the API, and no selector matches it."""
+    method = properties.get("method")
+    return source == "api" and type(method) is str and len(method) == 7 and method.upper() == "OPTIONS"
+
+
 def visitor_id(kind: AliasKind, alias: str) -> str:
     """The developer id of an alias that no one is known behind."""
     return f"{kind}:{alias}"

@@ -102,6 +102,13 @@ DEAD_LETTERS: Final = Counter(
     ["reason"],
     registry=WORKER,
 )
+IGNORED_VALUES: Final = Counter(
+    "firstcall_ignored_values",
+    "Values of events that were ignored while the event was accepted, by field and reason: an unknown environment, a broken second "
+    "time, what a program wrote for nothing. Many of one field: its producer has a fault. Counted again when read again.",
+    ["field", "reason"],
+    registry=WORKER,
+)
 STATE_ROWS: Final = Gauge(
     "firstcall_state_rows",
     "Rows of a table in this worker's partitions, as RocksDB estimates them. They grow with the number of developers, keys and "

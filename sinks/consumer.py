@@ -97,7 +97,7 @@ class SinkConsumer:
         self._gaps = gaps
         self._limits = limits
         self._stop = stop
-        self._writer = RetryingWriter(inserter, collector.definitions, stop)
+        self._writer = RetryingWriter(inserter, collector.normaliser.definitions, stop)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write-rows")
         #: Fetched and not collected: a message of a few kilobytes may hold rows of a hundred megabytes.
         self._fetched: deque[Message] = deque()
@@ -172,7 +172,7 @@ class SinkConsumer:
         while self._offsets and not self._stop.is_set():
             if not self._has_room():
                 return
-            room = self._limits.rows - max(self._collector.waiting_rows, self._messages)
+            room = self._limits.rows - max(self._collector.batch.rows, self._messages)
             left = end - time.monotonic()
             if left <= 0:
                 if self._in_flight is None or self._in_flight.is_written.done():
@@ -213,12 +213,12 @@ class SinkConsumer:
             self._oldest.setdefault((topic, partition), timestamp)
 
     def _has_room(self) -> bool:
-        fullest = max(self._collector.waiting_rows, self._messages)
-        return fullest < self._limits.rows and self._collector.waiting_bytes < self._limits.bytes
+        fullest = max(self._collector.batch.rows, self._messages)
+        return fullest < self._limits.rows and self._collector.batch.bytes < self._limits.bytes
 
     def _has_batch(self) -> bool:
         """Whether anything is collected, also of revoked partitions, or messages without rows."""
-        return bool(self._offsets or self._collector.waiting_rows or self._messages)
+        return bool(self._offsets or self._collector.batch.rows or self._messages)
 
     def _await_suppression_list(self) -> bool:
         """Wait for a fresh suppression list. False if `stop` was set before."""
@@ -275,7 +275,6 @@ class SinkConsumer:
             self._add([message])
 
     def _resume(self) -> None:
-        """Fetch again after `_keep_membership`."""
         if self._is_paused:
             self._consumer.resume(self._consumer.assignment())
             self._is_paused = False

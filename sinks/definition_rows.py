@@ -68,15 +68,6 @@ def write_definitions(client: Client, definitions: Definitions) -> None:
         client.insert("definition_rows", rows, column_names=_COLUMNS)
 
 
-def other_definitions(made_under: str, configured: str) -> DeploymentError:
-    """The tables were made under other definitions than the configured ones: rows of both would give numbers of neither."""
-    return DeploymentError(
-        f"the tables were made under other definitions ({made_under}) than the configured ones ({configured})."
-        " `firstcall config diff --against-running` shows the difference. Undo the change, or let `firstcall rebuild`"
-        " recompute all numbers, while the old ones are served"
-    )
-
-
 def record(client: Client, definitions: Definitions) -> None:
     """Write what a sink goes by, before it writes any row.
 
@@ -87,9 +78,17 @@ def record(client: Client, definitions: Definitions) -> None:
 
 
 def refuse_other(made_under: Recorded | None, definitions: Definitions) -> None:
-    """Raise DeploymentError if the tables were made under something else; None: they were made under nothing yet."""
-    if made_under is not None and made_under.fingerprint != definitions.fingerprint():
-        raise other_definitions(made_under.fingerprint, definitions.fingerprint())
+    """Raise DeploymentError if the tables were made under something else: rows of both would give numbers of neither.
+
+    `made_under` None: they were made under nothing yet.
+    """
+    configured = definitions.fingerprint()
+    if made_under is not None and made_under.fingerprint != configured:
+        raise DeploymentError(
+            f"the tables were made under other definitions ({made_under.fingerprint}) than the configured ones ({configured})."
+            " `firstcall config diff --against-running` shows the difference. Undo the change, or let `firstcall rebuild`"
+            " recompute all numbers, while the old ones are served"
+        )
 
 
 def recorded(client: Client, *, own: bool = False) -> Recorded | None:

@@ -11,7 +11,6 @@ from typing import Final
 
 import msgspec
 
-from schemas.config.definitions import Definitions
 from schemas.event import Event
 from sinks.batch import DEAD_LETTER_ROWS, Batch, SourceMessage
 from sinks.insert import RowInserter
@@ -45,15 +44,12 @@ class RowCollector:
     ) -> None:
         self._inserter = inserter
         self._topic_name = topic_name
-        self._normaliser = normaliser
+        self.normaliser = normaliser
         self._touch_row = TouchReader(normaliser.definitions)
         self._tables = {topic_name(topic): table for topic, table in TABLE_BY_TOPIC.items()}
         self._sources = {topic_name(topic.name): topology.source_of(topic.name) for topic in topology.INPUTS}
-        self._batch = Batch()
-
-    @property
-    def definitions(self) -> Definitions:
-        return self._normaliser.definitions
+        #: Rows that are collected and not written.
+        self.batch = Batch()
 
     @property
     def topics(self) -> list[str]:
@@ -66,14 +62,6 @@ class RowCollector:
         aging = [topic.name for topic in (*topology.INPUTS, *topology.ROWS) if topic.cleanup == "delete"]
         return [self._topic_name(topic) for topic in aging]
 
-    @property
-    def waiting_rows(self) -> int:
-        return self._batch.rows
-
-    @property
-    def waiting_bytes(self) -> int:
-        return self._batch.bytes
-
     def add(self, topic: str, value: bytes | None, timestamp: int, partition: int = -1, offset: int = -1) -> None:
         """Collect the rows of a message of an input topic, or the row that a message of a row topic is.
 
@@ -82,7 +70,7 @@ class RowCollector:
         """
         source = self._sources.get(topic)
         if source is not None:
-            for event in self._normaliser(value, source=source, recorded_at=timestamp):
+            for event in self.normaliser(value, source=source, recorded_at=timestamp):
                 if isinstance(event, Event):
                     self._add_event(event, SourceMessage(topic, partition, offset, timestamp))
             return
@@ -91,25 +79,24 @@ class RowCollector:
             source_message = SourceMessage(topic, partition, offset, timestamp)
             problem = _problem(value)
             if problem:
-                self._batch.refuse(value, source_message, problem)
+                self.batch.refuse(value, source_message, problem)
             else:
-                self._batch.add(table, value, source_message)
+                self.batch.add(table, value, source_message)
 
     def _add_event(self, event: Event, source: SourceMessage) -> None:
-        self._batch.add(EVENT_ROWS, _encode_event(event), source)
+        self.batch.add(EVENT_ROWS, _encode_event(event), source)
         touch = self._touch_row(event)
         if touch is not None:
-            self._batch.add(TOUCH_ROWS, touch, source)
+            self.batch.add(TOUCH_ROWS, touch, source)
 
     def take(self) -> Batch:
-        """Hand over the collected rows to another writer."""
-        taken, self._batch = self._batch, Batch()
+        taken, self.batch = self.batch, Batch()
         return taken
 
     def write(self) -> dict[str, int]:
         """Write the collected rows, and return the number of rows by table. Raises ClickHouseError, as `Batch.write` does."""
-        written = self._batch.write(self._inserter)
-        self._batch = Batch()
+        written = self.batch.write(self._inserter)
+        self.batch = Batch()
         return written
 
     def close(self) -> None:

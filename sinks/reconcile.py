@@ -99,17 +99,11 @@ class Reconciler:
     def __init__(self, address: Address, stop: threading.Event) -> None:
         self._address = address
         self._stop = stop
-        self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
-
-    @property
-    def thread(self) -> threading.Thread:
-        """The thread of the runs."""
-        return self._thread
+        self.thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
         metrics.RECONCILED.set_to_current_time()
-        self._thread.start()
+        self.thread.start()
 
     def _run(self) -> None:
         pause = SHORTEST_PAUSE_SECONDS

@@ -9,8 +9,7 @@ import msgspec
 
 from schemas.config.definitions import Definitions
 from schemas.event import Event
-from streams.facts.compiled_definitions import CompiledDefinitions, Observation, event_hash
-from streams.facts.matching import Matcher
+from streams.facts.compiled_definitions import CompiledDefinitions, Matcher, Observation, event_hash
 from streams.facts.touches import touch_of
 from streams.identity.held_events import content_of
 

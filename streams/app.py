@@ -61,8 +61,8 @@ class Worker:
         self.agents = Agents(self.app, settings, self.compiled, self.commit_order)
 
         self.agents.declare("normalise_events", topology.INPUTS, self.normalise_events)
-        for topic, processor in processors.PROCESSORS.items():
-            self.agents.fold(topology.topic_named(topic), processor)
+        for topic in topology.UPDATES:
+            self.agents.fold(topic, processors.PROCESSORS[topic.name])
 
         self.app.timer(LEASE_CHECK_SECONDS, name="check_lease")(self.check_lease)
         self.app.timer(STATE_SIZE_SECONDS, name="measure_state")(self.measure_state)
@@ -80,6 +80,9 @@ class Worker:
         source = topology.source_of(batch.tp.topic)
         messages = processors.normalise_events(self.compiled, self.normaliser, batch.tp.topic, source, received)
         await self.commit_order.send_messages(messages)
+        for (field, reason), number in self.normaliser.ignored.items():
+            metrics.IGNORED_VALUES.labels(field, reason).inc(number)
+        self.normaliser.ignored.clear()
         return True
 
     async def check_lease(self) -> None:
@@ -92,7 +95,7 @@ class Worker:
 
     async def measure_state(self) -> None:
         for name, table in self.agents.tables.items():
-            size = table.size()
+            size = table.store.size()
             metrics.STATE_ROWS.labels(name).set(size.rows)
             metrics.STATE_BYTES.labels(name).set(size.bytes)
 

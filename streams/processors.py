@@ -46,24 +46,6 @@ class BatchCheckpoint(msgspec.Struct, frozen=True, array_like=True):
     definitions: str
 
 
-def definitions_changed(scope: str) -> StateError:
-    """The state was made under other definitions: what is joined into it would give numbers of neither."""
-    return StateError(
-        f"the state of {scope} was made under other metric definitions than the configured ones. Undo the change, or "
-        "let `firstcall rebuild` compute all numbers again under the new ones, while the old ones are served"
-    )
-
-
-def unknown_update(ref: MessageRef, reason: str) -> StateError:
-    """An update on an internal topic that this version cannot decode. To skip it would lose facts."""
-    topic, partition, offset = ref
-    return StateError(
-        f"the message at {topic}/{partition}/{offset} is an update of another version of Firstcall: {reason}. Run the newest version "
-        f"of those that have been running. If no other version ever wrote to this topic, commit the group's offset {offset + 1} "
-        "there to go on without it, and run `firstcall audit`"
-    )
-
-
 class Outcome(msgspec.Struct, frozen=True):
     """The effects of a batch, in the order in which they must become durable; then the batch may be acknowledged.
 
@@ -124,8 +106,6 @@ def fold_aliases(compiled: CompiledDefinitions, store: Store, scope: str, batch:
 
 
 def fold_developers(compiled: CompiledDefinitions, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
-    """Fold updates of users."""
-
     def fold(context: BatchContext, updates: list[DeveloperUpdate]) -> None:
         match updates[0].order:
             case "drop":
@@ -139,8 +119,6 @@ def fold_developers(compiled: CompiledDefinitions, store: Store, scope: str, bat
 
 
 def fold_companies(compiled: CompiledDefinitions, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
-    """Fold updates of companies."""
-
     def fold(context: BatchContext, updates: list[CompanyUpdate]) -> None:
         if updates[0].order == "prune":
             companies.prune(context, updates[0].company)
@@ -151,7 +129,6 @@ def fold_companies(compiled: CompiledDefinitions, store: Store, scope: str, batc
 
 
 def resolve_merges(compiled: CompiledDefinitions, store: Store, scope: str, batch: Sequence[Delivered]) -> Outcome:
-    """Fold pointers between users."""
     return _fold(BatchContext.of(compiled, store), scope, batch, Pointer, merges.fold)
 
 
@@ -175,7 +152,10 @@ def interrupted_batch_end(compiled: CompiledDefinitions, store: Store, scope: st
         return -1
     checkpoint = decode_row(BatchCheckpoint, stored)
     if checkpoint.definitions != compiled.fingerprint:
-        raise definitions_changed(scope)
+        raise StateError(
+            f"the state of {scope} was made under other metric definitions than the configured ones. Undo the change, or "
+            "let `firstcall rebuild` compute all numbers again under the new ones, while the old ones are served"
+        )
     return checkpoint.end
 
 
@@ -229,7 +209,13 @@ def _decoded(kind: type[U], value: bytes | None, ref: MessageRef) -> U | Rejecte
     try:
         return decode(kind, value)
     except msgspec.ValidationError as error:
-        raise unknown_update(ref, str(error)) from None
+        # To skip it would lose facts.
+        topic, partition, offset = ref
+        raise StateError(
+            f"the message at {topic}/{partition}/{offset} is an update of another version of Firstcall: {error}. Run the newest version "
+            f"of those that have been running. If no other version ever wrote to this topic, commit the group's offset {offset + 1} "
+            "there to go on without it, and run `firstcall audit`"
+        ) from None
 
 
 def _message_ref(scope: str, offset: int) -> MessageRef:

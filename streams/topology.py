@@ -49,10 +49,7 @@ MAX_MESSAGE_BYTES: Final = 32 * 1024**2
 
 #: Configuration of every topic that only Firstcall writes to, changelogs too. The brokers' clock dates records: a worker's clock
 #: that jumps would have them refused (too far ahead), or deleted by age before they are worked on (too far behind).
-OWN_TOPICS: Final = {
-    "max.message.bytes": str(MAX_MESSAGE_BYTES),
-    "message.timestamp.type": "LogAppendTime",
-}
+OWN_TOPICS: Final = {"max.message.bytes": str(MAX_MESSAGE_BYTES), "message.timestamp.type": "LogAppendTime"}
 
 #: An event is at most 1 MB (streams.normalise.normaliser). What is larger comes in up to this, so that it becomes a dead letter and not
 #: an error that only its producer sees; what is larger still, Kafka refuses.
@@ -90,8 +87,3 @@ TOPICS: Final = (*INPUTS, *SUPPRESSIONS, *UPDATES, *ROWS, *NOTIFICATIONS)
 def source_of(topic: str) -> Literal["web", "api"]:
     """The source of events on an input topic (with or without a prefix) that do not name their own."""
     return "api" if topic.endswith(API_EVENTS) else "web"
-
-
-def topic_named(name: str) -> Topic:
-    """The topic of that name. Raises KeyError."""
-    return {topic.name: topic for topic in TOPICS}[name]

@@ -13,6 +13,7 @@ import orjson
 from deploy.alerts.alert import Alert
 from sinks.clickhouse import Address, connected
 from sinks.insert import RowInserter
+from streams.normalise import clock
 
 #: A resolved alert that is older than a day is not sent after a restart.
 SENT_LATE_MS: Final = 86_400_000
@@ -39,14 +40,14 @@ class AlertRows:
 
     def write_alert(self, alert: Alert) -> None:
         row = msgspec.structs.asdict(alert)
-        self._write("alert_rows", row | {name: None if row[name] is None else _text(row[name]) for name in _TIMES})
+        self._write("alert_rows", row | {name: None if row[name] is None else clock.text(row[name]) for name in _TIMES})
 
     def write_monitor(self, row: dict[str, Any]) -> None:
-        self._write("monitor_rows", row | {"evaluated_at": _text(row["evaluated_at"])})
+        self._write("monitor_rows", row | {"evaluated_at": clock.text(row["evaluated_at"])})
 
     def write_delivery(self, alert: Alert, channel: str, attempts: int) -> None:
         row = {"alert_id": alert.alert_id, "state": alert.state, "channel": channel, "attempts": attempts}
-        self._write("alert_delivery_rows", row | {"delivered_at": _text(int(time.time() * 1000))})
+        self._write("alert_delivery_rows", row | {"delivered_at": clock.text(int(time.time() * 1000))})
 
     def carried(self) -> dict[str, str]:
         """What each monitor carries over a restart, by its name."""
@@ -85,7 +86,3 @@ def _alert(row: dict[str, Any]) -> Alert:
 
 def _milliseconds(moment: datetime) -> int:
     return round(moment.replace(tzinfo=UTC).timestamp() * 1000)
-
-
-def _text(at: int) -> str:
-    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S}.{at % 1000:03d}"

@@ -70,11 +70,9 @@ class Dispatch:
             channel.drop(alert_ids)
 
     def threads(self) -> list[threading.Thread]:
-        """The channels' threads, which live until `stop`."""
         return [channel.thread for channel in self._channels.values()]
 
     def idle(self) -> bool:
-        """Whether everything is delivered."""
         return all(channel.idle() for channel in self._channels.values())
 
     def stop(self) -> None:

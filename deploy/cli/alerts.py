@@ -14,7 +14,6 @@ import typer
 from deploy.cli.terminal import definitions_of, fail, out, settings_or_exit, time_or_exit
 
 if TYPE_CHECKING:
-    from deploy.alerts.evaluator import Evaluation
     from schemas.config.monitors import Monitors
     from schemas.config.settings import Settings
 
@@ -87,16 +86,11 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
     from sinks.clickhouse import Address, connected
 
     until = int(time_or_exit("--at", at).timestamp() * 1000 if at else time.time() * 1000)
-    table = Table(title=f"As of {datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%d %H:%M} UTC", title_justify="left")
-    for name, justify in (
-        ("monitor", "left"),
-        ("status", "left"),
-        ("weeks", "right"),
-        ("observed", "right"),
-        ("expected", "right"),
-        ("evidence", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    title = f"As of {datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    table = Table("monitor", "status", title=title, title_justify="left")
+    for number in ("weeks", "observed", "expected", "evidence"):
+        table.add_column(number, justify="right")
+    forms = {"weeks": ".1f", "observed": ",.0f", "expected": ",.1f", "strength": ".0%"}
     summaries = []
     with reachable_clickhouse(settings, out) as reachable:
         address = Address.parse(reachable.clickhouse_address)
@@ -104,25 +98,13 @@ def _once(settings: Settings, monitors: Monitors, at: str) -> None:
         with connected(address) as client:
             for name in monitors.watch:
                 evaluation = evaluator.check(name, client, until)
-                table.add_row(*_cells(evaluator.row(evaluation), evaluation))
+                row = evaluator.row(evaluation)
+                numbers = ("–" if row[column] is None else format(row[column], form) for column, form in forms.items())
+                table.add_row(name, evaluation.status.condition, *numbers)
                 summaries += [alert.summary for alert in evaluator.carried[name].pending]
     out.print(table)
     for summary in summaries:
         out.print(f"\n[red]✗[/] {escape(summary)}", highlight=False, soft_wrap=True)
-
-
-def _cells(row: dict[str, object], evaluation: Evaluation) -> list[str]:
-    def shown(value: object, form: str) -> str:
-        return "–" if value is None else format(value, form)
-
-    return [
-        evaluation.monitor,
-        evaluation.status.condition,
-        shown(row["weeks"], ".1f"),
-        shown(row["observed"], ",.0f"),
-        shown(row["expected"], ",.1f"),
-        shown(row["strength"], ".0%"),
-    ]
 
 
 def _test(monitors: Monitors) -> None:

@@ -7,14 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from deploy.cli.terminal import (
-    definitions_of,
-    err,
-    fail,
-    out,
-    progress,
-    settings_or_exit,
-)
+from deploy.cli.terminal import definitions_of, err, fail, out, progress, settings_or_exit
 
 #: The bar is updated after so many lines.
 _LINES_SHOWN = 1000

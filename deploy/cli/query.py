@@ -67,8 +67,6 @@ def query(
     if sql is not None:
         fail("give a named query or --sql, not both", 2)
     found = catalog.find_query(name)
-    if isinstance(found, catalog.Unknown):
-        fail(found.message, 2)
     if about or show_sql:
         _describe(found) if about else sys.stdout.write(found.sql)
         return
@@ -76,10 +74,7 @@ def query(
     # The views use the definitions that the tables were made under; a wrong configuration is reported all the same.
     definitions_of(settings)
     values = catalog.bind(found, given | dict(_parameter(each) for each in param or ()))
-    wrong = values if isinstance(values, catalog.Unknown) else catalog.missing(found, values)
-    if isinstance(values, catalog.Unknown) or wrong is not None:
-        assert isinstance(wrong, catalog.Unknown)
-        fail(wrong.message, 2)
+    catalog.check_needs(found, values)
     if form == "chart" and found.chart is None:
         fail(f"query {name} names nothing to draw; give --format table, csv or json", 2)
     if form is None:
@@ -100,16 +95,15 @@ def _run(sql: str, values: Mapping[str, str], form: Form, query: Query | None = 
     """Run the SQL, of a named query or not, and show the answer. Remarks go to standard error."""
     from deploy.queries import answers, catalog
     from deploy.queries.answers import default_chart
-    from deploy.queries.known_names import unknown_name
+    from deploy.queries.known_names import check_names
     from deploy.services.required import reachable_clickhouse
     from sinks.clickhouse import Address, connected
 
     with reachable_clickhouse(settings_or_exit(), err) as reached:
         address = Address.parse(reached.clickhouse_address)
         with connected(address) as client:
-            unknown = unknown_name(client, query, values) if query is not None else None
-            if unknown is not None:
-                fail(unknown.message, 2)
+            if query is not None:
+                check_names(client, query, values)
             values = _with_times(client, values, query)
             if form == "csv" or form == "json":  # noqa: PLR1714 - narrows the type
                 text = catalog.ask_text(client, sql, values, form)
@@ -128,7 +122,7 @@ def _run(sql: str, values: Mapping[str, str], form: Form, query: Query | None = 
 
 def _with_times(client: Client, values: Mapping[str, str], query: Query | None) -> dict[str, str]:
     """The values with times in the form that ClickHouse parses. Ends the command for a text that is no time."""
-    from deploy.queries.moments import NoMoment, is_relative, moment
+    from deploy.queries.moments import is_relative, moment
 
     times = TIMES if query is None else [name for name, each in query.parameters.items() if each.type == "Time"]
     written = {name: values[name] for name in times if values.get(name)}
@@ -138,10 +132,10 @@ def _with_times(client: Client, values: Mapping[str, str], query: Query | None) 
         latest = last_active.replace(tzinfo=UTC) if last_active is not None else latest
     found = {}
     for name, text in written.items():
-        when = moment(text, latest)
-        if isinstance(when, NoMoment):
-            fail(f"{name}: {when.message}", 2)
-        found[name] = when
+        try:
+            found[name] = moment(text, latest)
+        except ValueError as error:
+            fail(f"{name}: {error}", 2)
     return {**values, **found}
 
 

@@ -86,7 +86,6 @@ class Letters:
         self._writer.close()
 
     def latest(self, wanted: Filter, limit: int, *, replayed: bool) -> Answer:
-        """The latest ones, the latest first; with `replayed` also those that were."""
         return self._ask("letters", wanted.values() | {"limit": limit, "replayed": replayed})
 
     def refused(self, wanted: Filter, limit: int | None) -> Iterator[list[Refused]]:

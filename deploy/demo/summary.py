@@ -38,11 +38,8 @@ def show_summary(settings: Settings, console: Console) -> None:
         reconcile(client)
         for name, given, title in SUMMARY:
             query = catalog.find_query(name)
-            assert not isinstance(query, catalog.Unknown), f"the summary names {name}"
-            values = catalog.bind(query, given)
-            assert not isinstance(values, catalog.Unknown), f"the summary's parameters of {name}"
             console.print()
-            answers.show(console, catalog.ask(client, query.sql, values), title)
+            answers.show(console, catalog.ask(client, query.sql, catalog.bind(query, given)), title)
 
 
 def next_steps(settings: Settings, *, serve: bool) -> Iterator[str]:

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 from kafka.errors import KafkaError
@@ -158,36 +159,27 @@ def check_lag(settings: Settings) -> Iterator[Finding]:
         yield Finding("lag", "note" if noted else "ok", detail, advice)
 
 
-def check_worker(settings: Settings) -> Iterator[Finding]:
-    """Whether any worker is a member of its consumer group, and the group is not rebalancing."""
-    yield _group(settings, "worker", settings.streams_id)
-
-
-def check_sink(settings: Settings) -> Iterator[Finding]:
-    yield _group(settings, "sink", f"{settings.streams_id}-sink")
-
-
-def _group(settings: Settings, role: str, group: str) -> Finding:
+def check_members(settings: Settings, role: Literal["worker", "sink"]) -> Iterator[Finding]:
+    """Whether any worker or sink is a member of its consumer group, and the group is not rebalancing."""
+    group = settings.streams_id if role == "worker" else f"{settings.streams_id}-sink"
     try:
         with topics.administration(settings, REACHED_WITHIN_MS) as client:
             members = groups.members_of(client, group)
     except (KafkaError, DeploymentError) as error:
-        return Finding(role, "wrong", f"{settings.brokers}: {error}", _start_kafka(settings))
+        yield Finding(role, "wrong", f"{settings.brokers}: {error}", _start_kafka(settings))
+        return
     if members:
-        return Finding(role, "ok", f"{members} in group {group}")
-    return Finding(
-        role, "wrong", f"none in group {group}", f"start one with `firstcall {role}`, or all with `firstcall up`"
-    )
+        yield Finding(role, "ok", f"{members} in group {group}")
+    else:
+        advice = f"start one with `firstcall {role}`, or all with `firstcall up`"
+        yield Finding(role, "wrong", f"none in group {group}", advice)
 
 
 def check_ready(settings: Settings) -> Iterator[Finding]:
     """The health of the process on this machine that listens on the metrics port."""
     if not settings.metrics_port:
         yield Finding(
-            "ready",
-            "wrong",
-            "FIRSTCALL_METRICS_PORT is not set",
-            "set it to the port of the process to check",
+            "ready", "wrong", "FIRSTCALL_METRICS_PORT is not set", "set it to the port of the process to check"
         )
         return
     url = url_of(reached_at(settings.metrics_host), settings.metrics_port)
@@ -263,8 +255,8 @@ CHECKS: Final[dict[str, Callable[[Settings], Iterator[Finding]]]] = {
     "configuration": check_configuration,
     "tools": check_tools,
     "kafka": check_kafka,
-    "worker": check_worker,
-    "sink": check_sink,
+    "worker": partial(check_members, role="worker"),
+    "sink": partial(check_members, role="sink"),
     "lag": check_lag,
     "ready": check_ready,
     "clickhouse": check_clickhouse,

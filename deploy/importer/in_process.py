@@ -65,7 +65,7 @@ class InProcess:
             self._sink.add(topic, message, timestamp)
         self._runner.feed(topic, messages)
         self._runner.run_until_idle()
-        if self._sink.waiting_rows >= self._settings.sink_batch_rows:
+        if self._sink.batch.rows >= self._settings.sink_batch_rows:
             self._sink.write()
 
     def _take_rows(self, rows: Sequence[Message]) -> None:

@@ -53,7 +53,6 @@ def show(console: Console, answer: Answer, title: str = "", chart: Chart | None 
 
 
 def _table(columns: Sequence[_Column], title: str, room: int) -> Table:
-    """A row a line, numbers to the right."""
     shown = _framed(title, show_header=True)
     for column, width in zip(columns, _widths(columns, room), strict=True):
         shown.add_column(

@@ -10,18 +10,12 @@ from typing import Any, Final, Literal
 from clickhouse_connect.driver.client import Client
 
 from schemas.config.problems import meant
+from schemas.errors import ConfigurationError
 from schemas.sql.named_queries import Parameter, Query, query_names, read_query
 
 _DIGITS: Final = re.compile(r"[0-9]{1,20}")
 _FLOAT: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 _CLICKHOUSE_FORMATS: Final = {"csv": "CSVWithNames", "json": "JSONEachRow"}
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """A query, parameter or value that does not exist or is missing, and what was probably meant."""
-
-    message: str
 
 
 @dataclass(frozen=True)
@@ -32,36 +26,37 @@ class Answer:
     rows: tuple[tuple[Any, ...], ...]
 
 
-def find_query(name: str) -> Query | Unknown:
-    """The query of a name. Only its file is opened."""
+def find_query(name: str) -> Query:
+    """The query of a name. Only its file is opened. Raises ConfigurationError."""
     names = query_names()
-    return read_query(name) if name in names else Unknown(f"no query named {name!r}{meant(name, names)}")
+    if name not in names:
+        raise ConfigurationError(f"no query named {name!r}{meant(name, names)}")
+    return read_query(name)
 
 
-def bind(query: Query, given: Mapping[str, str]) -> dict[str, str] | Unknown:
-    """Values for all parameters: the given ones, else the defaults of the file."""
+def bind(query: Query, given: Mapping[str, str]) -> dict[str, str]:
+    """Values for all parameters: the given ones, else the defaults of the file. Raises ConfigurationError."""
     known = query.parameters
     for name, value in given.items():
         if name not in known:
-            return Unknown(f"query {query.name} has no parameter {name!r}{meant(name, known)}")
+            raise ConfigurationError(f"query {query.name} has no parameter {name!r}{meant(name, known)}")
         if wrong := _wrong_value(known[name], value):
-            return Unknown(f"{name} of query {query.name} cannot be {value!r}{wrong}")
+            raise ConfigurationError(f"{name} of query {query.name} cannot be {value!r}{wrong}")
     return {**{name: parameter.default for name, parameter in known.items()}, **given}
 
 
-def missing(query: Query, values: Mapping[str, str]) -> Unknown | None:
-    """A parameter that must be given and is not, or is given and excludes another; else None."""
+def check_needs(query: Query, values: Mapping[str, str]) -> None:
+    """Raise ConfigurationError for a parameter that must be given and is not, or is given and excludes another."""
     given = [name for name in query.needs if values[name]]
     if query.one_of and len(given) > 1:
-        return Unknown(f"query {query.name} takes either {' or '.join(given)}, not both")
+        raise ConfigurationError(f"query {query.name} takes either {' or '.join(given)}, not both")
     if query.needs and not given:
-        return Unknown(f"query {query.name} needs {' or '.join(query.needs)}, as in -p {query.needs[0]}=...")
+        raise ConfigurationError(f"query {query.name} needs {' or '.join(query.needs)}, as in -p {query.needs[0]}=...")
     for by in ("segment", "segments"):
         if values.get("value") and not values.get(by, "given"):
-            return Unknown(
+            raise ConfigurationError(
                 f"value of query {query.name} is that of a segment, which is not named, as in -p {by}=technology"
             )
-    return None
 
 
 def _wrong_value(parameter: Parameter, value: str) -> str:

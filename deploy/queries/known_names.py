@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from deploy.queries.catalog import Unknown
 from schemas.config.definitions import SEGMENTS_GIVEN
 from schemas.config.problems import meant
+from schemas.errors import ConfigurationError
 from schemas.sql.named_queries import Query
 
 #: Sections of the configuration, as the rows were made under it.
@@ -42,8 +42,8 @@ _ONE: Final[Mapping[str, str]] = {
 }
 
 
-def unknown_name(client: Client, query: Query, values: Mapping[str, str]) -> Unknown | None:
-    """The first name among the values that does not exist, and what was probably meant; None if all do.
+def check_names(client: Client, query: Query, values: Mapping[str, str]) -> None:
+    """Raise ConfigurationError for the first name among the values that does not exist, with what was probably meant.
 
     Before the first event, no name is known and every name passes. Raises the driver's errors.
     """
@@ -62,8 +62,7 @@ def unknown_name(client: Client, query: Query, values: Mapping[str, str]) -> Unk
             known = known if known is not None else _known(client)
             near = None if not known["stages"] or value in known[kind] else meant(value, known[kind])
         if near is not None:
-            return Unknown(f"{name} of query {query.name}: there is no {_ONE[kind]} {value!r}{near}")
-    return None
+            raise ConfigurationError(f"{name} of query {query.name}: there is no {_ONE[kind]} {value!r}{near}")
 
 
 def _no_subject(client: Client, kind: str, value: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,22 +10,15 @@ _BEFORE: Final = re.compile(r"(\d{1,6})(h|d|w)")
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
-@dataclass(frozen=True)
-class NoMoment:
-    """A text that is no moment, and what would be one."""
-
-    message: str
-
-
 def is_relative(text: str) -> bool:
     """Whether the moment depends on the latest event."""
     return _BEFORE.fullmatch(text) is not None
 
 
-def moment(text: str, latest: datetime) -> str | NoMoment:
+def moment(text: str, latest: datetime) -> str:
     """The moment in the form that the queries take: UTC, to the millisecond. `latest`: what `7d` is counted back from.
 
-    A date is its first moment; a time without an offset is UTC.
+    A date is its first moment; a time without an offset is UTC. Raises ValueError.
     """
     text = text.strip()
     before = _BEFORE.fullmatch(text)
@@ -37,11 +29,11 @@ def moment(text: str, latest: datetime) -> str | NoMoment:
             found = datetime.fromisoformat(text)
             found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
-        return NoMoment(
+        raise ValueError(
             f"{text!r} is no time: give a date (2026-01-31), a time (2026-01-31T10:00:00Z), or how long before the latest"
             " event (24h, 7d, 4w)"
-        )
+        ) from None
     # Days of ClickHouse end in June 2149.
     if not 1970 <= found.year < 2149:
-        return NoMoment(f"{text!r} lies outside of 1970 to 2148")
+        raise ValueError(f"{text!r} lies outside of 1970 to 2148")
     return found.strftime("%Y-%m-%d %H:%M:%S.") + f"{found.microsecond // 1000:03d}"

@@ -18,7 +18,6 @@ from sinks.clickhouse import Address
 
 
 def broker_runs(settings: Settings) -> bool:
-    """Whether the local broker of the data directory serves at its port."""
     holder = read_holder(settings.data_dir / "kafka")
     return holder is not None and holder.is_alive and holder.address == settings.brokers and serves(holder.address)
 

@@ -10,11 +10,7 @@ from typing import Any
 
 import structlog
 from kafka.admin import KafkaAdminClient
-from kafka.errors import (
-    KafkaError,
-    TopicAlreadyExistsError,
-    for_code,
-)
+from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from deploy.services.required import require_broker
 from schemas.config.settings import Settings

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import accumulate, islice
 from math import exp
 from random import Random
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import orjson
 
@@ -74,7 +74,6 @@ class Population:
 
     @property
     def people(self) -> int:
-        """How many developers sign up."""
         return self.developers or 0
 
     @property
@@ -82,13 +81,11 @@ class Population:
         """About how many events there are (exactly, with a target), faulty messages aside. For a progress bar."""
         return self.target_events or round(self.people * events_per_developer(self.days))
 
-    def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every event with its topic, in order of arrival, which is near that of event time. Each call starts at the beginning."""
-        for event in self._exactly():
-            yield TOPICS[event["source"]], event
-
     def messages(self) -> Iterator[tuple[str, bytes]]:
-        """Every message with its topic, as JSON in bytes; among them the `bad` ones, evenly spread."""
+        """Every message with its topic, as JSON in bytes, near the order of event time; the `bad` ones evenly spread among them.
+
+        Each call starts at the beginning.
+        """
         dumps, topics = orjson.dumps, TOPICS
         if not self.bad:
             for event in self._exactly():

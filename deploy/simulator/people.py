@@ -138,11 +138,9 @@ class Casting:
         self._last_device: Device | None = None
 
     def pick(self, items: tuple[T, ...]) -> T:
-        """One of the items, each as likely as the other."""
         return items[int(self.random() * len(items))]
 
     def text(self, length: int) -> str:
-        """Random lower-case letters and digits."""
         bits = self.bits(5 * length)
         return "".join(_LETTERS[bits >> 5 * i & 31] for i in range(length))
 

@@ -51,5 +51,4 @@ class Stamps:
 
 
 def milliseconds(text: str) -> int:
-    """The ms since 1970 of a time as `Stamps.time` writes it."""
     return round(datetime.fromisoformat(text).timestamp() * 1000)

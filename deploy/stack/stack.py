@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
+
+from kafka.admin import KafkaAdminClient
 
 from deploy.local.process.children import Children
 from deploy.local.process.status_server import reached_at, url_of
@@ -88,14 +90,7 @@ class Stack:
             self._start(f"worker-{number}", "worker", worker_variables(settings, number))
         self._start("sink", "sink")
         with topics.administration(settings) as client:
-            self._await(
-                "Starting worker and sink",
-                lambda: (
-                    groups.members_of(client, settings.streams_id) >= workers
-                    and groups.members_of(client, f"{settings.streams_id}-sink") >= 1
-                ),
-                STREAMS_WITHIN_SECONDS,
-            )
+            self._await_members(client, workers)
         self.console.done(
             f"{workers} worker{'s' if workers > 1 else ''} and a sink; logs in {shown_path(self._log_dir)}"
         )
@@ -171,11 +166,13 @@ class Stack:
     def _is_generation_given(self) -> bool:
         return "generation" in self._overrides or is_given("generation")
 
-    def _await(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
-        with self.console.status(f"{what} …"):
-            end = time.monotonic() + seconds
-            while not ready():
+    def _await_members(self, client: KafkaAdminClient, workers: int) -> None:
+        group, end = self.settings.streams_id, time.monotonic() + STREAMS_WITHIN_SECONDS
+        with self.console.status("Starting worker and sink …"):
+            while groups.members_of(client, group) < workers or not groups.members_of(client, f"{group}-sink"):
                 self.check()
                 if time.monotonic() > end:
-                    raise DeploymentError(f"{what}: not done within {seconds:.0f} s; see the logs in {self._log_dir}")
+                    raise DeploymentError(
+                        f"Starting worker and sink: not done within {STREAMS_WITHIN_SECONDS:.0f} s; see the logs in {self._log_dir}"
+                    )
                 time.sleep(_POLL_SECONDS)

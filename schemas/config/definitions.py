@@ -10,6 +10,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -204,6 +205,22 @@ class Bots(StrictModel):
     user_agents: list[str] = Field(default_factory=list)
 
 
+class NamedProperties(StrictModel):
+    """Properties of Segment's calls that are identifiers or the environment. Every other property is free."""
+
+    api_key: list[str] = Field(default_factory=lambda: ["api_key", "apiKey"])
+    session_token: list[str] = Field(default_factory=list)
+    anonymous_id: list[str] = Field(default_factory=list)
+    user_id: list[str] = Field(default_factory=list)
+    company_id: list[str] = Field(default_factory=list)
+    environment: list[str] = Field(default_factory=list)
+
+    @cached_property
+    def all(self) -> frozenset[str]:
+        """Every property that is named."""
+        return frozenset(name for names in self.model_dump().values() for name in names)
+
+
 class Limits(StrictModel):
     """Bounds of a session token or anonymous id, and of clocks.
 
@@ -232,6 +249,7 @@ class Definitions(StrictModel):
     power_users: dict[str, PowerUse] = Field(default_factory=dict)
     internal: Internal = Internal()
     bots: Bots = Bots()
+    named_properties: NamedProperties = NamedProperties()
     key_prefixes: dict[str, Environment] = Field(default_factory=dict)
     limits: Limits = Limits()
 

@@ -121,7 +121,6 @@ class Memory:
 
     @property
     def scopes(self) -> set[Scope]:
-        """Whose habits it has."""
         return set(self._kept)
 
     def keep_only(self, scopes: Collection[Scope]) -> None:
@@ -129,7 +128,6 @@ class Memory:
         self._kept = {scope: kept for scope, kept in self._kept.items() if scope in scopes}
 
     def habits(self, scope: Scope, series: Series, state: MonitorState, rules: Rules, usable: Array) -> Habits:
-        """What `learn` returns."""
         key = (habit_day(series.until), state.excluded, state.incident, state.level_from)
         kept = self._kept.get(scope)
         if kept is None or kept[0] != key:

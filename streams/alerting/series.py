@@ -29,7 +29,6 @@ class Scope(NamedTuple):
     value: str = ""
 
     def __str__(self) -> str:
-        """As a person reads it."""
         return f"{self.segment} = {self.value or '(none)'}" if self.segment else "all"
 
 
@@ -57,11 +56,6 @@ class HourCount(NamedTuple):
     hour: int
     counted: int
     trials: int = 0
-
-
-def hour_of(time_ms: int) -> int:
-    """The hour that a moment belongs to."""
-    return -(-time_ms // HOUR_MS)
 
 
 def gather(

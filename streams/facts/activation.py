@@ -29,11 +29,8 @@ def activations_of(compiled: CompiledDefinitions, level: Level, facts: Facts) ->
     for name, definition in compiled.definitions.activations.items():
         if level not in definition.levels:
             continue
-        anchor = facts.firsts.get(compiled.number[_anchor_selector(compiled, definition)])
-        if anchor is None:
-            continue
-        moment = _all_hold_at(compiled, definition, facts)
-        if moment is None:
+        anchor, moment = _anchor_of(compiled, definition, facts), _all_hold_at(compiled, definition, facts)
+        if anchor is None or moment is None:
             continue
         at = max(moment, anchor)
         if definition.span_days is None or at - anchor <= definition.span_days * DAY_MS:
@@ -49,7 +46,7 @@ def matured_of(compiled: CompiledDefinitions, level: Level, facts: Facts) -> dic
     matured: dict[str, int] = {}
     for name, definition in compiled.definitions.activations.items():
         if level in definition.levels and definition.span_days is not None:
-            anchor = facts.firsts.get(compiled.number[_anchor_selector(compiled, definition)])
+            anchor = _anchor_of(compiled, definition, facts)
             if anchor is not None:
                 matured[name] = anchor + definition.span_days * DAY_MS
     return matured
@@ -72,10 +69,10 @@ def stages_of(
     return stages
 
 
-def _anchor_selector(compiled: CompiledDefinitions, definition: Activation) -> str:
+def _anchor_of(compiled: CompiledDefinitions, definition: Activation, facts: Facts) -> int | None:
     selector = compiled.definitions.stages[definition.anchor].selector
     assert selector is not None, "definitions with another kind of anchor are refused when they are loaded"
-    return selector
+    return facts.firsts.get(compiled.number[selector])
 
 
 def _all_hold_at(compiled: CompiledDefinitions, definition: Activation, facts: Facts) -> int | None:

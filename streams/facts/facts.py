@@ -94,7 +94,6 @@ class Cuts(msgspec.Struct, frozen=True):
         return mine if merged == mine else merged
 
     def segment_value(self, segment: int, mine: SegmentValue, theirs: SegmentValue) -> SegmentValue:
-        """The last value of both, or the first."""
         return theirs if (theirs > mine if segment in self.latest else theirs < mine) else mine
 
 
@@ -134,7 +133,6 @@ def join(a: Facts, b: Facts, cuts: Cuts) -> Facts:
 
 
 def join_all(parts: Iterable[Facts], cuts: Cuts) -> Facts:
-    """The facts of all parts together."""
     total = NOTHING
     for part in parts:
         total = join(total, part, cuts)

@@ -8,15 +8,8 @@ from typing import Any, Final
 
 #: Headers that hold nothing but a key, in lower case, the most specific first.
 KEY_HEADERS: Final = (
-    "x-api-key",
-    "api-key",
-    "apikey",
-    "x-apikey",
-    "x-auth-token",
-    "x-access-token",
-    "x-goog-api-key",
-    "ocp-apim-subscription-key",
-    "x-functions-key",
+    *("x-api-key", "api-key", "apikey", "x-apikey", "x-auth-token", "x-access-token", "x-goog-api-key"),
+    *("ocp-apim-subscription-key", "x-functions-key"),
 )
 
 

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import orjson
 
+from schemas.config.definitions import NamedProperties
 from schemas.event import Rejected
 from streams.normalise.moesif import read_moesif, speaks_moesif
 from streams.normalise.native import read_native
-from streams.normalise.raw_event import Raw, kind_of
+from streams.normalise.raw_event import Raw, is_empty, kind_of
 from streams.normalise.segment import read_segment, speaks_segment
 
 MAX_BATCH_EVENTS: Final = 10_000
@@ -20,10 +21,10 @@ MAX_SHARED_BYTES: Final = 10_000
 _SHARED: Final = ("sentAt", "receivedAt", "context", "source")
 
 
-def read(body: dict[str, Any]) -> Raw | Rejected:
-    """The event in one object of any format, or why it is none."""
+def read(body: dict[str, Any], named: NamedProperties) -> Raw | Rejected:
+    """The event in one object of any format, or why it is none. `named`: properties that are identifiers."""
     if speaks_segment(body):
-        return read_segment(body)
+        return read_segment(body, named)
     if speaks_moesif(body):
         return read_moesif(body)
     return read_native(body)
@@ -46,6 +47,8 @@ def calls(body: dict[str, Any] | list[Any]) -> list[tuple[str, int, dict[str, An
     if not isinstance(batch, list):
         return [("batch", -1, Rejected("wrong_type", "", f"a list of calls is expected, not {kind_of(batch)}"))]
     shared = {field: body[field] for field in _SHARED if body.get(field) is not None}
+    if is_empty(shared.get("context")):
+        shared.pop("context", None)
     context = shared.get("context", {})
     if type(context) is not dict:
         return [("context", -1, Rejected("wrong_type", "", f"an object is expected, not {kind_of(context)}"))]
@@ -78,6 +81,6 @@ def _call(call: Any, shared: dict[str, Any]) -> dict[str, Any] | Rejected:
     context = call.get("context")
     if type(context) is dict and "context" in shared:
         return shared | call | {"context": shared["context"] | context}
-    if context is None and "context" in shared:
+    if is_empty(context) and "context" in shared:
         return shared | call | {"context": shared["context"]}
     return shared | call

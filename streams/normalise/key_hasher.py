@@ -25,7 +25,6 @@ class KeyHasher:
         self._newer_before: dict[str, tuple[str, ...]] = {}
 
     def __call__(self, api_key: str) -> str:
-        """The hash under the oldest secret."""
         known = self._hashes.get(api_key)
         if known is None:
             if len(self._hashes) >= KEYS_CACHED:

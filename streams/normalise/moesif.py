@@ -13,12 +13,9 @@ from urllib.parse import parse_qsl, urlsplit
 from schemas.event import Rejected
 from streams.normalise.authorization import key_of_headers
 from streams.normalise.clock import Times, milliseconds
-from streams.normalise.http_status import plain_status
-from streams.normalise.raw_event import Raw, kind_of, raw_event
+from streams.normalise.http_status import NO_RESPONSE, plain_status
+from streams.normalise.raw_event import Raw, is_empty, kind_of, raw_event
 from streams.normalise.redaction import is_secret
-
-#: What a gateway answers when the API did not: a call without a response must not pass for a success.
-NO_RESPONSE: Final = 504
 
 MAX_URI_CHARACTERS: Final = 4_000
 
@@ -54,7 +51,7 @@ def read_moesif(body: dict[str, Any]) -> Raw | Rejected:
     if type(request) is not dict:
         return Rejected("wrong_type", "request", f"an object is expected, not {kind_of(request)}")
     metadata = body.get("metadata")
-    if metadata is not None and type(metadata) is not dict:
+    if not is_empty(metadata) and type(metadata) is not dict:
         return Rejected("wrong_type", "metadata", f"an object is expected, not {kind_of(metadata)}")
     uri = request.get("uri") or request.get("url") or ""
     if type(uri) is not str:
@@ -69,13 +66,14 @@ def read_moesif(body: dict[str, Any]) -> Raw | Rejected:
 
 def _call(body: dict[str, Any], request: dict[str, Any], uri: str, metadata: dict[str, Any]) -> Raw | Rejected:
     headers = request.get("headers")
-    if headers is not None and type(headers) is not dict:
+    if not is_empty(headers) and type(headers) is not dict:
         return Rejected("wrong_type", "request.headers", f"an object is expected, not {kind_of(headers)}")
     response = body.get("response")
-    if response is not None and type(response) is not dict:
+    if not is_empty(response) and type(response) is not dict:
         return Rejected("wrong_type", "response", f"an object is expected, not {kind_of(response)}")
-    status: Any = NO_RESPONSE if response is None else response.get("status")
-    status = plain_status(status)
+    status = plain_status((response or {}).get("status"))
+    if status is None:
+        status = NO_RESPONSE
     if type(status) is not int:
         return Rejected("wrong_type", "response.status", f"a number is expected, not {kind_of(status)}")
     host, path, query = _split(uri)
@@ -116,7 +114,7 @@ def _user_or_company(body: dict[str, Any]) -> Raw | Rejected:
     if type(campaign) is dict:
         context["campaign"] = {ours: campaign[theirs] for theirs, ours in _CAMPAIGN.items() if campaign.get(theirs)}
     metadata = body.get("metadata")
-    if metadata is not None and type(metadata) is not dict:
+    if not is_empty(metadata) and type(metadata) is not dict:
         return Rejected("wrong_type", "metadata", f"an object is expected, not {kind_of(metadata)}")
     traits = dict(metadata or {})
     if body.get("company_domain"):
@@ -151,16 +149,7 @@ def _raw(
         name,
         Times(_utc(request.get("time")), names=("request.time", "", "", "")),
         source,
-        [
-            body.get("transaction_id", ""),
-            "",
-            session,
-            key,
-            body.get("user_id", ""),
-            body.get("company_id", ""),
-            "",
-            "",
-        ],
+        [body.get("transaction_id", ""), "", session, key, body.get("user_id", ""), body.get("company_id", ""), "", ""],
         properties,
         context,
         {},

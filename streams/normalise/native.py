@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from schemas.event import EventType, Rejected
 from streams.normalise.clock import Times, shown
-from streams.normalise.raw_event import Raw, raw_event
+from streams.normalise.raw_event import TEXTS, Raw, raw_event
 
 _TYPES: Final[dict[Any, EventType]] = {
     None: "event",
@@ -32,16 +32,7 @@ def read_native(body: dict[str, Any]) -> Raw | Rejected:
         name,
         Times(get("time"), get("original_timestamp"), get("sent_at"), get("received_at")),
         get("source"),
-        [
-            get("message_id", ""),
-            get("anonymous_id", ""),
-            get("session_token", ""),
-            get("api_key", ""),
-            get("user_id", ""),
-            get("company_id", ""),
-            get("previous_id", ""),
-            get("environment", ""),
-        ],
+        [get(field, "") for field in TEXTS],
         get("properties"),
         get("context"),
         get("traits"),

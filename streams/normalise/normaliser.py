@@ -7,6 +7,7 @@ hash here, before anything else sees it.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ import orjson
 
 from schemas.config.definitions import Definitions
 from schemas.event import ALIAS_KINDS, Event, Rejected, Source
-from streams.facts.matching import Matcher
+from streams.facts.compiled_definitions import Matcher
 from streams.normalise import clock, redaction
 from streams.normalise.exclusions import Exclusions
 from streams.normalise.formats import calls, is_batch, read
@@ -33,6 +34,12 @@ ERASED: Final = "erased"
 _STORED_IDS: Final = ("user_id", "session_token", "anonymous_id", "company_id", "previous_id")
 _OWNERS: Final = ("user_id", "company_id", "previous_id")
 _ENVIRONMENTS: Final = ("production", "test", "development")
+_ENVIRONMENT_WORDS: Final = (
+    dict.fromkeys(("production", "prod", "prd", "live", "main"), "production")
+    | dict.fromkeys(("test", "testing", "staging", "stage", "sandbox", "qa", "uat", "preprod"), "test")
+    | dict.fromkeys(("pre-production", "preview", "ci", "demo", "trial"), "test")
+    | dict.fromkeys(("development", "develop", "dev", "local", "localhost"), "development")
+)
 _RESERVED = tuple(f"{kind}:" for kind in ALIAS_KINDS[1:])
 
 
@@ -40,7 +47,7 @@ class Normaliser:
     """Turns messages into events under one set of definitions and key secrets.
 
     `secrets`: the HMAC secrets, the oldest first: its hashes are the keys' aliases. `erased`: suppresses events.
-    Holds caches only; calls do not influence each other.
+    Holds caches and counts only; calls do not influence each other.
     """
 
     def __init__(
@@ -55,6 +62,8 @@ class Normaliser:
         #: Knows how this deployment's keys look; dead letters are written with it.
         self.redactor = redaction.Redactor(definitions.key_prefixes)
         self._future_ms = int(definitions.limits.future_hours * 3_600_000)
+        #: How many values were ignored, by field and reason. Whoever reads it, clears it.
+        self.ignored: Counter[tuple[str, str]] = Counter()
         self._usage = Matcher(definitions.selectors[definitions.usage])
 
     def __call__(self, value: bytes | None, *, source: Source, recorded_at: int) -> list[Event | Rejected]:
@@ -98,7 +107,7 @@ class Normaliser:
         self, body: dict[str, Any], value: bytes, source: Source, recorded_at: int, suspect: bool | None
     ) -> Event | Rejected:
         """The event in one object. `suspect`: whether it may hold a stray key, None if that is not known yet."""
-        raw = read(body)
+        raw = read(body, self.definitions.named_properties)
         if isinstance(raw, Rejected):
             return raw
         given = raw.source
@@ -113,11 +122,9 @@ class Normaliser:
         if isinstance(times, Rejected):
             return times
         time, received_at, original = times
-        environment = raw.environment or self._environment(raw.api_key)
+        environment = raw.environment
         if environment not in _ENVIRONMENTS:
-            return Rejected(
-                "wrong_value", "environment", f"{clock.shown(environment)} is not production, test or development"
-            )
+            environment = self._environment(environment, raw.api_key)
         clean = self._without_secrets(raw, value, suspect=suspect)
         if isinstance(clean, Rejected):
             return clean
@@ -158,7 +165,13 @@ class Normaliser:
             return Rejected(ERASED, "", "it belongs to a person or company that has been erased")
         return event
 
-    def _environment(self, api_key: str) -> str:
+    def _environment(self, word: str, api_key: str) -> str:
+        """The environment that the word means, else the one that the key's prefix names, else production."""
+        if word:
+            known = _ENVIRONMENT_WORDS.get(word.strip().lower())
+            if known:
+                return known
+            self.ignored["environment", "unknown"] += 1
         if not api_key.startswith(self._all_prefixes):
             return "production"
         for prefix, environment in self._prefixes:
@@ -235,14 +248,6 @@ def _check_ids(raw: Raw) -> Rejected | None:
     if not (user_id or raw.api_key or raw.session_token or raw.anonymous_id):
         return Rejected("no_identifier", "", f"none of {', '.join(ALIAS_KINDS)} is given")
     return None
-
-
-def content_hash(event: Event) -> int:
-    """63 bits over all of an event but its times: copies that differ in it disagree in content."""
-    ids = (event.anonymous_id, event.session_token, event.api_key, event.user_id, event.company_id, event.previous_id)
-    content = (event.type, event.source, event.name, ids, event.environment)
-    rest = (event.properties, event.context, event.traits)
-    return int.from_bytes(_digest((*content, *rest))[:8], "big") >> 1
 
 
 def _digest(content: tuple[Any, ...]) -> bytes:

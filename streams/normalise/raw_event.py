@@ -12,7 +12,7 @@ from streams.normalise.clock import Times
 #: In UTF-8: state is bounded in bytes.
 MAX_ID_BYTES: Final = 512
 
-#: The fields that are texts, in the order of `raw_event`.
+#: The fields that are texts, in the order of `Raw`.
 TEXTS: Final = (
     "message_id",
     "anonymous_id",
@@ -25,6 +25,11 @@ TEXTS: Final = (
 )
 
 
+_ENVIRONMENT: Final = TEXTS.index("environment")
+#: Stands for an environment that is no text.
+NO_WORD: Final = "?"
+
+
 class Raw(msgspec.Struct, gc=False):
     """The fields of an event as they were given, the same names in all formats. `api_key` is still the key.
 
@@ -35,6 +40,9 @@ class Raw(msgspec.Struct, gc=False):
     name: str
     times: Times
     source: Any
+    properties: dict[str, Any]
+    context: dict[str, Any]
+    traits: dict[str, Any]
     message_id: str
     anonymous_id: str
     session_token: str
@@ -43,9 +51,6 @@ class Raw(msgspec.Struct, gc=False):
     company_id: str
     previous_id: str
     environment: str
-    properties: dict[str, Any]
-    context: dict[str, Any]
-    traits: dict[str, Any]
     hides_key: bool = False
 
 
@@ -59,7 +64,10 @@ def raw_event(
     context: Any,
     traits: Any,
 ) -> Raw | Rejected:
-    """The event, or which of its fields is of a wrong type or too long. `texts`: the values of `TEXTS`, changed in place."""
+    """The event, or which of its fields is of a wrong type or too long. `texts`: the values of `TEXTS`, changed in place.
+
+    What stands for an empty map is one: null, an empty text, and the empty list, as PHP writes it.
+    """
     if type(name) is not str:
         if name is not None:
             return Rejected("wrong_type", "name", f"a text is expected, not {kind_of(name)}")
@@ -72,41 +80,26 @@ def raw_event(
                 return wrong
             break
     if type(properties) is not dict:
-        if properties is not None:
+        if not is_empty(properties):
             return Rejected("wrong_type", "properties", f"an object is expected, not {kind_of(properties)}")
         properties = {}
     if type(context) is not dict:
-        if context is not None:
+        if not is_empty(context):
             return Rejected("wrong_type", "context", f"an object is expected, not {kind_of(context)}")
         context = {}
     if type(traits) is not dict:
-        if traits is not None:
+        if not is_empty(traits):
             return Rejected("wrong_type", "traits", f"an object is expected, not {kind_of(traits)}")
         traits = {}
-    message_id, anonymous_id, session_token, api_key, user_id, company_id, previous_id, environment = texts
-    return Raw(
-        event_type,
-        name,
-        times,
-        source,
-        message_id,
-        anonymous_id,
-        session_token,
-        api_key,
-        user_id,
-        company_id,
-        previous_id,
-        environment,
-        properties,
-        context,
-        traits,
-    )
+    return Raw(event_type, name, times, source, properties, context, traits, *texts)
 
 
 def _make_texts(texts: list[Any]) -> Rejected | None:
     for i, value in enumerate(texts):
         if value is None:
             texts[i] = ""
+        elif i == _ENVIRONMENT:
+            texts[i] = value[:MAX_ID_BYTES] if type(value) is str else NO_WORD
         elif type(value) is int:
             texts[i] = str(value)
         elif type(value) is not str:
@@ -114,6 +107,11 @@ def _make_texts(texts: list[Any]) -> Rejected | None:
         elif (length := len(value.encode())) > MAX_ID_BYTES:
             return Rejected("too_long", TEXTS[i], f"{length} bytes; at most {MAX_ID_BYTES} are accepted")
     return None
+
+
+def is_empty(value: Any) -> bool:
+    """Whether the value stands for an empty map."""
+    return value is None or value in ("", [])
 
 
 def kind_of(value: Any) -> str:

@@ -6,11 +6,13 @@ other instructions for routers are left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
+from schemas.config.definitions import NamedProperties
 from schemas.event import EventType, Rejected
 from streams.normalise.clock import Times, shown
-from streams.normalise.raw_event import Raw, raw_event
+from streams.normalise.raw_event import Raw, is_empty, raw_event
 
 _TYPES: Final[dict[Any, tuple[EventType, str]]] = {
     "track": ("event", ""),
@@ -23,25 +25,15 @@ _TYPES: Final[dict[Any, tuple[EventType, str]]] = {
 _OWN_TYPES: Final = frozenset(["track", "page", "screen", "alias"])
 _OWN_FIELDS: Final = frozenset(
     [
-        "messageId",
-        "anonymousId",
-        "userId",
-        "groupId",
-        "previousId",
-        "sentAt",
-        "originalTimestamp",
-        "receivedAt",
-        "timestamp",
-        "event",
+        *("messageId", "anonymousId", "userId", "groupId", "previousId"),
+        *("sentAt", "originalTimestamp", "receivedAt", "timestamp", "event"),
     ]
 )
-#: What Segment has no field for, wherever it stands.
-_BESIDE: Final = frozenset(
-    [
-        *("sessionToken", "session_token", "apiKey", "api_key", "environment"),
-        *("groupId", "group_id", "company_id"),
-    ]
-)
+#: What Segment has no field for, in the context.
+_BESIDE: Final = frozenset(["sessionToken", "session_token", "apiKey", "api_key", "environment", "groupId", "group_id"])
+_ANONYMOUS_TRAITS: Final = ("anonymousId", "anonymous_id")
+_USER_TRAITS: Final = ("userId", "user_id", "id")
+_GROUP_TRAITS: Final = ("groupId", "group_id")
 _TIME_NAMES: Final = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
 _PAGE_FIELDS: Final = ("path", "url", "referrer", "title")
 
@@ -52,8 +44,8 @@ def speaks_segment(body: dict[str, Any]) -> bool:
     return (type(kind) is str and kind in _OWN_TYPES) or not _OWN_FIELDS.isdisjoint(body)
 
 
-def read_segment(body: dict[str, Any]) -> Raw | Rejected:
-    """One of Segment's calls. What Segment has no field for is looked up in `context`, then in `properties`."""
+def read_segment(body: dict[str, Any], named: NamedProperties) -> Raw | Rejected:
+    """One of Segment's calls. What Segment has no field for is looked up in `context`, then in the `named` properties."""
     get = body.get
     kind = get("type")
     if kind is None and "event" in body:
@@ -69,16 +61,28 @@ def read_segment(body: dict[str, Any]) -> Raw | Rejected:
     in_context = context if type(context) is dict else {}
     in_properties = properties if type(properties) is dict else {}
 
-    if traits is None and type(in_context.get("traits")) is dict:
-        traits = in_context["traits"]
-    group = get("groupId", "")
+    in_traits = in_context.get("traits")
+    if is_empty(traits) and type(in_traits) is dict:
+        traits = in_traits
+    anonymous, user, group = get("anonymousId", ""), get("userId", ""), get("groupId", "")
     session = key = environment = ""
-    if not (_BESIDE.isdisjoint(in_context) and _BESIDE.isdisjoint(in_properties)):
-        session = _beside(in_context, in_properties, "sessionToken", "session_token")
-        key = _beside(in_context, in_properties, "apiKey", "api_key")
-        environment = _beside(in_context, in_properties, "environment")
-        if group is None or group == "":
-            group = _beside(in_context, in_properties, "groupId", "group_id", "company_id")
+    if not _BESIDE.isdisjoint(in_context):
+        session = _first(in_context, ("sessionToken", "session_token"))
+        key = _first(in_context, ("apiKey", "api_key"))
+        environment = _first(in_context, ("environment",))
+        group = group or _first(in_context, ("groupId", "group_id"))
+    if not named.all.isdisjoint(in_properties):
+        session = session or _first(in_properties, named.session_token)
+        key = key or _first(in_properties, named.api_key)
+        environment = environment or _first(in_properties, named.environment)
+        anonymous = anonymous or _first(in_properties, named.anonymous_id)
+        user = user or _first(in_properties, named.user_id)
+        group = group or _first(in_properties, named.company_id)
+    if type(in_traits) is dict and in_traits:
+        # Older SDKs put the identifiers there.
+        anonymous = anonymous or _first(in_traits, _ANONYMOUS_TRAITS)
+        user = user or _first(in_traits, _USER_TRAITS)
+        group = group or _first(in_traits, _GROUP_TRAITS)
     raw = raw_event(
         event_type,
         name or get("event"),
@@ -86,10 +90,10 @@ def read_segment(body: dict[str, Any]) -> Raw | Rejected:
         get("source"),
         [
             get("messageId", ""),
-            get("anonymousId", ""),
+            anonymous,
             session,
             key,
-            get("userId", ""),
+            user,
             group,
             get("previousId", ""),
             environment,
@@ -103,12 +107,11 @@ def read_segment(body: dict[str, Any]) -> Raw | Rejected:
     return raw
 
 
-def _beside(context: dict[str, Any], properties: dict[str, Any], *names: str) -> Any:
-    for holder in (context, properties):
-        for field in names:
-            value = holder.get(field)
-            if value is not None and value != "":
-                return value
+def _first(holder: dict[str, Any], names: Sequence[str]) -> Any:
+    for field in names:
+        value = holder.get(field)
+        if value is not None and value != "":
+            return value
     return ""
 
 

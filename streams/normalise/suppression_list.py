@@ -40,14 +40,6 @@ class Suppression(msgspec.Struct, frozen=True):
     exempt: list[str] = []
 
 
-def unknown_secret() -> StateError:
-    """An entry was made under a secret that is not configured any more, so its events cannot be recognised."""
-    return StateError(
-        "people or companies were erased under a secret that is not configured any more, so their events could not be "
-        "recognised. Add that secret to FIRSTCALL_RETIRED_SECRETS"
-    )
-
-
 def name_of(secret: bytes) -> str:
     """A name that distinguishes secrets and reveals nothing else of them."""
     return hmac.digest(secret, b"which secret it is", "sha256")[:4].hex()
@@ -71,7 +63,10 @@ class SuppressionList:
     def add(self, one: Suppression) -> None:
         """Add an entry. The periods of one id with equal exemptions add up to one entry. Raises StateError."""
         if one.secret not in self._secrets:
-            raise unknown_secret()
+            raise StateError(
+                "people or companies were erased under a secret that is not configured any more, so their events could not be "
+                "recognised. Add that secret to FIRSTCALL_RETIRED_SECRETS"
+            )
         entries = self._entries.setdefault(one.secret, {}).setdefault((one.kind, one.digest), {})
         exempt = tuple(one.exempt)
         known = entries[exempt].periods if exempt in entries else []

@@ -46,7 +46,6 @@ class Agents:
         self._checked_in: int | None = None
 
     def table(self, name: str, topic: topology.Topic) -> RowTable:
-        """Declare the table of a processor, partitioned as the topic that it folds."""
         table = self._app.Table(
             name,
             partitions=1 if topic.single else self._settings.partitions,
@@ -113,7 +112,7 @@ class Agents:
         generation = self._app.consumer_generation_id
         if self._checked_in != generation:
             for name, table in self.tables.items():
-                for rows in table.open_partitions():
+                for rows in table.store.open_partitions():
                     processors.interrupted_batch_end(self._compiled, rows, name)
             self._checked_in = generation
 
@@ -133,7 +132,7 @@ class _Fold:
 
     async def __call__(self, batch: Batch, message: Message) -> bool:
         tp = batch.tp
-        rows = self._table.partition(tp.partition)
+        rows = self._table.store.partition(tp.partition)
         generation, delivered = self._incomplete.pop(tp, (message.generation_id, []))
         if generation != message.generation_id:
             delivered = []

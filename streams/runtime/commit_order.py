@@ -99,7 +99,7 @@ class CommitOrder:
     async def _write_rows(self, table: RowTable, tp: TP, changes: Sequence[Change], version: int) -> None:
         """Write to the changelog, and once the brokers have acknowledged it, to the local rows."""
         self._lease.check()
-        changelog, rows = table.changelog(tp.partition), table.partition(tp.partition)
+        changelog, rows = table.changelog(tp.partition), table.store.partition(tp.partition)
         overwritten = self._overwritten(changelog, rows)
         headers = header(version)
         # Drops what a cancelled batch left behind.

@@ -62,7 +62,6 @@ class DroppedBatches:
                 progress.reread_from = position
 
     async def reread(self) -> None:
-        """Seek to the offsets from which partitions must be read again."""
         for tp, progress in list(self._progress.items()):
             if progress.reread_from is not None and self._consumer.flow_active:
                 offset, progress.reread_from = progress.reread_from, None

@@ -188,7 +188,6 @@ class RowStore(rocksdb.Store):
         self.rocksdb_options = StateOptions()
 
     def partition(self, number: int) -> PartitionRows:
-        """The rows of one of this worker's partitions."""
         return PartitionRows(self._db_for_partition(number), self.partition_path(number))
 
     def open_partitions(self) -> list[PartitionRows]:
@@ -268,14 +267,9 @@ class RowTable(faust.Table):  # type: ignore[type-arg]
             value_type=self.value_type,
         )
 
-    def partition(self, number: int) -> PartitionRows:
-        return cast("RowStore", self.data).partition(number)
-
-    def open_partitions(self) -> list[PartitionRows]:
-        return cast("RowStore", self.data).open_partitions()
-
-    def size(self) -> Size:
-        return cast("RowStore", self.data).size()
+    @property
+    def store(self) -> RowStore:
+        return cast("RowStore", self.data)
 
     def changelog(self, partition: int) -> TP:
         return TP(self.changelog_topic_name, partition)

@@ -38,15 +38,6 @@ def message_of(suppression: Suppression) -> Message:
     return Message(ERASURES, key.encode(), msgspec.json.encode(suppression))
 
 
-def unreadable_suppression(topic: str, offset: int, reason: str) -> StateError:
-    """A message of the topic cannot be read. It may name an erased id, so no event is processed without it."""
-    return StateError(
-        f"the message at {topic}/{_PARTITION}/{offset} is no suppression that this version knows: {reason}. Run the newest "
-        "version of those that have been running. If none of them wrote it, delete the topic's records up to it with "
-        "kafka-delete-records, after repeating `firstcall erase` of everyone whose suppression lies before it"
-    )
-
-
 class SuppressionFeed:
     """Reads the topic into a suppression list. For one thread at a time.
 
@@ -101,5 +92,11 @@ class SuppressionFeed:
             try:
                 self.suppression_list.add(msgspec.json.decode(value, type=Suppression))
             except msgspec.DecodeError as unreadable:
-                raise unreadable_suppression(self._topic, offset, str(unreadable)) from None
+                # It may name an erased id, so no event is processed without it.
+                raise StateError(
+                    f"the message at {self._topic}/{_PARTITION}/{offset} is no suppression that this version knows: {unreadable}. "
+                    "Run the newest version of those that have been running. If none of them wrote it, delete the topic's "
+                    "records up to it with kafka-delete-records, after repeating `firstcall erase` of everyone whose suppression "
+                    "lies before it"
+                ) from None
         return offset

@@ -91,7 +91,6 @@ class Rows:
 
 
 def decode_row(kind: type[T], value: bytes) -> T:
-    """The row of that kind from its stored form."""
     decoder = _decoders.get(kind)
     if decoder is None:
         decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
@@ -120,7 +119,6 @@ class MemoryStore:
         return (row for rows in self._owners.values() for row in rows.items())
 
     def write(self, changes: list[tuple[bytes, bytes | None]]) -> None:
-        """Apply what a batch wrote."""
         for key, value in changes:
             rows = self._owners.setdefault(_owner(key), {})
             if value is None:

@@ -20,7 +20,7 @@ from schemas.config.definitions import build
 from schemas.config.loading import load_settings
 from schemas.config.settings import Settings
 from schemas.errors import DeploymentError
-from schemas.sql.named_queries import Query, query_names, read_query
+from schemas.sql.named_queries import query_names, read_query
 from sinks.clickhouse import Address, connect
 from streams.topology import API_EVENTS, WEB_EVENTS
 from tests.operations.test_cli import plain
@@ -98,9 +98,7 @@ def client(settings: Settings) -> Iterator[Client]:
 
 def ask(client: Client, name: str, **given: str) -> list[dict[str, Any]]:
     query = catalog.find_query(name)
-    assert isinstance(query, Query)
     values = catalog.bind(query, given)
-    assert not isinstance(values, catalog.Unknown)
     answer = catalog.ask(client, query.sql, values)
     return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
@@ -145,7 +143,6 @@ def test_every_parameter_that_names_something_is_held_against_what_there_is(clie
 def test_every_column_of_an_answer_is_described(client):
     for query in map(read_query, query_names()):
         values = catalog.bind(query, {"company": "acme"} if query.needs else {})
-        assert isinstance(values, dict)
         described = [row[0] for row in rows(client, f"DESCRIBE ({query.sql})", values)]
         assert list(query.columns) == described, query.name
 

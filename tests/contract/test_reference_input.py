@@ -77,7 +77,7 @@ def test_a_segment_call_reads_as_the_native_message(message, skew):
         ({"context": {"session_token": "s1"}}, ("session_token", "s1"), "", None),
         ({"context": {"apiKey": "k"}}, ("api_key", key_alias("k")), "", "production"),
         ({"context": {"api_key": "sk_test_1"}}, ("api_key", key_alias("sk_test_1")), "", "test"),
-        ({"properties": {"api_key": "k", "company_id": "acme"}}, ("api_key", key_alias("k")), "acme", "production"),
+        ({"properties": {"api_key": "k", "company_id": "acme"}}, ("api_key", key_alias("k")), "", "production"),
         ({"userId": 7, "context": {"groupId": "acme", "environment": "test"}}, ("user_id", "7"), "acme", None),
         ({"userId": "7", "context": {"group_id": 12}}, ("user_id", "7"), "12", None),
         ({"userId": "", "anonymousId": "a1", "groupId": None}, ("anonymous_id", "a1"), "", None),

@@ -16,8 +16,9 @@ from sinks.message_rows import TABLE_BY_TOPIC, RowCollector
 from sinks.reconcile import reconcile
 from streams import topology
 from streams.local import LocalRunner
-from streams.normalise.normaliser import Normaliser, content_hash
+from streams.normalise.normaliser import Normaliser
 from tests.support.contract_reader import ms, rows, wire
+from tests.support.event_content import content_of
 from tests.support.worlds import (
     SECRETS,
     api_call,
@@ -188,7 +189,7 @@ def test_copies_that_disagree_in_content_stay_apart(sink, client, change):
     (second,) = Normaliser(DEFINITIONS, SECRETS)(orjson.dumps(one | change), source="web", recorded_at=NOON)
     assert isinstance(first, Event)
     assert isinstance(second, Event)
-    assert len(rows(client, "SELECT * FROM events")) == len({content_hash(first), content_hash(second)})
+    assert len(rows(client, "SELECT * FROM events")) == len({content_of(first), content_of(second)})
 
 
 def test_a_key_is_stored_as_its_hash_only(sink, client):
@@ -286,10 +287,10 @@ def test_what_is_not_the_fault_of_a_row_is_an_error_and_the_rows_stay(sink, clie
     with pytest.raises(StatementError) as caught:
         sink.write()
     assert caught.value.name == "UNKNOWN_TABLE"
-    assert sink.waiting_rows == 1
+    assert sink.batch.rows == 1
     client.command("RENAME TABLE elsewhere TO identity_rows")
     assert sink.write() == {"identity_rows": 1}
-    assert sink.waiting_rows == 0
+    assert sink.batch.rows == 0
     assert aliases(client) == ["a1"]
 
 

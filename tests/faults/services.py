@@ -29,7 +29,7 @@ class LocalService(Protocol):
 
 def process_of(service: LocalService) -> int:
     """The process that serves."""
-    parent = service.process.parent_pid
+    parent = service.process._parent.pid
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return int(children[0])
 

@@ -26,7 +26,6 @@ from deploy.cli.main import app
 from deploy.queries.catalog import find_query
 from schemas.config.definitions import build as build_definitions
 from schemas.config.monitors import Monitors, SilenceMonitor, build
-from schemas.sql.named_queries import Query
 from sinks.clickhouse import Address, connect
 from sinks.insert import RowInserter
 from streams.alerting.series import ALL, DAY, HOUR_MS, WEEK, Scope
@@ -232,11 +231,9 @@ def test_the_query_of_an_alert_shows_the_hours_it_is_about(dropped):
     program, command, name, *options = shlex.split(row["query"])
     assert (program, command) == ("firstcall", "query")
     query = find_query(name)
-    assert isinstance(query, Query)
     given = dict(option.split("=", 1) for option in options if option != "-p")
     client = connect(dropped)
     values = bind(query, given)
-    assert isinstance(values, dict)
     assert ask(client, query.sql, values).rows
     client.close()
 
@@ -450,7 +447,6 @@ def test_an_event_at_the_full_hour_is_of_the_hour_that_ends_with_it_whatever_com
     end = NOW_HOUR * HOUR_MS
     fill(address, "event_rows", [event(n, end + after, "web") for n, after in enumerate((-1, 0, 1, 2))])
     query = find_query("hourly-events")
-    assert isinstance(query, Query)
     client = connect(address)
     answer = client.query(query.sql, {"source": "web", "from": "", "to": ""}).named_results()
     found = [(row["hour"].replace(tzinfo=UTC).timestamp(), row["count"], row["longest_gap_seconds"]) for row in answer]

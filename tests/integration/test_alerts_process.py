@@ -62,7 +62,7 @@ def test_the_process_sends_a_drop_once_through_a_kill_and_a_restart(
     reader.close()
     assert orjson.loads(message.value() or b"")["alert_id"] == found[0]["alert_id"]
     assert len(rows(address, "SELECT alert_id FROM alerts")) == 1
-    while b"watching" not in log.read_bytes():
+    while b"alerts_started" not in log.read_bytes():
         assert second.poll() is None
         time.sleep(0.1)
     second.send_signal(signal.SIGTERM)

@@ -155,7 +155,6 @@ def work_of_dashboards(url: str) -> None:
         assert pending_migrations(Address.parse(url)) == []
         for query in map(read_query, query_names()):
             values = catalog.bind(query, {})
-            assert not isinstance(values, catalog.Unknown)
             catalog.ask(client, query.sql, values)
 
 

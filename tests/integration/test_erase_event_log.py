@@ -18,11 +18,12 @@ from sinks.insert import RowInserter
 from sinks.message_rows import RowCollector
 from streams.erasure.plan import Request, plan_erasure
 from streams.messages.updates import Alias
-from streams.normalise.normaliser import Normaliser, content_hash
+from streams.normalise.normaliser import Normaliser
 from streams.normalise.suppression_list import SuppressionList
 from tests.laws.test_law_core import DEFINITIONS
 from tests.laws.test_law_erasure import Arrived, others
 from tests.support.contract_reader import wire
+from tests.support.event_content import content_of
 from tests.support.reference import Record
 from tests.support.tables import empty_tables
 from tests.support.worlds import DAY, MONDAY, SECRETS, deliveries, worlds
@@ -44,9 +45,9 @@ class Kept(Arrived):
     """The events in memory, of copies in one week the earliest, as ClickHouse keeps them."""
 
     def keep_earliest(self) -> None:
-        kept: dict[tuple[int, str, int], Event] = {}
+        kept: dict[tuple[int, str, bytes], Event] = {}
         for event in sorted(self._events, key=lambda event: (-event.time, -event.received_at)):
-            kept[event.time // WEEK, event.message_id, content_hash(event)] = event
+            kept[event.time // WEEK, event.message_id, content_of(event)] = event
         self._events = list(kept.values())
 
     def everything(self) -> tuple[set[str], set[Alias]]:

@@ -45,7 +45,7 @@ def load(clickhouse, address) -> Load:
             load_settings(clickhouse=f"{clickhouse}/{address.database}", secrets=OLDEST.decode()), DEFINITIONS, [OLDEST]
         )
         for one, secrets in readings:
-            job._sink._normaliser = job._runner._normaliser = normaliser(secrets)
+            job._sink.normaliser = job._runner._normaliser = normaliser(secrets)
             topic = f"{one.topic}-events"
             job._waiting[topic].append((one.timestamp_ms, wire(one)))
             job._process(topic)

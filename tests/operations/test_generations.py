@@ -26,7 +26,7 @@ from tests.support.contract_reader import rows
 BEFORE = build({})
 AFTER = build({"usage": "successful_call"})
 #: Parameters of views that take no empty text.
-GIVEN = {"lookback_days": "0", "segment": "'technology'", "level": "'developer'"}
+GIVEN = {"weeks": "8", "lookback_days": "0", "segment": "'technology'", "level": "'developer'"}
 VIEWS = sorted(migration.name for migration in load_migrations() if " VIEW " in migration.sql)
 
 

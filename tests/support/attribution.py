@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver import Client
 
-from deploy.queries.catalog import Unknown, ask, bind, find_query
+from deploy.queries.catalog import ask, bind, find_query
 from schemas.config.definitions import Definitions
 from tests.support.contract_reader import ms, optional_ms, rows
 from tests.support.reference import Published
@@ -122,9 +122,7 @@ def _outreach_differences(client: Client, definitions: Definitions, published: P
 def answer(client: Client, name: str, **given: str) -> list[tuple[Any, ...]]:
     """The rows of a named query."""
     query = find_query(name)
-    assert not isinstance(query, Unknown)
     values = bind(query, given)
-    assert not isinstance(values, Unknown), values
     return list(ask(client, query.sql, values).rows)
 
 

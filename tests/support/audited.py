@@ -34,7 +34,7 @@ def load(
     runner = LocalRunner(definitions, SECRETS, take)
     for place, one in enumerate(records):
         if secrets:
-            sink._normaliser = runner._normaliser = Normaliser(definitions, secrets[place])
+            sink.normaliser = runner._normaliser = Normaliser(definitions, secrets[place])
         topic, value = f"{one.topic}-events", wire(one)
         runner.feed(topic, [(one.timestamp_ms, value)])
         sink.add(topic, value, one.timestamp_ms)

@@ -34,8 +34,9 @@ def four_hundred_developers() -> list[Seen]:
     """Sixty days of 400 developers. Fails if the normaliser refuses any of it."""
     normalise, arrived = normaliser(), 0
     seen: list[Seen] = []
-    for topic, raw in Population(seed=4, developers=400).events():
-        (event,) = normalise(orjson.dumps(raw), source=raw["source"], recorded_at=UNTIL_MS)
+    for topic, message in Population(seed=4, developers=400).messages():
+        raw = orjson.loads(message)
+        (event,) = normalise(message, source=raw["source"], recorded_at=UNTIL_MS)
         assert isinstance(event, Event), (event, raw)
         arrived = max(arrived, event.time)
         seen.append(Seen(arrived, topic, raw, event))

@@ -12,8 +12,9 @@ from streams.alerting import evidence
 from streams.alerting.attribution import concentrate
 from streams.alerting.baseline import Expectation, expect, habit_day, learn
 from streams.alerting.evidence import DROPS, beta_binomial_cdf, recovery, since, weigh
-from streams.alerting.series import ALL, DAY, HOUR_MS, WEEK, HourCount, Scope, Series, gather, hour_of, largest
+from streams.alerting.series import ALL, DAY, HOUR_MS, WEEK, HourCount, Scope, Series, gather, largest
 from streams.alerting.silence import listen
+from streams.facts.hours import hour_of
 
 
 def expectation(mean, observed, *, trials=None, day=0.0, week=0.0, reference=1e12) -> Expectation:

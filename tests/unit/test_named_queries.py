@@ -23,5 +23,6 @@ def test_a_query_is_found_by_opening_its_file_alone(monkeypatch):
     opened = []
     monkeypatch.setattr(named_queries, "parse_query", lambda name, _: opened.append(name))
     catalog.find_query("funnel")
-    catalog.find_query("../migrations/001_migrations")
+    with pytest.raises(ConfigurationError):
+        catalog.find_query("../migrations/001_migrations")
     assert opened == ["funnel"]

@@ -56,21 +56,21 @@ def test_another_seed_shares_no_message_no_person_and_no_key():
             "api_key",
             "company_id",
         )
-        events = Population(seed=seed, developers=20, days=10).events()
-        return {event[field] for _, event in events for field in fields if field in event}
+        events = (orjson.loads(value) for _, value in Population(seed=seed, developers=20, days=10).messages())
+        return {event[field] for event in events for field in fields if field in event}
 
     assert not identifiers(1) & identifiers(2)
 
 
 def test_it_can_be_read_more_than_once_and_in_any_form():
-    events = [(topic, orjson.dumps(event)) for topic, event in SMALL.events()]
+    messages = list(SMALL.messages())
     file = io.BytesIO()
     calls: list[int] = []
     lines = SMALL.write_ndjson(file, calls.append)
-    assert events == list(SMALL.messages())
-    assert file.getvalue() == b"".join(value + b"\n" for _, value in events)
-    assert lines == sum(calls) == len(events)
-    assert all(TOPICS[orjson.loads(value)["source"]] == topic for topic, value in events)
+    assert messages == list(SMALL.messages())
+    assert file.getvalue() == b"".join(value + b"\n" for _, value in messages)
+    assert lines == sum(calls) == len(messages)
+    assert all(TOPICS[orjson.loads(value)["source"]] == topic for topic, value in messages)
 
 
 def test_the_end_can_be_moved():

@@ -54,7 +54,7 @@ class DiskGuard:
         )
 
     def _switch_merges(self, free: int) -> None:
-        failure = self._engine.stop_merges() if self._is_scarce else self._engine.start_merges()
+        failure = self._engine.switch_merges("STOP" if self._is_scarce else "START")
         effect = "nothing is written to it until there is room" if self._is_scarce else "writes are allowed again"
         detail = f"; merges cannot be switched: {failure.text}" if failure else ""
         print(f"{free // 1024**2} MiB are free on the disk: {effect}{detail}", file=sys.stderr, flush=True)  # noqa: T201

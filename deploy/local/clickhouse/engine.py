@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import chdb
 
@@ -70,13 +70,9 @@ class Engine:
         """Cancel all running statements. Their clients get an error."""
         run(self._first, b"KILL QUERY WHERE query NOT LIKE 'KILL QUERY%' ASYNC", "Null")
 
-    def stop_merges(self) -> Failure | None:
-        """Stop all merges, running ones too."""
-        return _failure_of(run(self._first, b"SYSTEM STOP MERGES", "Null"))
-
-    def start_merges(self) -> Failure | None:
-        """Allow merges again."""
-        return _failure_of(run(self._first, b"SYSTEM START MERGES", "Null"))
+    def switch_merges(self, switch: Literal["START", "STOP"]) -> Failure | None:
+        """Stop all merges, running ones too, or allow them again."""
+        return _failure_of(run(self._first, f"SYSTEM {switch} MERGES".encode(), "Null"))
 
     def close(self) -> None:
         """Close the engine, once all other connections are closed."""

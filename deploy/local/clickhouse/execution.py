@@ -23,13 +23,7 @@ from deploy.local.clickhouse.errors import ErrorCode, Failure
 from deploy.local.clickhouse.request import ExternalTable, QueryRequest
 from deploy.local.clickhouse.sessions import DEFAULT_TIMEOUT_SECONDS, Sessions
 from deploy.local.clickhouse.sql_policy import reaches_outside, setting_reaches_outside
-from deploy.local.clickhouse.statement import (
-    Insert,
-    Statement,
-    insert_with_data,
-    read_statement,
-    tokens_of,
-)
+from deploy.local.clickhouse.statement import Insert, Statement, insert_with_data, read_statement, tokens_of
 
 #: Formats whose blocks, concatenated, are one valid answer. In all others only the whole answer is valid.
 STREAMABLE: Final = frozenset(

@@ -96,7 +96,6 @@ class LocalClickHouse:
 
     @property
     def url(self) -> str:
-        """Its address, `http://127.0.0.1:port`, once it is started."""
         assert self._url, "it is started"
         return self._url
 

@@ -74,7 +74,6 @@ class Statement:
 
     @property
     def is_selection(self) -> bool:
-        """Whether it is a SELECT, which can be a subquery."""
         return self.verb in _SELECTING
 
     @property

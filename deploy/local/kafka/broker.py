@@ -31,8 +31,8 @@ from schemas.errors import DeploymentError
 
 LOOPBACK: Final = "127.0.0.1"
 SERVES_WITHIN_SECONDS: Final = 120.0
-LARGEST_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 
+_PROPERTIES: Final = Path(__file__).resolve().parent / "broker.properties"
 _LOGGING: Final = Path(__file__).resolve().parent / "log4j2.properties"
 #: There is one node, so any valid id will do.
 _CLUSTER_ID: Final = "Zmlyc3RjYWxsLWxvY2FsLQ"
@@ -60,7 +60,6 @@ class LocalBroker:
 
     @property
     def bootstrap(self) -> str:
-        """Its address, `host:port`, once it is started."""
         assert self._port, "the broker is started"
         return f"{LOOPBACK}:{self._port}"
 
@@ -167,45 +166,12 @@ def serves(bootstrap: str) -> bool:
 
 def broker_properties(address: str, port: int, controller_port: int, data: str) -> Mapping[str, str]:
     """The configuration of the one node, by Kafka's names. It listens on `address`; clients always connect to loopback."""
-    return {
-        "node.id": "1",
-        "process.roles": "broker,controller",
+    lines = [line for line in _PROPERTIES.read_text().splitlines() if not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines) | {
         "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
-        "controller.listener.names": "CONTROLLER",
         "listeners": f"PLAINTEXT://{address}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "inter.broker.listener.name": "PLAINTEXT",
         "log.dirs": data,
-        # One node can hold one replica only; fewer partitions of internal topics start faster.
-        "offsets.topic.num.partitions": "1",
-        "offsets.topic.replication.factor": "1",
-        "transaction.state.log.num.partitions": "1",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
-        "share.coordinator.state.topic.num.partitions": "1",
-        "share.coordinator.state.topic.replication.factor": "1",
-        "share.coordinator.state.topic.min.isr": "1",
-        "auto.create.topics.enable": "false",
-        # A group of one or two members need not wait for others to join.
-        "group.initial.rebalance.delay.ms": "0",
-        "group.min.session.timeout.ms": "1000",
-        "message.max.bytes": str(LARGEST_MESSAGE_BYTES),
-        "replica.fetch.max.bytes": str(LARGEST_MESSAGE_BYTES),
-        # Retention goes by the time of the record: an import of last year would else be deleted as soon as it is written.
-        "log.retention.ms": "-1",
-        # Sized for a machine with other work; the cleaner alone takes 128 MB of the heap by default.
-        "num.network.threads": "2",
-        "num.io.threads": "4",
-        "background.threads": "2",
-        "num.recovery.threads.per.data.dir": "2",
-        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
-        "log.index.size.max.bytes": str(2 * 1024 * 1024),
-        # An idle node need not write to its metadata log twice a second.
-        "metadata.max.idle.interval.ms": "5000",
-        # After a kill the node can register again only when its old session has expired.
-        "broker.session.timeout.ms": "6000",
-        "broker.heartbeat.interval.ms": "500",
     }
 
 

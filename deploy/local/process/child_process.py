@@ -35,6 +35,7 @@ class ChildProcess:
         self.log = log
         with log.open("wb" if new_log else "ab") as output:
             self._log_start = log.stat().st_size
+            #: Runs `end_with_parent`; the command is its only child.
             self._parent = subprocess.Popen(
                 [sys.executable, "-I", "-S", end_with_parent.__file__, *command],
                 stdin=subprocess.PIPE,
@@ -44,11 +45,6 @@ class ChildProcess:
                 pass_fds=tuple(keep_open),
                 start_new_session=True,
             )
-
-    @property
-    def parent_pid(self) -> int:
-        """The process that runs `end_with_parent`; the command is its only child."""
-        return self._parent.pid
 
     @property
     def exit_code(self) -> int | None:
@@ -63,7 +59,6 @@ class ChildProcess:
             return None
 
     def request_end(self) -> None:
-        """Have the command end, without waiting for it."""
         assert self._parent.stdin is not None, "standard input is a pipe"
         self._parent.stdin.close()
 

@@ -49,15 +49,24 @@ def with_library(context: dict[str, Any], properties: dict[str, Any]) -> dict[st
 
 def with_status(properties: dict[str, Any]) -> dict[str, Any]:
     """The properties with a status that is a number where a text of digits or a whole float is one."""
-    return {**properties, "status": status_number(properties["status"])} if "status" in properties else properties
+    return (
+        {**properties, "status": status_number(properties["status"])}
+        if properties.get("status") is not None
+        else properties
+    )
 
 
 def status_number(status: Any) -> Any:
-    """Of "200" and 200.0 the number; else what it is."""
-    if isinstance(status, str) and re.fullmatch(r"\d{1,9}", status):
-        return int(status)
+    """Of "200", "200 OK" and 200.0 the number, of what means no answer 504; else what it is."""
+    if isinstance(status, str):
+        line = re.fullmatch(r"([0-9]{3}) [A-Za-z].*", status)
+        status = line[1] if line else status
+        if re.fullmatch(r"-?[0-9]{1,9}", status):
+            status = int(status)
     if isinstance(status, float) and status.is_integer() and abs(status) < 1e9:
-        return int(status)
+        status = int(status)
+    if isinstance(status, int | float) and not isinstance(status, bool) and status < 100:
+        return 504  # nobody answered
     return status
 
 

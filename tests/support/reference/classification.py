@@ -27,7 +27,9 @@ def selectors_that_matter(definitions: Definitions) -> list[str]:
 
 
 def matches(selector: Selector, source: str, name: str, environment: str, properties: dict[str, Any]) -> bool:
-    """Whether every part of the selector holds."""
+    """Whether every part of the selector holds. Nothing matches a browser's preflight."""
+    if source == "api" and str(properties.get("method")).upper() == "OPTIONS":
+        return False
     if selector.source is not None and source != selector.source:
         return False
     if selector.name and name not in selector.name:

@@ -32,6 +32,11 @@ YEAR_2100 = 4_102_444_800_000
 MAX_BYTES = 512
 MAX_NAME_CHARACTERS = 200
 RESERVED = ("anonymous_id:", "session_token:", "api_key:")
+ENVIRONMENTS = {
+    "production": "production prod prd live main",
+    "test": "test testing staging stage sandbox qa uat preprod pre-production preview ci demo trial",
+    "development": "development develop dev local localhost",
+}
 NAMES = {"identify": "Identify", "group": "Group", "merge": "Merge"}
 RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-]\d\d:\d\d))", re.ASCII)
 
@@ -258,13 +263,12 @@ def _identifier(message: Message, field: str) -> str:
 
 
 def _environment(message: Message, api_key: str, definitions: Definitions) -> str:
-    given = first(message.get("environment"))
-    if given is None:
-        prefixes = [prefix for prefix in definitions.key_prefixes if api_key.startswith(prefix)]
-        return definitions.key_prefixes[max(prefixes, key=len)] if prefixes else "production"
-    if given not in ("production", "test", "development"):
-        raise RefusedError("wrong_value", "environment")
-    return str(given)
+    given = str(message.get("environment")).strip().lower()
+    for environment, words in ENVIRONMENTS.items():
+        if given in words.split():
+            return environment
+    prefixes = [prefix for prefix in definitions.key_prefixes if api_key.startswith(prefix)]
+    return definitions.key_prefixes[max(prefixes, key=len)] if prefixes else "production"
 
 
 def _times(message: Message, record: Record, definitions: Definitions) -> tuple[int, int | None]:

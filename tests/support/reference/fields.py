@@ -22,9 +22,9 @@ def first(*values: Any) -> Any:
 
 
 def mapping(message: Message, field: str) -> Message:
-    """A field that must be an object; absent or null it is empty."""
+    """A field that must be an object; absent, null, or an empty text or list it is empty."""
     value = message.get(field)
-    if value is None:
+    if value in (None, "", []):
         return {}
     if not isinstance(value, dict):
         raise RefusedError("wrong_type", field)

@@ -124,7 +124,7 @@ def _with_shared(part: Any, shared: Message, context: Message) -> Any:
     """A call of a batch; what the batch shares holds for every call without its own."""
     if not isinstance(part, dict) or _is_batch(part):
         return part
-    own = part.get("context")
+    own = part.get("context") or None
     if not context or not isinstance(own, dict | None):
         return shared | part
     return shared | part | {"context": context | (own or {})}
@@ -150,7 +150,7 @@ def _from_segment(message: Message) -> Message:
         raise RefusedError("unknown_type", "type")
     kind, name = SEGMENT_CALLS[call]
     context, properties = mapping(message, "context"), mapping(message, "properties")
-    page = context.get("page")
+    page, traits, named = context.get("page"), _traits_beside(context), properties
     if call in ("page", "screen"):
         named = {field: message[field] for field in ("name", "category") if isinstance(message.get(field), str)}
         # Segment's libraries give the page's address twice; another producer may give it only here.
@@ -165,22 +165,24 @@ def _from_segment(message: Message) -> Message:
         "type": kind,
         "source": message.get("source"),
         "name": name or message.get("event"),
-        "anonymous_id": message.get("anonymousId"),
-        "session_token": _beside(context, properties, "sessionToken", "session_token"),
-        "api_key": _beside(context, properties, "apiKey", "api_key"),
-        "user_id": message.get("userId"),
-        "company_id": first(message.get("groupId"), _beside(context, properties, "groupId", "group_id", "company_id")),
+        "anonymous_id": first(message.get("anonymousId"), _any(traits, "anonymousId", "anonymous_id")),
+        "session_token": _any(context, "sessionToken", "session_token"),
+        "api_key": first(_any(context, "apiKey", "api_key"), _any(named, "api_key", "apiKey")),
+        "user_id": first(message.get("userId"), _any(traits, "userId", "user_id", "id")),
+        "company_id": first(
+            message.get("groupId"), _any(context, "groupId", "group_id"), _any(traits, "groupId", "group_id")
+        ),
         "previous_id": message.get("previousId"),
-        "environment": _beside(context, properties, "environment"),
+        "environment": context.get("environment"),
         "properties": properties,
         "context": context,
-        "traits": mapping(message, "traits") if message.get("traits") is not None else _traits_beside(context),
+        "traits": mapping(message, "traits") or (traits if not message.get("traits") else {}),
     }
 
 
-def _beside(context: Message, properties: Message, *names: str) -> Any:
-    """What Segment has no field for: in the context, else in the properties."""
-    return first(*(holder.get(name) for holder in (context, properties) for name in names))
+def _any(holder: Message, *names: str) -> Any:
+    """The first field of these names with a value."""
+    return first(*(holder.get(name) for name in names))
 
 
 def _traits_beside(context: Message) -> Message:

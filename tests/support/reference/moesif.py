@@ -94,8 +94,7 @@ def _call(message: Message, request: Message, uri: str, metadata: Message) -> Me
         raise RefusedError("wrong_type", "request.headers") from None
     response = mapping(message, "response")
     # A call that was not answered is a failure, as a gateway reports it.
-    status = 504 if message.get("response") is None else response.get("status")
-    status = status_number(status)
+    status = 504 if response.get("status") is None else status_number(response["status"])
     if not isinstance(status, int) or isinstance(status, bool):
         raise RefusedError("wrong_type", "response.status")
     host, path, query = _address(uri)
