@@ -69,7 +69,14 @@ class TouchReader:
 def _content_hash(event: Event, seen: Observation | None, *, is_content: bool, is_outreach: bool) -> int:
     """The hash of a copy but for its time: of everything that facts are made of, and of their owner."""
     web_aliases = () if event.user_id else (event.session_token, event.anonymous_id)
-    content = (event.api_key, *web_aliases, event.name, seen and content_of(event.company_id, seen), is_content, is_outreach)
+    content = (
+        event.api_key,
+        *web_aliases,
+        event.name,
+        seen and content_of(event.company_id, seen),
+        is_content,
+        is_outreach,
+    )
     return int.from_bytes(hashlib.blake2b(_encode(content), digest_size=8).digest(), "big")
 
 
