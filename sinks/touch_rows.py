@@ -50,6 +50,9 @@ class TouchReader:
                 "message_id": event.message_id,
                 "time": event.time,
                 "api_key": event.api_key,
+                # What names a user is that user's, whatever session and device it came from.
+                "session_token": "" if event.user_id else event.session_token,
+                "anonymous_id": "" if event.user_id else event.anonymous_id,
                 "company_id": event.company_id,
                 "name": event.name,
                 **(touch or {}),
@@ -64,7 +67,15 @@ class TouchReader:
 
 def _content_hash(event: Event, seen: Observation | None, *, is_content: bool, is_outreach: bool) -> int:
     """The hash of a copy but for its time: of everything that facts are made of, and of their owner."""
-    content = (event.api_key, event.name, seen and content_of(event.company_id, seen), is_content, is_outreach)
+    web_aliases = () if event.user_id else (event.session_token, event.anonymous_id)
+    content = (
+        event.api_key,
+        *web_aliases,
+        event.name,
+        seen and content_of(event.company_id, seen),
+        is_content,
+        is_outreach,
+    )
     return int.from_bytes(hashlib.blake2b(_encode(content), digest_size=8).digest(), "big")
 
 

@@ -38,8 +38,8 @@ QUESTIONS: Final = {
     "one company's usage, 30 days": f"""
         SELECT day, sum(events) AS calls, uniqExact(developer_id) AS developers FROM api_usage
         WHERE {_CALLS} AND company_id = {{company:String}} AND day > '2026-03-01'
-            AND (event_company_id = {{company:String}} OR alias_hash IN (SELECT alias_hash FROM aliases_of(company = {{company:String}}, developer = '')
-            WHERE alias_kind IN ('user_id', 'api_key'))) GROUP BY day ORDER BY day""",
+            AND alias_hash IN (SELECT alias_hash FROM aliases_of(company = {{company:String}}, developer = ''))
+        GROUP BY day ORDER BY day""",
     "one developer's journey": "SELECT * FROM journey(developer = {developer:String}) ORDER BY time LIMIT 1000",
     "events of the last 7 days by company": """
         SELECT company_id, count(), quantile(0.95)(latency_ms) FROM events_resolved
@@ -61,10 +61,10 @@ QUESTIONS: Final = {
     "view activation_candidates": """
         SELECT level, definition, toMonday(anchor_at) AS week, count(), count(activated_at) FROM activation_candidates GROUP BY ALL""",
     "view weekly_use": "SELECT level, week, count(), sum(active_days) FROM weekly_use GROUP BY ALL",
-    "views identities, canonical_users, alias_owners": """
+    "views identities, canonical_users, web_aliases": """
         SELECT 'identities' AS view, alias_kind AS kind, count() FROM identities GROUP BY kind
         UNION ALL SELECT 'canonical_users' AS view, 'user_id' AS kind, count() FROM canonical_users
-        UNION ALL SELECT 'alias_owners' AS view, alias_kind AS kind, count() FROM alias_owners GROUP BY kind""",
+        UNION ALL SELECT 'web_aliases' AS view, alias_kind AS kind, count() FROM web_aliases GROUP BY kind""",
     "view touches, by week and campaign": """
         SELECT toMonday(touched_at) AS week, campaign, count(), uniqExact(subject_id) FROM touches WHERE level = 'developer' GROUP BY ALL""",
     "view touches_of, of one developer": """

@@ -146,7 +146,7 @@ HAVING more_events != 0 OR more_successes != 0 OR more_client_errors != 0 OR mor
 _API_USAGE_DIFFERENCES: Final = """
 SELECT day, alias_kind, alias, developer_id FROM api_usage
 WHERE developer_hash != cityHash64(developer_id) OR alias_hash != cityHash64(alias_kind, alias)
-    OR is_known = startsWith(developer_id, 'api_key:')
+    OR is_known = match(developer_id, '^(api_key|session_token|anonymous_id):')
     OR token_hash NOT IN (SELECT cityHash64('api_key', if(first_hash != '', first_hash, api_key)) FROM (SELECT DISTINCT api_key FROM usage) AS used
         LEFT JOIN (SELECT alias, first_hash FROM identity_rows FINAL WHERE alias_kind = 'api_key') AS keys ON api_key = alias)
 """

@@ -38,7 +38,12 @@ CREATE TABLE IF NOT EXISTS event_rows /* ON CLUSTER */
     alias String MATERIALIZED multiIf(
         user_id != '', user_id, api_key != '', api_key, session_token != '', session_token, anonymous_id)
         CODEC(ZSTD(1)) COMMENT 'The strongest identifier the event carries',
-    alias_hash UInt64 MATERIALIZED cityHash64(alias_kind, alias) CODEC(ZSTD(1)) COMMENT 'Of both, as in alias_owners, to find and join with',
+    alias_hash UInt64 MATERIALIZED cityHash64(alias_kind, alias) CODEC(ZSTD(1)) COMMENT 'Of both, to find and join with',
+    key_hash UInt64 MATERIALIZED if(api_key = '', 0, cityHash64('api_key', api_key)) CODEC(ZSTD(1)) COMMENT 'Of its API key, as in api_keys; 0 if it has none',
+    session_hash UInt64 MATERIALIZED if(user_id != '' OR session_token = '', 0, cityHash64('session_token', session_token)) CODEC(ZSTD(1))
+        COMMENT 'Of its session token, as in web_aliases; 0 if it has none, or names a user',
+    device_hash UInt64 MATERIALIZED if(user_id != '' OR anonymous_id = '', 0, cityHash64('anonymous_id', anonymous_id)) CODEC(ZSTD(1))
+        COMMENT 'The same of its anonymous id',
     content_hash UInt64 MATERIALIZED sipHash64(
         message_id, source, type, name, anonymous_id, session_token, api_key, user_id, company_id, previous_id, environment,
         properties, context, traits)

@@ -14,6 +14,8 @@ CREATE TABLE IF NOT EXISTS touch_rows /* ON CLUSTER */
     message_id String CODEC(ZSTD(1)) COMMENT 'The producer''s id of the event, or one made from its content',
     time Int64 CODEC(Delta, ZSTD(1)) COMMENT 'When it happened: milliseconds since 1970 UTC',
     api_key String CODEC(ZSTD(1)) COMMENT 'Keyed hash of the API key in hex, empty if not given',
+    session_token String CODEC(ZSTD(1)) COMMENT 'Session, empty if not given or if a user is',
+    anonymous_id String CODEC(ZSTD(1)) COMMENT 'Browser or device, empty if not given or if a user is',
     company_id String CODEC(ZSTD(1)) COMMENT 'Company as the producer knew it, empty if not given',
     name LowCardinality(String) COMMENT 'What happened: Ad Clicked, Page Viewed, Talk Given, ...',
     campaign LowCardinality(String) COMMENT 'Of a touch: its campaign (utm_campaign), empty if none',
@@ -28,9 +30,12 @@ CREATE TABLE IF NOT EXISTS touch_rows /* ON CLUSTER */
     is_touch Bool COMMENT 'It brought someone here; else it is outreach alone',
     is_content Bool COMMENT 'The selector of touches matches it: it is a piece of content, an advertisement, an event, an invitation',
     is_outreach Bool COMMENT 'The selector of outreach matches it: something that was done to be found',
-    alias_hash UInt64 MATERIALIZED cityHash64(alias_kind, alias) CODEC(ZSTD(1)) COMMENT 'As in alias_owners, to join with',
-    own_developer_hash UInt64 MATERIALIZED cityHash64(if(alias_kind = 'user_id', alias, concat(alias_kind, ':', alias))) CODEC(ZSTD(1))
-        COMMENT 'Of the id of the developer that the alias itself is, while no one else is known behind it',
+    alias_hash UInt64 MATERIALIZED cityHash64(alias_kind, alias) CODEC(ZSTD(1)) COMMENT 'Of both, to find and join with',
+    key_hash UInt64 MATERIALIZED if(api_key = '', 0, cityHash64('api_key', api_key)) CODEC(ZSTD(1)) COMMENT 'Of its API key, as in api_keys; 0 if it has none',
+    session_hash UInt64 MATERIALIZED if(session_token = '', 0, cityHash64('session_token', session_token)) CODEC(ZSTD(1))
+        COMMENT 'Of its session token, as in web_aliases; 0 if it has none',
+    device_hash UInt64 MATERIALIZED if(anonymous_id = '', 0, cityHash64('anonymous_id', anonymous_id)) CODEC(ZSTD(1))
+        COMMENT 'The same of its anonymous id',
     version UInt64 MATERIALIZED toUInt64(greatest(0, 4398046511103 - time)) CODEC(ZSTD(1)) COMMENT 'Milliseconds from time to the year 2109'
 )
 ENGINE = /* Replicated */ReplacingMergeTree(version)

@@ -32,7 +32,7 @@ WITH
     toDate(ifNull(as_of, toDateTime64(0, 3, 'UTC'))) AS last_day,
     if({developer:String} != '', 'developer', 'company') AS asked_level,
     if({developer:String} != '', {developer:String}, {company:String}) AS asked,
-    aliases AS (SELECT alias_hash FROM aliases_of(company = if({developer:String} != '', '', {company:String}), developer = {developer:String}) WHERE alias_kind IN ('user_id', 'api_key')),
+    aliases AS (SELECT alias_hash FROM aliases_of(company = if({developer:String} != '', '', {company:String}), developer = {developer:String})),
     used AS
     (
         SELECT
@@ -47,8 +47,7 @@ WITH
         FROM (SELECT *, day > last_day - 28 AS is_recent FROM api_usage) AS counts
         WHERE source = 'api' AND type = 'event' AND environment = 'production' AND NOT is_bot
             AND day <= last_day AND day > last_day - 56
-            AND ((event_company_id != '' AND event_company_id = {company:String}) OR alias_hash IN (SELECT alias_hash FROM aliases)
-                OR (alias_kind = 'user_id' AND cityHash64('api_key', api_key) IN (SELECT alias_hash FROM aliases)))
+            AND alias_hash IN (SELECT alias_hash FROM aliases)
             AND if(asked_level = 'company', company_id, developer_id) = asked
             AND developer_hash NOT IN (SELECT cityHash64(id) FROM developers WHERE is_internal)
     )

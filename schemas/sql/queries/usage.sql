@@ -27,8 +27,8 @@ WITH
     toInt32(toUInt16(toDate(ifNull(until, toDateTime64(0, 3, 'UTC'))))) AS last,
     ifNull(intDiv(toUnixTimestamp64Milli(parseDateTime64BestEffortOrNull({from:String}, 3, 'UTC')) + 86399999, 86400000), last - 29) AS first,
     {company:String} = '' AND {developer:String} = '' AS is_of_all,
-    -- The aliases that may lead to whom is asked for, so that only their counts are joined with their owners.
-    aliases AS (SELECT alias_hash FROM aliases_of(company = {company:String}, developer = {developer:String}) WHERE alias_kind IN ('user_id', 'api_key')),
+    -- The aliases that may have counts of whom is asked for, so that only these are joined with their owners.
+    aliases AS (SELECT alias_hash FROM aliases_of(company = {company:String}, developer = {developer:String})),
     counted AS
     (
         SELECT
@@ -40,8 +40,7 @@ WITH
         FROM api_usage
         WHERE source = 'api' AND type = 'event' AND environment = {environment:String} AND NOT is_bot
             AND day >= toDate(greatest(0, first)) AND day <= toDate(last)
-            AND (is_of_all OR (event_company_id != '' AND event_company_id = {company:String}) OR alias_hash IN (SELECT alias_hash FROM aliases)
-                OR (alias_kind = 'user_id' AND cityHash64('api_key', api_key) IN (SELECT alias_hash FROM aliases)))
+            AND (is_of_all OR alias_hash IN (SELECT alias_hash FROM aliases))
             AND ({company:String} = '' OR company_id = {company:String})
             AND ({developer:String} = '' OR developer_id = {developer:String})
             AND developer_hash NOT IN (SELECT cityHash64(id) FROM developers WHERE is_internal)

@@ -4,7 +4,7 @@
 -- week: its Monday
 -- since, counted_since: seconds since 1970 UTC
 INSERT INTO usage_rows
-    (day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
+    (day, alias_kind, alias, api_key, session_token, anonymous_id, company_id, environment, source, type, name, sdk, is_internal, is_bot,
     events, successes, client_errors, server_errors, latency_events, latency_us, hours, moments, version, is_deleted)
 WITH
     intDiv(ifNull(status, 0), 100) AS status_class,
@@ -23,8 +23,10 @@ WITH
     states AS
     (
         SELECT
-            toDate(fromUnixTimestamp64Milli(time, 'UTC')) AS day, alias_kind, alias, api_key, company_id, environment, source, type,
-            name, sdk, is_internal, is_bot,
+            toDate(fromUnixTimestamp64Milli(time, 'UTC')) AS day, alias_kind, alias, api_key,
+            -- What names a user is his, whatever session and device it came from.
+            if(user_id = '', event_rows.session_token, '') AS session_token, if(user_id = '', event_rows.anonymous_id, '') AS anonymous_id,
+            company_id, environment, source, type, name, sdk, is_internal, is_bot,
             count() AS events, countIf(status_class = 2) AS successes, countIf(status_class = 4) AS client_errors,
             countIf(status_class = 5) AS server_errors, count(latency_ms) AS latency_events,
             sum(toUInt64(greatest(each_latency_us, 0))) AS latency_us,
@@ -32,22 +34,22 @@ WITH
                 arrayMap(hour -> (hour, countEqual(groupArrayIf(hour_of_day, is_use), hour)), arraySort(arrayDistinct(groupArrayIf(hour_of_day, is_use)))),
                 'Map(UInt8, UInt32)') AS hours,
             arraySort(groupArrayIf(
-                (time, status_class, each_latency_us),
-                alias_kind IN ('session_token', 'anonymous_id'))) AS moments,
+                (time, status_class, each_latency_us, is_use),
+                session_token != '' OR anonymous_id != '')) AS moments,
             true AS is_new
         FROM event_rows FINAL
         WHERE week = {week:Date} AND (alias_kind, alias) IN (SELECT alias_kind, alias FROM touched)
-        GROUP BY day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot
+        GROUP BY day, alias_kind, alias, api_key, session_token, anonymous_id, company_id, environment, source, type, name, sdk, is_internal, is_bot
         UNION ALL
         SELECT
-            day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
+            day, alias_kind, alias, api_key, session_token, anonymous_id, company_id, environment, source, type, name, sdk, is_internal, is_bot,
             events, successes, client_errors, server_errors, latency_events, latency_us, hours, moments, false AS is_new
         FROM usage_rows FINAL
         WHERE day >= {week:Date} AND day < {week:Date} + 7
             AND (alias_kind, alias) IN (SELECT alias_kind, alias FROM touched)
     )
 SELECT
-    day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
+    day, alias_kind, alias, api_key, session_token, anonymous_id, company_id, environment, source, type, name, sdk, is_internal, is_bot,
     sumIf(states.events, is_new) AS events,
     sumIf(states.successes, is_new) AS successes,
     sumIf(states.client_errors, is_new) AS client_errors,
@@ -59,7 +61,7 @@ SELECT
     began AS version,
     countIf(is_new) = 0 AS is_deleted
 FROM states
-GROUP BY day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot
+GROUP BY day, alias_kind, alias, api_key, session_token, anonymous_id, company_id, environment, source, type, name, sdk, is_internal, is_bot
 HAVING (events, successes, client_errors, server_errors, latency_events, latency_us, hours, moments)
     != (
         sumIf(states.events, NOT is_new), sumIf(states.successes, NOT is_new), sumIf(states.client_errors, NOT is_new),

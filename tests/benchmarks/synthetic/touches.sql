@@ -1,7 +1,7 @@
 -- Touches and outreach of the synthetic population, as the sink would write them: rows `first` to `first + rows` of `total`
 -- events, one of 25 of which is a touch: 19 of 20 of browsers, the others of users; and one of 1,000 of outreach, of 100 staff.
 INSERT INTO touch_rows
-    (alias_kind, alias, event_hash, content_hash, message_id, time, api_key, company_id, name, campaign, source, medium, path, texts, segments,
+    (alias_kind, alias, event_hash, content_hash, message_id, time, api_key, anonymous_id, company_id, name, campaign, source, medium, path, texts, segments,
     is_touch, is_content, is_outreach)
 WITH
     sipHash64(number, 1) AS dice,
@@ -18,7 +18,7 @@ SELECT
     event_hash AS content_hash,
     concat('847f19b5-', leftPad(lower(hex(number)), 16, '0')) AS message_id,
     toInt64(1767225600000 + 90 * 86400000 * elapsed) + toInt64(sipHash64(number, 4) % 3600000) AS time,
-    '' AS api_key, '' AS company_id,
+    '' AS api_key, if(alias_kind = 'anonymous_id', alias, '') AS anonymous_id, '' AS company_id,
     multiIf(is_outreach, 'Talk Given', dice % 4 = 0, 'Content Viewed', 'Page Viewed') AS name,
     if(is_outreach, '', concat('campaign-', toString(dice % 40))) AS campaign,
     if(is_outreach, '', ['google', 'newsletter'][1 + dice % 2]) AS source,

@@ -1,7 +1,9 @@
 -- Grain: one row an event, with the developer and company it belongs to by all that is known now.
 -- Key: as of `events`.
--- Engine: a view; the joins are with the current owners of the aliases, so the whole history follows every late link. The
---   right sides hold only aliases that lead elsewhere, and are small beside the events.
+-- Engine: a view; the joins are with what the identifiers lead to now, so the whole history follows every late link. The
+--   right sides hold only identifiers that lead somewhere, and are small beside the events.
+-- Rules: the developer is the user, else the owner of the key, else the user of the session at that time, else that of the device, which
+--   is the anonymous id, or where it carries none that of its session. Else it is the visitor of the device, the session or the key.
 --   Ask for one developer with the view `journey`, which reads only the events of that developer's aliases; for counts by
 --   day with `usage_resolved` or `api_usage`, which are counted already; else for a period, by `time`.
 CREATE OR REPLACE VIEW events_resolved /* ON CLUSTER */
@@ -14,8 +16,8 @@ CREATE OR REPLACE VIEW events_resolved /* ON CLUSTER */
     name LowCardinality(String) COMMENT 'What happened: Page Viewed, Signed Up, API Call, ...',
     alias_kind LowCardinality(String) COMMENT 'Which identifier is the alias: user_id, api_key, session_token or anonymous_id',
     alias String COMMENT 'The strongest identifier the event carries',
-    alias_hash UInt64 COMMENT 'Of alias_kind and alias, as in alias_owners',
-    developer_id String COMMENT 'Canonical user id, or <alias kind>:<alias> while no one is known behind the alias',
+    alias_hash UInt64 COMMENT 'Of alias_kind and alias: a number, by which joins are faster than by texts',
+    developer_id String COMMENT 'Canonical user id, or <alias kind>:<alias> of the visitor while no identifier leads to a user',
     company_id String COMMENT 'Company as the producer knew it, else of the API key, else of the developer; empty if none',
     user_id String COMMENT 'User as the producer knew him, empty if not given',
     api_key String COMMENT 'Keyed hash of the API key in hex, empty if not given',
@@ -38,23 +40,45 @@ CREATE OR REPLACE VIEW events_resolved /* ON CLUSTER */
 COMMENT 'Every event once, with the developer and company it belongs to by all that is known now'
 AS
 WITH
-    keys AS (SELECT api_key AS key_alias, company_id AS key_company_id FROM api_keys WHERE company_id != ''),
+    linked AS
+    (
+        SELECT
+            events.*, key_owner, key_company_id, token, if(anonymous_id != '', anonymous_id, session_device) AS device_id,
+            if(notEmpty(session_users), session_users, device_users) AS user_ids,
+            if(notEmpty(session_users), session_from, device_from) AS from_ms
+        FROM events
+        ANY LEFT JOIN (SELECT key_hash AS of_key, developer_id AS key_owner, company_id AS key_company_id, token FROM api_keys) AS keys ON events.key_hash = of_key
+        ANY LEFT JOIN
+        (
+            SELECT alias_hash AS session, user_ids AS session_users, from_ms AS session_from, device_id AS session_device, of_device_hash
+            FROM web_aliases WHERE alias_kind = 'session_token'
+        ) AS sessions ON events.session_hash = session
+        ANY LEFT JOIN
+        (
+            SELECT alias_hash AS device, user_ids AS device_users, from_ms AS device_from
+            FROM web_aliases WHERE alias_kind = 'anonymous_id' AND notEmpty(user_ids)
+        ) AS devices ON if(events.device_hash != 0, events.device_hash, of_device_hash) = device
+    ),
     owned AS
     (
         SELECT
-            events.*, owners.developer_id AS owner, owners.company_id AS owner_company_id,
-            -- Only a user's events may carry a key besides their alias.
-            if(events.alias_kind = 'user_id', events.api_key, '') AS other_key
-        FROM events
-        LEFT JOIN (SELECT alias_hash, from_ms, to_ms, is_shared, developer_id, company_id FROM alias_owners) AS owners
-            ON events.alias_hash = owners.alias_hash
-        WHERE NOT is_shared OR (toUnixTimestamp64Milli(events.time) >= from_ms AND toUnixTimestamp64Milli(events.time) < to_ms)
+            *,
+            multiIf(
+                user_id != '', user_id,
+                key_owner != '', key_owner,
+                user_ids[greatest(1, arrayCount(from -> from <= toUnixTimestamp64Milli(time), from_ms))]) AS user
+        FROM linked
     )
 SELECT
-    message_id, time, received_at, source, type, name, alias_kind, alias, owned.alias_hash AS alias_hash,
-    multiIf(owner != '', owner, alias_kind = 'user_id', alias, concat(alias_kind, ':', alias)) AS developer_id,
-    multiIf(owned.company_id != '', owned.company_id, key_company_id != '', key_company_id, owner_company_id) AS company_id,
+    message_id, time, received_at, source, type, name, alias_kind, alias, alias_hash,
+    multiIf(
+        users.developer_id != '', users.developer_id,
+        user != '', user,
+        device_id != '', concat('anonymous_id:', device_id),
+        session_token != '', concat('session_token:', session_token),
+        concat('api_key:', if(token != '', token, api_key))) AS developer_id,
+    multiIf(owned.company_id != '', owned.company_id, key_company_id != '', key_company_id, users.company_id) AS company_id,
     user_id, api_key, session_token, anonymous_id, owned.company_id AS event_company_id, previous_id,
     environment, is_internal, is_bot, is_use, path, status, latency_ms, sdk, properties, context, traits
 FROM owned
-ANY LEFT JOIN keys ON other_key = key_alias;
+ANY LEFT JOIN (SELECT cityHash64(user_id) AS user_hash, developer_id, company_id FROM canonical_users) AS users ON cityHash64(user) = users.user_hash;

@@ -1,13 +1,15 @@
 -- Grain: the events of one alias on one UTC day that agree in all the columns before `events`.
--- Key: day, alias_kind, alias, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot.
+-- Key: day, alias_kind, alias, api_key, session_token, anonymous_id, company_id, environment, source, type, name, sdk, is_internal, is_bot.
 -- Engine: a view over usage_rows with FINAL. It agrees with `events` as of the last time that the sink reconciled: seconds ago.
 CREATE OR REPLACE VIEW usage /* ON CLUSTER */
 (
     day Date COMMENT 'UTC day',
     alias_kind LowCardinality(String) COMMENT 'Which identifier is the alias: user_id, api_key, session_token or anonymous_id',
     alias String COMMENT 'The strongest identifier the events carry',
-    alias_hash UInt64 COMMENT 'Of alias_kind and alias, as in alias_owners',
+    alias_hash UInt64 COMMENT 'Of alias_kind and alias: a number, by which joins are faster than by texts',
     api_key String COMMENT 'Keyed hash of the API key in hex, empty if not given',
+    session_token String COMMENT 'Session, empty if not given or if a user is',
+    anonymous_id String COMMENT 'Browser or device, empty if not given or if a user is',
     company_id String COMMENT 'Company as the producer knew it, empty if not given',
     environment LowCardinality(String) COMMENT 'production, test or development',
     source LowCardinality(String) COMMENT 'web or api',
@@ -26,6 +28,6 @@ CREATE OR REPLACE VIEW usage /* ON CLUSTER */
 )
 COMMENT 'Events counted by day and alias'
 AS SELECT
-    day, alias_kind, alias, alias_hash, api_key, company_id, environment, source, type, name, sdk, is_internal, is_bot,
+    day, alias_kind, alias, alias_hash, api_key, session_token, anonymous_id, company_id, environment, source, type, name, sdk, is_internal, is_bot,
     events, successes, client_errors, server_errors, latency_events, latency_us / 1000 AS latency_ms, hours
 FROM usage_rows FINAL;

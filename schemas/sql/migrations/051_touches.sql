@@ -28,7 +28,7 @@ CREATE OR REPLACE VIEW touches /* ON CLUSTER */
     alias_kind LowCardinality(String) COMMENT 'Which identifier is the alias: user_id, api_key, session_token or anonymous_id',
     alias String COMMENT 'The strongest identifier the event carries; with message_id it finds the event',
     message_id String COMMENT 'The producer''s id of the event, or one made from its content',
-    alias_hash UInt64 COMMENT 'Of alias_kind and alias, as in alias_owners: a condition on it spares reading the touches of other aliases'
+    alias_hash UInt64 COMMENT 'Of alias_kind and alias: a condition on it spares reading the touches of other aliases'
 )
 COMMENT 'What brought developers and companies here, each touch once, by all that is known now'
 AS SELECT

@@ -45,8 +45,19 @@ WITH
                 sumResample(1, all_midnights + 1, 1)(uses_at_midnight, transform(since_1970, midnights, arrayEnumerate(midnights), 0))) AS each_day
         FROM
         (
-            SELECT *, alias_hash, own_developer_hash, counted_hash, uses, uses_at_midnight, toUInt32(toUInt16(day)) AS since_1970
+            SELECT
+                counted_hash, alias_hash, own_developer_hash, api_key, company_id, uses, uses_at_midnight,
+                toUInt32(toUInt16(day)) AS since_1970, environment, type, is_bot
             FROM usage_rows FINAL
+            WHERE NOT has_web_alias OR key_hash IN (SELECT key_hash FROM api_keys WHERE developer_id != '')
+            UNION ALL
+            -- What belongs by session or device has its developer and company already, as if it carried them.
+            SELECT
+                sipHash64(developer_id, api_key, company_id) AS counted_hash, 0 AS alias_hash, cityHash64(developer_id) AS own_developer_hash,
+                api_key, company_id, toUInt32(arraySum(mapValues(hours)) - hours[0]) AS uses, hours[0] AS uses_at_midnight,
+                toUInt32(toUInt16(day)) AS since_1970, environment, type, is_bot
+            FROM web_usage
+            WHERE api_key != ''
         ) AS rows
         WHERE uses + uses_at_midnight > 0 AND environment = 'production' AND type = 'event' AND NOT is_bot
         GROUP BY counted_hash
@@ -63,8 +74,11 @@ WITH
         ANY LEFT JOIN
         (
             SELECT
-                alias_hash AS owned_hash, if(developer_id != '', cityHash64(developer_id), 0) AS owner_hash, company_id AS owner_company_id
-            FROM alias_owners WHERE alias_kind IN ('user_id', 'api_key')
+                key_hash AS owned_hash, cityHash64(if(developer_id != '', developer_id, concat('api_key:', token))) AS owner_hash,
+                developer_company_id AS owner_company_id
+            FROM api_keys
+            UNION ALL
+            SELECT cityHash64('user_id', user_id) AS owned_hash, cityHash64(developer_id) AS owner_hash, company_id AS owner_company_id FROM canonical_users
         ) AS owners ON alias_hash = owned_hash
         ANY LEFT JOIN
         (SELECT api_key AS key_alias, company_id AS key_company_id, token AS key_token FROM api_keys) AS keys ON api_key = key_alias

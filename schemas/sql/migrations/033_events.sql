@@ -13,7 +13,10 @@ CREATE OR REPLACE VIEW events /* ON CLUSTER */
     name LowCardinality(String) COMMENT 'What happened: Page Viewed, Signed Up, API Call, ...',
     alias_kind LowCardinality(String) COMMENT 'Which identifier is the alias: user_id, api_key, session_token or anonymous_id',
     alias String COMMENT 'The strongest identifier the event carries',
-    alias_hash UInt64 COMMENT 'Of alias_kind and alias, as in alias_owners',
+    alias_hash UInt64 COMMENT 'Of alias_kind and alias: a number, by which joins are faster than by texts',
+    key_hash UInt64 COMMENT 'Of its API key, as in api_keys; 0 if it has none',
+    session_hash UInt64 COMMENT 'Of its session token, as in web_aliases; 0 if it has none, or names a user',
+    device_hash UInt64 COMMENT 'The same of its anonymous id',
     user_id String COMMENT 'User as the producer knew him, empty if not given',
     api_key String COMMENT 'Keyed hash of the API key in hex, empty if not given',
     session_token String COMMENT 'Session, empty if not given',
@@ -37,7 +40,7 @@ AS SELECT
     message_id,
     fromUnixTimestamp64Milli(time, 'UTC') AS time,
     fromUnixTimestamp64Milli(received_at, 'UTC') AS received_at,
-    source, type, name, alias_kind, alias, alias_hash, user_id, api_key, session_token, anonymous_id, company_id, previous_id, environment, is_internal, is_bot, is_use,
+    source, type, name, alias_kind, alias, alias_hash, key_hash, session_hash, device_hash, user_id, api_key, session_token, anonymous_id, company_id, previous_id, environment, is_internal, is_bot, is_use,
     path, status, latency_ms, sdk,
     properties, context, traits
 FROM event_rows FINAL;
