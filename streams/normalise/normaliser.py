@@ -118,10 +118,11 @@ class Normaliser:
         wrong = _check_ids(raw)
         if wrong:
             return wrong
-        times = clock.read(raw.times, recorded_at, self._future_ms)
-        if isinstance(times, Rejected):
-            return times
-        time, received_at, original = times
+        when = clock.read(raw.times, recorded_at, self._future_ms)
+        if isinstance(when, Rejected):
+            return when
+        if when.ignored:
+            self.ignored.update(when.ignored)
         environment = raw.environment
         if environment not in _ENVIRONMENTS:
             environment = self._environment(environment, raw.api_key)
@@ -137,11 +138,11 @@ class Normaliser:
         if not message_id:
             ids = (raw.anonymous_id, raw.session_token, api_key, raw.user_id, raw.company_id, raw.previous_id)
             content = (raw.type, source, raw.name, ids, environment, properties, context, traits)
-            message_id = _digest((original, content, disguise) if disguise else (original, content)).hex()
+            message_id = _digest((when.given, content, disguise) if disguise else (when.given, content)).hex()
         event = Event(
             message_id=message_id,
-            time=time,
-            received_at=received_at,
+            time=when.time,
+            received_at=when.received_at,
             source=source,
             type=raw.type,
             name=raw.name,

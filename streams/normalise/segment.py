@@ -61,6 +61,9 @@ def read_segment(body: dict[str, Any], named: NamedProperties) -> Raw | Rejected
     in_context = context if type(context) is dict else {}
     in_properties = properties if type(properties) is dict else {}
 
+    if "request_ip" in body and "ip" not in in_context and (type(context) is dict or is_empty(context)):
+        # RudderStack's server adds it.
+        context = in_context = in_context | {"ip": body["request_ip"]}
     in_traits = in_context.get("traits")
     if is_empty(traits) and type(in_traits) is dict:
         traits = in_traits

@@ -150,6 +150,8 @@ def _from_segment(message: Message) -> Message:
         raise RefusedError("unknown_type", "type")
     kind, name = SEGMENT_CALLS[call]
     context, properties = mapping(message, "context"), mapping(message, "properties")
+    if "request_ip" in message and "ip" not in context:
+        context = context | {"ip": message["request_ip"]}
     page, traits, named = context.get("page"), _traits_beside(context), properties
     if call in ("page", "screen"):
         named = {field: message[field] for field in ("name", "category") if isinstance(message.get(field), str)}
