@@ -22,6 +22,7 @@ from streams.normalise.formats import calls, is_batch, read
 from streams.normalise.http_status import with_status
 from streams.normalise.key_hasher import KeyHasher
 from streams.normalise.raw_event import Raw, kind_of
+from streams.normalise.repair import is_repairable, repaired, why_no_json
 from streams.normalise.suppression_list import SuppressionList
 from streams.normalise.user_agent import with_library
 
@@ -79,8 +80,13 @@ class Normaliser:
         try:
             body = orjson.loads(value)
         except ValueError as error:
-            reason = "too_deep" if str(error).startswith("depth limit") else "not_json"
-            return [Rejected(reason, "", str(error))]
+            if str(error).startswith("depth limit"):
+                return [Rejected("too_deep", "", str(error))]
+            better = repaired(value) if is_repairable(value) else value
+            if better == value or len(better) > MAX_MESSAGE_BYTES:
+                return [Rejected("not_json", "", why_no_json(value, error))]
+            self.ignored["message", "bad_character"] += 1
+            return self(better, source=source, recorded_at=recorded_at)
         if type(body) is dict and not is_batch(body):
             event = self._event(body, value, source, recorded_at, suspect=None)
             return [event if type(event) is Event else self._located(event, "", -1, body)]

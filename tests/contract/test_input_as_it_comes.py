@@ -334,3 +334,50 @@ def test_an_email_of_the_organisation_is_known_as_people_write_it(email, is_inte
     for holder in ({"traits": {"email": email}}, {"context": {"traits": {"email": email}}}):
         message = {"type": "identify", "userId": "u1", "timestamp": TIME} | holder
         assert event_of(message, definitions=definitions).is_internal is is_internal
+
+
+FRAME = b'{"type":"track","event":"A","userId":"u1","properties":{"t":"%s"}}'
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (rb"hi \ud83d", "hi \ufffd"),
+        (rb"\uDC4D\uD83D x", "\ufffd\ufffd x"),
+        (rb"\ud83d\ud83d\udc4d", "\ufffd\U0001f44d"),
+        (rb"\\ud83d \ud83d", "\\ud83d \ufffd"),
+        (b"caf\xe9", "caf\ufffd"),
+        (b"a\xf0\x9f\x91", "a\ufffd"),
+    ],
+)
+def test_a_bad_character_becomes_the_replacement_character(written, text):
+    event = event_of(FRAME % written)
+    assert event.properties == {"t": text}
+    calls = b'{"batch":[' + b",".join([FRAME % b"x", FRAME % written, FRAME % b"y"]) + b"]}"
+    found, normaliser = outcomes(calls)
+    assert [getattr(one, "user_id", None) for one in found] == ["u1"] * 3
+    assert normaliser.ignored["message", "bad_character"] == 1
+
+
+def test_a_bad_character_may_stand_in_any_text_and_hides_no_key():
+    assert event_of(FRAME.replace(b'"u1"', rb'"u\ud83d1"') % b"x").user_id == "u\ufffd1"
+    call = json.dumps(CALL | {"properties": {"note": "k1abcdefgh X"}}).encode().replace(b"X", rb"\ud83d")
+    assert "k1abcdefgh" not in str(event_of(call).properties)
+    assert event_of(b"\xef\xbb\xbf" + FRAME % b"x").user_id == "u1"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (b'{"x": NaN}', "NaN"),
+        (b'{"x": -Infinity}', "-Infinity"),
+        (b"{}\n{}", "one"),
+        ("{}".encode("utf-16"), "UTF-8"),
+        (b"\x00\x00\x00\x00\x07{}", "schema registry"),
+        (b'{"x": "\x01"}', "control"),
+    ],
+)
+def test_what_is_no_json_is_refused_with_what_was_sent(value, words):
+    refused = refusal_of(value)
+    assert refused.reason == "not_json"
+    assert words in refused.detail
