@@ -13,7 +13,7 @@ from streams.normalise.raw_event import Raw
 from streams.normalise.user_agent import agent_of
 
 #: Blanks that people and programs leave around addresses, among them that of no width and the byte order mark.
-_BLANKS: Final = " \t\r\n\v\f\xa0\u2007\u200b\u202f\u2060\u3000\ufeff"
+BLANKS: Final = " \t\r\n\v\f\xa0\u2007\u200b\u202f\u2060\u3000\ufeff"
 #: An address in brackets, or one of IPv4, each with or without a port.
 _WITH_PORT: Final = re.compile(r"\[([^\]]*)\](?::\d*)?|(\d+\.\d+\.\d+\.\d+):\d*")
 
@@ -59,7 +59,7 @@ class Exclusions:
 def _in_domains(email: str, domains: tuple[str, ...]) -> bool:
     # As mail programs write it: `Ada <ada@acme.example>`, `mailto:ada@acme.example`, with blanks or a dot behind it.
     _, at, domain = email.lower().rpartition("@")
-    domain = domain.partition(">")[0].strip(_BLANKS).rstrip(".")
+    domain = domain.partition(">")[0].strip(BLANKS).rstrip(".")
     return bool(at) and any(domain == own or domain.endswith("." + own) for own in domains)
 
 
@@ -83,10 +83,10 @@ def _in_networks(ip: Any, networks: Sequence[ipaddress.IPv4Network | ipaddress.I
 def _bare(ip: str) -> str:
     """The address alone of what proxies write: the first of a list, without `for=`, quotes, brackets, port, zone, prefix."""
     first = ip[:500].partition(",")[0]
-    first = first.partition(";")[0].strip(_BLANKS)
+    first = first.partition(";")[0].strip(BLANKS)
     if first[:4].lower() == "for=":
         first = first[4:]
-    first = first.strip(_BLANKS + "\"'").lstrip("/")
+    first = first.strip(BLANKS + "\"'").lstrip("/")
     port = _WITH_PORT.fullmatch(first)
     bare = (port[1] or port[2] or "") if port else first
     return bare.partition("%")[0].partition("/")[0]

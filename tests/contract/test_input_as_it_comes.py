@@ -381,3 +381,80 @@ def test_what_is_no_json_is_refused_with_what_was_sent(value, words):
     refused = refusal_of(value)
     assert refused.reason == "not_json"
     assert words in refused.detail
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        *(
+            "undefined",
+            "null",
+            "[object Object]",
+            "NaN",
+            "None",
+            "nil",
+            "<nil>",
+            "(null)",
+            "%!s(<nil>)",
+            "NULL",
+            "#N/A",
+        ),
+        *(
+            "anonymous",
+            "guest",
+            "not_authenticated",
+            "anonymousUser",
+            "0",
+            0,
+            -1,
+            "-",
+            '"undefined"',
+            "   ",
+            "{{user.id}}",
+        ),
+        *(
+            "${USER}",
+            "***",
+            "xxxxxxxx",
+            "[FILTERED]",
+            "00000000-0000-0000-0000-000000000000",
+            True,
+            False,
+            [],
+            {},
+            "\u00a0",
+        ),
+    ],
+)
+def test_what_a_program_wrote_for_nothing_is_no_identifier(nothing):
+    page = {"type": "page", "timestamp": TIME}
+    found, normaliser = outcomes(page | {"userId": nothing, "anonymousId": "a1"})
+    assert [(getattr(one, "user_id", None), getattr(one, "anonymous_id", None)) for one in found] == [("", "a1")]
+    assert normaliser.ignored == {("user_id", "placeholder"): 1}
+    assert event_of(page | {"userId": "u1", "anonymousId": nothing, "groupId": nothing}).company_id == ""
+    taken = event_of(page | {"userId": nothing, "context": {"traits": {"userId": "u1"}}})
+    assert taken.user_id == "u1"
+    refused = refusal_of(page | {"userId": nothing})
+    assert refused.reason == "no_identifier"
+    assert "stands for nothing" in refused.detail
+    assert refusal_of({"type": "alias", "previousId": nothing, "userId": "u1"}).reason == "missing"
+
+
+@pytest.mark.parametrize(
+    ("given", "user"),
+    [
+        *((text, text) for text in ("Null-4711", "undefined@customer.test", "1", "aa", "admin", "nonesuch")),
+        (" u1 ", "u1"),
+        ("\ufeffu1\u00a0", "u1"),
+        (12345.0, "12345"),
+    ],
+)
+def test_an_identifier_is_stripped_and_kept(given, user):
+    assert event_of(TRACK | {"userId": given}).user_id == user
+
+
+def test_the_list_of_what_is_no_identifier_is_configured():
+    page = {"type": "page", "timestamp": TIME, "anonymousId": "a1"}
+    definitions = build({"placeholders": ["Robot"]})
+    assert event_of(page | {"userId": "robot"}, definitions=definitions).user_id == ""
+    assert event_of(page | {"userId": "guest"}, definitions=definitions).user_id == "guest"

@@ -19,7 +19,7 @@ from tests.support.reference.classification import (
     selectors_that_matter,
     touch_of,
 )
-from tests.support.reference.fields import Message, RefusedError, first, mapping
+from tests.support.reference.fields import BLANKS, Message, RefusedError, first, is_nothing, mapping
 from tests.support.reference.formats import Record, Rejection, native_messages
 from tests.support.reference.moments import is_no_time, milliseconds_of
 from tests.support.reference.secrets import TooDeepError, cleaned, cleaned_text, secrets_of
@@ -35,6 +35,11 @@ ENVIRONMENTS = {
     "production": "production prod prd live main",
     "test": "test testing staging stage sandbox qa uat preprod pre-production preview ci demo trial",
     "development": "development develop dev local localhost",
+}
+IN_TRAITS = {
+    "anonymous_id": ("anonymousId", "anonymous_id"),
+    "user_id": ("userId", "user_id", "id"),
+    "company_id": ("groupId", "group_id"),
 }
 NAMES = {"identify": "Identify", "group": "Group", "merge": "Merge"}
 
@@ -152,7 +157,7 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
     if source not in ("web", "api"):
         raise RefusedError("wrong_value", "source")
     ids = {
-        field: _identifier(message, field)
+        field: _identifier(message, field, definitions)
         for field in ("anonymous_id", "session_token", "api_key", "user_id", "company_id", "previous_id", "message_id")
     }
     if not (ids["user_id"] or ids["api_key"] or ids["session_token"] or ids["anonymous_id"]):
@@ -235,11 +240,35 @@ def _without_keys(
     return cleaned_text(name, secrets, prefixes), ids, clean, disguise
 
 
-def _identifier(message: Message, field: str) -> str:
-    value = message.get(field)
+def _identifier(message: Message, field: str, definitions: Definitions) -> str:
+    """The identifier, without blanks around it; '' if there is none, or what a program wrote for none."""
+    text = _id_text(message.get(field), field)
+    if field in ("api_key", "session_token"):
+        return text
+    text, given = text.strip(BLANKS), text
+    if given and (text.strip("\"'").lower() in [word.lower() for word in definitions.placeholders] or is_nothing(text)):
+        inner = mapping(message, "context").get("traits")
+        spare = [inner.get(name) for name in IN_TRAITS.get(field, ())] if isinstance(inner, dict) else []
+        usable = [
+            str(one)
+            for one in spare
+            if isinstance(one, str | int)
+            and not isinstance(one, bool)
+            and one != ""
+            and len(str(one).encode()) <= MAX_BYTES
+        ]
+        return usable[0] if usable else ""
+    return text
+
+
+def _id_text(value: Any, field: str) -> str:
     if value is None:
         return ""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, bool) or value in ([], {}):
+        value = str(value).lower()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
+    if isinstance(value, int):
         value = str(value)
     if not isinstance(value, str):
         raise RefusedError("wrong_type", field)
