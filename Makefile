@@ -112,7 +112,7 @@ recovery: install
 MINUTES ?= 30
 soak: EVENTS = 10000000
 soak: install
-	$(BIN)/python -m tests.benchmarks.soak.run --minutes $(MINUTES) --events $(EVENTS)
+	$(BIN)/python -m tests.benchmarks.soak.full_load --minutes $(MINUTES) --events $(EVENTS)
 
 # One thread for each process: the worlds run in parallel.
 alerts-score: WORLDS ?= 20

@@ -17,7 +17,8 @@ from sinks.definition_rows import record
 from sinks.insert import RowInserter
 
 FIRST_RETRY_SECONDS: Final = 0.25
-LAST_RETRY_SECONDS: Final = 10.0
+#: The pause doubles up to this; the number of retries is not limited.
+LONGEST_PAUSE_SECONDS: Final = 10.0
 
 log = structlog.get_logger("firstcall.sink")
 
@@ -71,7 +72,7 @@ class RetryingWriter:
                     # The next start fetches and writes them again.
                     log.warning("rows_not_written", rows=batch.rows)
                     return False
-                delay = min(delay * 2, LAST_RETRY_SECONDS)
+                delay = min(delay * 2, LONGEST_PAUSE_SECONDS)
             else:
                 self._note_available()
                 if written:

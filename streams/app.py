@@ -23,7 +23,7 @@ from streams import processors, topology
 from streams.facts.compiled_definitions import CompiledDefinitions
 from streams.normalise.normaliser import Normaliser
 from streams.normalise.suppression_list import SuppressionList
-from streams.runtime import worker_status
+from streams.runtime import worker_report
 from streams.runtime.agents import Agents
 from streams.runtime.batch import Batch
 from streams.runtime.brokers import Brokers
@@ -69,7 +69,7 @@ class Worker:
         metrics.SUPPRESSION_LIST_AGE.set_function(lambda: self.suppression_feed.age_seconds)
         self.watchdog = Watchdog(
             self.app.heartbeats,
-            lambda: worker_status.report(self.app, self.app.reader, self.agents.processors),
+            lambda: worker_report.report(self.app, self.app.reader, self.agents.processors),
             Brokers(settings.streams_id, options, probe),
         )
 

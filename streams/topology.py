@@ -1,4 +1,4 @@
-"""All topics and how they are kept: the whole dataflow on one screen.
+"""All topics with their partitions and retention: the whole dataflow on one screen.
 
     web-events ─┐ normalise_events        fold_aliases           fold_developers          fold_companies
     api-events ─┴───────────────▶ alias-updates ───▶ developer-updates ───▶ company-updates ───▶ (profiles)
@@ -34,8 +34,9 @@ ALERTS: Final = "alerts"
 class Topic(msgspec.Struct, frozen=True):
     """A topic by its name in code; `Settings.topic` gives the one in Kafka.
 
-    `cleanup`: Kafka's cleanup policy. `single`: one partition, whatever the deployment's number is.
-    `retention_days`: for topics that are deleted by age; None: the broker's default.
+    `cleanup`: Kafka's cleanup policy. `single`: one partition; all other topics have FIRSTCALL_PARTITIONS.
+    `retention_days`: for topics that are deleted by age; None: the broker's default; negative: for ever.
+    `deploy.services.topics` creates the topics. It changes no existing topic.
     """
 
     name: str

@@ -23,7 +23,8 @@ from schemas.config.monitors import Channel, unusable_because
 
 ANSWER_SECONDS: Final = 10.0
 FIRST_RETRY_SECONDS: Final = 1.0
-LAST_RETRY_SECONDS: Final = 300.0
+#: The pause doubles up to this; the number of retries is not limited.
+LONGEST_PAUSE_SECONDS: Final = 300.0
 
 log = structlog.get_logger("firstcall.alerts")
 
@@ -172,7 +173,7 @@ class _ChannelThread:
         metrics.ALERT_DELIVERIES.labels(self._name, "failed" if problem else "delivered").inc()
         if problem:
             pending.not_before = time.monotonic() + pending.retry_seconds
-            pending.retry_seconds = min(2 * pending.retry_seconds, LAST_RETRY_SECONDS)
+            pending.retry_seconds = min(2 * pending.retry_seconds, LONGEST_PAUSE_SECONDS)
             log.warning("alert_not_delivered", channel=self._name, alert=alert.alert_id, problem=problem)
             return
         log.info("alert_delivered", channel=self._name, alert=alert.alert_id, state=alert.state)

@@ -25,7 +25,7 @@ def demo(
 
     Example: `firstcall demo --developers 500 --serve`
     """
-    from deploy.demo.run import run_demo
+    from deploy.demo.demo import run_demo
     from deploy.local.kafka.runtime import Missing, availability
     from deploy.simulator import Population
 

@@ -95,12 +95,12 @@ def _drop_old(settings: Settings, *, yes: bool) -> None:
 
 def _finish_interrupted(settings: Settings) -> None:
     """Finish a rebuild that ended just after it had switched the views."""
-    from deploy.rebuild import generations, history, run
+    from deploy.rebuild import generations, history, steps
 
     live = generations.live(settings)
     if live > 1:
         history.copy_tables(settings, generations.generation_before(settings, live), live)
-    if live > settings.generation and run.activate(settings, live):
+    if live > settings.generation and steps.activate(settings, live):
         out.plain(f"Generation {live} is live already, and runs from now on.")
 
 
@@ -126,7 +126,7 @@ def _show_and_check(plan: Plan, settings: Settings, *, force: bool, allow_trunca
 
 def _rebuild(client: KafkaAdminClient, plan: Plan, settings: Settings, workers: int, *, despite_erasures: bool) -> None:
     """Without `workers`, others run the new generation's worker and sink."""
-    from deploy.rebuild import generations, removal, run
+    from deploy.rebuild import generations, removal, steps
     from deploy.stack.stack import Stack
     from sinks.migrations import migrate
 
@@ -136,7 +136,7 @@ def _rebuild(client: KafkaAdminClient, plan: Plan, settings: Settings, workers: 
         migrate(generations.address_of(settings, plan.before), cluster=settings.clickhouse_cluster)
         stack.create_tables()
         stack.create_topics()
-        run.begin(plan, settings)
+        steps.begin(plan, settings)
         if workers:
             stack.start_streams(workers)
         with progress("Rebuilding", "{task.percentage:>3.0f}%", "{task.fields[left]:,} left") as bar:
@@ -145,16 +145,16 @@ def _rebuild(client: KafkaAdminClient, plan: Plan, settings: Settings, workers: 
             def advance(done: int, total: int) -> None:
                 bar.update(task, completed=done, total=total, left=total - done)
 
-            run.catch_up(client, plan, settings, advance, stack.check)
-        run.switch_over(plan, settings, despite_erasures=despite_erasures)
+            steps.catch_up(client, plan, settings, advance, stack.check)
+        steps.switch_over(plan, settings, despite_erasures=despite_erasures)
     _show_what_runs(plan, settings)
 
 
 def _show_what_runs(plan: Plan, settings: Settings) -> None:
-    from deploy.rebuild import run
+    from deploy.rebuild import steps
 
     out.done(f"Dashboards read generation {plan.after}, made under {plan.definitions.fingerprint()}.")
-    if run.activate(settings, plan.after):
+    if steps.activate(settings, plan.after):
         text = "It runs from this data directory from now on: a running `firstcall up` changes over within seconds."
         if settings.kafka is not None and settings.clickhouse is not None:
             text += f" Where worker, sink and alerts run elsewhere: FIRSTCALL_GENERATION={plan.after}."

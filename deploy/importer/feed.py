@@ -13,6 +13,7 @@ import orjson
 from deploy.importer.lines import LineRef
 from schemas.event import Event, Source
 from streams.normalise.normaliser import Normaliser
+from streams.normalise.repair import is_repairable, repaired, why_no_json
 from streams.topology import API_EVENTS, WEB_EVENTS, source_of
 
 TOPIC_OF_SOURCE: Final[dict[Source, str]] = {"web": WEB_EVENTS, "api": API_EVENTS}
@@ -73,12 +74,12 @@ class Feeder:
         if not line:
             return
         try:
-            body = orjson.loads(line)
+            body = orjson.loads(repaired(line) if is_repairable(line) else line)
         except ValueError as error:
-            self._undecodable(at, str(error))
+            self._undecodable(line, at, why_no_json(line, error))
             return
         if not isinstance(body, dict):
-            self._undecodable(at, "not a JSON object")
+            self._undecodable(line, at, "not a JSON object")
             return
         source = body.get("source")
         self.send(TOPIC_OF_SOURCE[source if source in ("web", "api") else self._source], line, at)
@@ -104,7 +105,9 @@ class Feeder:
         # A batch with events of several aliases goes to any partition: the streams re-key its events.
         return aliases.pop().encode() if len(aliases) == 1 else None
 
-    def _undecodable(self, at: LineRef, reason: str) -> None:
+    def _undecodable(self, line: bytes, at: LineRef, reason: str) -> None:
+        """Send a line that is no event all the same: it becomes a dead letter, which shows what was lost."""
+        self._destination.send(TOPIC_OF_SOURCE[self._source], None, line)
         self._summary.undecodable += 1
         if len(self._summary.undecodable_lines) < EXAMPLES:
             self._summary.undecodable_lines.append((at, reason))
@@ -115,11 +118,11 @@ def report(summary: Summary) -> Iterable[str]:
     yield f"Sent {summary.sent.total():,} messages{f': {topics}' if topics else ''}."
     if summary.undecodable:
         lines = (
-            "1 line is no JSON object and was"
+            "1 line is no JSON object and was sent as it came, to become a dead letter"
             if summary.undecodable == 1
-            else f"{summary.undecodable:,} lines are no JSON objects and were"
+            else f"{summary.undecodable:,} lines are no JSON objects and were sent as they came, each to become a dead letter"
         )
-        yield f"{lines} not sent:"
+        yield f"{lines}:"
         for at, reason in summary.undecodable_lines:
             yield f"  {at}: {reason}"
     if summary.refused:

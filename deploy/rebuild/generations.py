@@ -1,7 +1,7 @@
 """The generations of a deployment: streams and tables that were made under one state of the definitions.
 
 The first generation's tables are in the database that dashboards read (`served`), those of later ones in databases beside it.
-The views of the served database alone decide which generation is live; `deploy.rebuild.views` switches them.
+The views of the served database alone decide which generation is live; `deploy.rebuild.view_switch` switches them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Creates the topics, and compares those there are with what they must be."""
+"""Creates missing topics, and compares the partitions of existing ones. `streams/topology.py` declares every topic.
+
+Cleanup policy, retention and size of an existing topic are not compared: an operator may change them. So a change of these in
+`topology.py` has an effect on new installations only; `kafka-configs.sh --alter` changes an existing topic.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +59,7 @@ def partitions_of(settings: Settings, topic: Topic) -> int:
 
 
 def ensure_topics(client: KafkaAdminClient, settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[TopicState]:
-    """Create the topics that are missing and compare the others. Repeating it changes nothing.
+    """Create missing topics, and compare the partitions of the others. Repeating it changes nothing.
 
     Raises KafkaError when a topic cannot be created.
     """

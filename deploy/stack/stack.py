@@ -12,7 +12,7 @@ from kafka.admin import KafkaAdminClient
 from deploy.local.process.children import Children
 from deploy.local.process.status_server import reached_at, url_of
 from deploy.local.process.supervision import Supervision
-from deploy.rebuild import generations, history, views
+from deploy.rebuild import generations, history, view_switch
 from deploy.services import groups, topics
 from deploy.services.required import require_clickhouse, shown_path
 from deploy.stack.environment import free_ports, log_dir, variables, worker_variables
@@ -65,7 +65,7 @@ class Stack:
         ran = migrate(Address.parse(self.settings.clickhouse_address), cluster=self.settings.clickhouse_cluster)
         if self.settings.generation == generations.live(self.settings):
             # A new version may have other views.
-            views.switch(self.settings, self.settings.generation)
+            view_switch.switch_views(self.settings, self.settings.generation)
         self.console.done(f"Tables and views{f', {len(ran)} migrations run' if ran else ', up to date'}")
 
     def create_topics(self) -> None:

@@ -249,6 +249,7 @@ class Definitions(StrictModel):
     power_users: dict[str, PowerUse] = Field(default_factory=dict)
     internal: Internal = Internal()
     bots: Bots = Bots()
+    placeholders: list[str] = Field(default_factory=list)
     named_properties: NamedProperties = NamedProperties()
     key_prefixes: dict[str, Environment] = Field(default_factory=dict)
     limits: Limits = Limits()

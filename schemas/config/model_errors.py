@@ -1,7 +1,7 @@
 """Translates pydantic's errors into problems of the data as it is written in the file.
 
-pydantic puts names on the way to a value that nobody wrote: members of unions, kinds, validators of keys. Such a
-name leads nowhere in the data, so following the data leaves it out.
+pydantic's path to a value holds more than the file's own names: also members of unions, kinds and validators of keys.
+`_way` drops these: no entry of the data has such a name. Unknown sections of the file: `schemas.config.definitions`.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class StrictModel(BaseModel):
             if not any(_is_unknown(each) for each in errors):
                 raise
             raise ValidationError.from_exception_data(
-                error.title, [cls._explained(each) if _is_unknown(each) else _again(each) for each in errors]
+                error.title, [cls._unknown_field(each) if _is_unknown(each) else _again(each) for each in errors]
             ) from None
 
     @classmethod
-    def _explained(cls, error: Any) -> InitErrorDetails:
+    def _unknown_field(cls, error: Any) -> InitErrorDetails:
         kinds = get_args(cls.model_fields["kind"].annotation) if "kind" in cls.model_fields else ()
         owner = f"the kind {kinds[0]!r} has" if kinds else "there is"
         known = [field.alias or name for name, field in cls.model_fields.items()]

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from streams.normalise.redaction import MASK, MAX_WALKED_BYTES, TOO_DEEP, Redactor, keys_in, spellings
+from streams.normalise.repair import is_repairable, repaired
 
 #: How much of a refused message is shown.
 SHOWN_CHARACTERS: Final = 2_000
@@ -41,7 +42,10 @@ def excerpt_of(message: bytes | None, redactor: Redactor = _USUAL) -> str:
     try:
         body = orjson.loads(message)
     except ValueError:
-        return _frame(message)
+        try:
+            body = orjson.loads(repaired(message) if is_repairable(message) else message)
+        except ValueError:
+            return _frame(message)
     if type(body) is str:
         # A message wrapped up once too often, in which nothing has a name.
         return '"..."'

@@ -12,6 +12,11 @@ from schemas.config.definitions import Definitions
 from streams.normalise.raw_event import Raw
 from streams.normalise.user_agent import agent_of
 
+#: Blanks that people and programs leave around addresses, among them that of no width and the byte order mark.
+BLANKS: Final = " \t\r\n\v\f\xa0\u2007\u200b\u202f\u2060\u3000\ufeff"
+#: An address in brackets, or one of IPv4, each with or without a port.
+_WITH_PORT: Final = re.compile(r"\[([^\]]*)\](?::\d*)?|(\d+\.\d+\.\d+\.\d+):\d*")
+
 #: Bounds the memory of the cache of user agents.
 AGENTS_CACHED: Final = 100_000
 
@@ -37,9 +42,9 @@ class Exclusions:
         if raw.user_id in self._user_ids or raw.company_id in self._company_ids:
             return True
         if self._domains:
-            for holder in (raw.traits, raw.properties):
-                email = holder.get("email")
-                if isinstance(email, str) and _in_domains(email, self._domains):
+            for holder in (raw.traits, raw.properties, raw.context.get("traits")):
+                email = holder.get("email") if type(holder) is dict else None
+                if type(email) is str and _in_domains(email, self._domains):
                     return True
         if self._networks:
             for holder in (raw.context, raw.properties):
@@ -52,17 +57,36 @@ class Exclusions:
 
 
 def _in_domains(email: str, domains: tuple[str, ...]) -> bool:
+    # As mail programs write it: `Ada <ada@acme.example>`, `mailto:ada@acme.example`, with blanks or a dot behind it.
     _, at, domain = email.lower().rpartition("@")
+    domain = domain.partition(">")[0].strip(BLANKS).rstrip(".")
     return bool(at) and any(domain == own or domain.endswith("." + own) for own in domains)
 
 
 def _in_networks(ip: Any, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
-    if not isinstance(ip, str):
+    if type(ip) is list and ip:
+        ip = ip[0]
+    if type(ip) is not str:
         return False
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:
-        return False
+        try:
+            address = ipaddress.ip_address(_bare(ip))
+        except ValueError:
+            return False
     # ::ffff:10.1.2.3 is how a server that listens on both writes 10.1.2.3.
     address = getattr(address, "ipv4_mapped", None) or address
     return any(address in network for network in networks)
+
+
+def _bare(ip: str) -> str:
+    """The address alone of what proxies write: the first of a list, without `for=`, quotes, brackets, port, zone, prefix."""
+    first = ip[:500].partition(",")[0]
+    first = first.partition(";")[0].strip(BLANKS)
+    if first[:4].lower() == "for=":
+        first = first[4:]
+    first = first.strip(BLANKS + "\"'").lstrip("/")
+    port = _WITH_PORT.fullmatch(first)
+    bare = (port[1] or port[2] or "") if port else first
+    return bare.partition("%")[0].partition("/")[0]

@@ -1,4 +1,7 @@
-"""The keyed hashes that stand for API keys: 128 bits of HMAC-SHA-256 in hex, under every secret in use."""
+"""Hashes API keys: 128 bits of HMAC-SHA-256 in hex, under each configured secret.
+
+`streams/identity/key_hashes.py` decides which hashes belong to one key.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ KEYS_CACHED: Final = 100_000
 
 
 class KeyHasher:
-    """Hashes keys. `secrets`: the oldest first; its hashes are the keys' aliases, the others are not in use yet.
+    """Hashes keys. `secrets`: the oldest first.
 
-    Shows neither secrets nor keys. Holds caches only; calls do not influence each other.
+    A key's alias is its hash under the oldest secret. Hashes under newer secrets prepare a rotation: `newer` returns them.
+    Shows neither secrets nor keys. The only state is caches.
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
@@ -36,9 +40,10 @@ class KeyHasher:
         return known
 
     def newer(self, oldest: str) -> tuple[str, ...]:
-        """The hashes under the newer secrets of the key whose hash under the oldest one is given.
+        """The hashes under the newer secrets of the key whose hash under the oldest secret is `oldest`.
 
-        Known of the `KEYS_CACHED` keys hashed last, so to be asked soon.
+        Call it in the batch that hashed the key: only the last `KEYS_CACHED` keys are cached. For all others, and without a
+        newer secret, it returns (). A rotation then lacks one piece of evidence, and each later event of the key adds it.
         """
         return self._newer.get(oldest) or self._newer_before.get(oldest, ())
 

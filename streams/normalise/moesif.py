@@ -6,7 +6,6 @@ are kept, of bodies nothing: they hold whatever the API's users sent.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,7 +23,6 @@ KEPT_HEADERS: Final = frozenset(["content-type", "accept-language", "origin"])
 
 #: Fields of a user or company that neither of the other formats has.
 _OWN_FIELDS: Final = frozenset(["modified_time", "user_agent_string", "company_domain", "metadata"])
-_ZONE = re.compile(r"(?:[Zz]|[+-]\d\d:?\d\d)\Z")
 _CAMPAIGN: Final = {
     "utm_campaign": "name",
     "utm_source": "source",
@@ -78,7 +76,7 @@ def _call(body: dict[str, Any], request: dict[str, Any], uri: str, metadata: dic
         return Rejected("wrong_type", "response.status", f"a number is expected, not {kind_of(status)}")
     host, path, query = _split(uri)
     properties = metadata | {"path": path, "status": status}
-    began, ended = milliseconds(_utc(request.get("time"))), milliseconds(_utc((response or {}).get("time")))
+    began, ended = milliseconds(request.get("time")), milliseconds((response or {}).get("time"))
     given = {
         "host": host,
         "method": request.get("verb"),
@@ -122,7 +120,7 @@ def _user_or_company(body: dict[str, Any]) -> Raw | Rejected:
     return raw_event(
         "identify" if named else "group",
         "Identify" if named else "Group",
-        Times(_utc(body.get("modified_time")), names=("modified_time", "", "", "")),
+        Times(body.get("modified_time"), names=("modified_time", "", "", "")),
         None,
         ["", "", body.get("session_token", ""), "", body.get("user_id", ""), body.get("company_id", ""), "", ""],
         {},
@@ -147,7 +145,7 @@ def _raw(
     raw = raw_event(
         "event",
         name,
-        Times(_utc(request.get("time")), names=("request.time", "", "", "")),
+        Times(request.get("time"), names=("request.time", "", "", "")),
         source,
         [body.get("transaction_id", ""), "", session, key, body.get("user_id", ""), body.get("company_id", ""), "", ""],
         properties,
@@ -167,11 +165,6 @@ def _context(holder: dict[str, Any], agent: Any) -> dict[str, Any]:
     if type(ip) is str and ip:
         context["ip"] = ip
     return context
-
-
-def _utc(time: Any) -> Any:
-    """The time with an offset: Moesif's own are UTC without an offset."""
-    return time + "Z" if type(time) is str and time and not _ZONE.search(time) else time
 
 
 def _split(uri: str) -> tuple[str, str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -17,11 +18,14 @@ from schemas.config.definitions import Definitions
 from schemas.event import ALIAS_KINDS, Event, Rejected, Source
 from streams.facts.compiled_definitions import Matcher
 from streams.normalise import clock, redaction
-from streams.normalise.exclusions import Exclusions
+from streams.normalise.exclusions import BLANKS, Exclusions
 from streams.normalise.formats import calls, is_batch, read
 from streams.normalise.http_status import with_status
 from streams.normalise.key_hasher import KeyHasher
-from streams.normalise.raw_event import Raw, kind_of
+from streams.normalise.placeholders import is_placeholder
+from streams.normalise.raw_event import MAX_ID_BYTES, Raw, kind_of
+from streams.normalise.repair import is_repairable, repaired, why_no_json
+from streams.normalise.segment import SPARE_TRAITS
 from streams.normalise.suppression_list import SuppressionList
 from streams.normalise.user_agent import with_library
 
@@ -32,6 +36,9 @@ MAX_NAME_CHARACTERS: Final = 200
 ERASED: Final = "erased"
 
 _STORED_IDS: Final = ("user_id", "session_token", "anonymous_id", "company_id", "previous_id")
+_CLEANED: Final = ("message_id", "anonymous_id", "user_id", "company_id", "previous_id")
+#: Bounds the memory of the cache of identifiers.
+IDS_CACHED: Final = 100_000
 _OWNERS: Final = ("user_id", "company_id", "previous_id")
 _ENVIRONMENTS: Final = ("production", "test", "development")
 _ENVIRONMENT_WORDS: Final = (
@@ -64,6 +71,8 @@ class Normaliser:
         self._future_ms = int(definitions.limits.future_hours * 3_600_000)
         #: How many values were ignored, by field and reason. Whoever reads it, clears it.
         self.ignored: Counter[tuple[str, str]] = Counter()
+        words = frozenset(word.lower() for word in definitions.placeholders)
+        self._clean_id = lru_cache(IDS_CACHED)(lambda text: _clean_id(text, words))
         self._usage = Matcher(definitions.selectors[definitions.usage])
 
     def __call__(self, value: bytes | None, *, source: Source, recorded_at: int) -> list[Event | Rejected]:
@@ -79,8 +88,13 @@ class Normaliser:
         try:
             body = orjson.loads(value)
         except ValueError as error:
-            reason = "too_deep" if str(error).startswith("depth limit") else "not_json"
-            return [Rejected(reason, "", str(error))]
+            if str(error).startswith("depth limit"):
+                return [Rejected("too_deep", "", str(error))]
+            better = repaired(value) if is_repairable(value) else value
+            if better == value or len(better) > MAX_MESSAGE_BYTES:
+                return [Rejected("not_json", "", why_no_json(value, error))]
+            self.ignored["message", "bad_character"] += 1
+            return self(better, source=source, recorded_at=recorded_at)
         if type(body) is dict and not is_batch(body):
             event = self._event(body, value, source, recorded_at, suspect=None)
             return [event if type(event) is Event else self._located(event, "", -1, body)]
@@ -115,13 +129,15 @@ class Normaliser:
             if given != "web" and given != "api":  # noqa: PLR1714 - narrows the type
                 return Rejected("wrong_value", "source", f"{clock.shown(given)} is neither 'web' nor 'api'")
             source = given
-        wrong = _check_ids(raw)
+        dropped = self._clean_ids(raw)
+        wrong = _check_ids(raw, dropped)
         if wrong:
             return wrong
-        times = clock.read(raw.times, recorded_at, self._future_ms)
-        if isinstance(times, Rejected):
-            return times
-        time, received_at, original = times
+        when = clock.read(raw.times, recorded_at, self._future_ms)
+        if isinstance(when, Rejected):
+            return when
+        if when.ignored:
+            self.ignored.update(when.ignored)
         environment = raw.environment
         if environment not in _ENVIRONMENTS:
             environment = self._environment(environment, raw.api_key)
@@ -137,11 +153,11 @@ class Normaliser:
         if not message_id:
             ids = (raw.anonymous_id, raw.session_token, api_key, raw.user_id, raw.company_id, raw.previous_id)
             content = (raw.type, source, raw.name, ids, environment, properties, context, traits)
-            message_id = _digest((original, content, disguise) if disguise else (original, content)).hex()
+            message_id = _digest((when.given, content, disguise) if disguise else (when.given, content)).hex()
         event = Event(
             message_id=message_id,
-            time=time,
-            received_at=received_at,
+            time=when.time,
+            received_at=when.received_at,
             source=source,
             type=raw.type,
             name=raw.name,
@@ -164,6 +180,23 @@ class Normaliser:
         if self._erased is not None and self._erased.suppresses(event):
             return Rejected(ERASED, "", "it belongs to a person or company that has been erased")
         return event
+
+    def _clean_ids(self, raw: Raw) -> str:
+        """Strip the identifiers, and drop those that stand for nothing. Returns the last one that was dropped."""
+        dropped = ""
+        for field in _CLEANED:
+            given = getattr(raw, field)
+            if not given:
+                continue
+            clean = self._clean_id(given)
+            if clean is given:
+                continue
+            if not clean:
+                dropped = given
+                self.ignored[field, "placeholder"] += 1
+                clean = _spare_id(raw, field)
+            setattr(raw, field, clean)
+        return dropped
 
     def _environment(self, word: str, api_key: str) -> str:
         """The environment that the word means, else the one that the key's prefix names, else production."""
@@ -228,7 +261,26 @@ class Normaliser:
         return (*parts, disguise)
 
 
-def _check_ids(raw: Raw) -> Rejected | None:
+def _clean_id(text: str, words: frozenset[str]) -> str:
+    """The identifier without blanks around it; empty if it stands for nothing."""
+    clean = text.strip(BLANKS)
+    if clean.strip("\"'").lower() in words or is_placeholder(clean):
+        return ""
+    return text if clean == text else clean
+
+
+def _spare_id(raw: Raw, field: str) -> str:
+    """The identifier in the traits of the context, where older SDKs put it."""
+    traits = raw.context.get("traits")
+    if type(traits) is dict:
+        for name in SPARE_TRAITS.get(field, ()):
+            spare = traits.get(name)
+            if type(spare) in (str, int) and spare != "" and len(str(spare).encode()) <= MAX_ID_BYTES:
+                return str(spare)
+    return ""
+
+
+def _check_ids(raw: Raw, dropped: str = "") -> Rejected | None:
     user_id, company_id, previous_id = raw.user_id, raw.company_id, raw.previous_id
     if (
         (user_id and user_id.startswith(_RESERVED))
@@ -246,7 +298,8 @@ def _check_ids(raw: Raw) -> Rejected | None:
     if raw.type == "group" and not company_id:
         return Rejected("missing", "company_id", "a group call needs the id of the company")
     if not (user_id or raw.api_key or raw.session_token or raw.anonymous_id):
-        return Rejected("no_identifier", "", f"none of {', '.join(ALIAS_KINDS)} is given")
+        nothing = f"; {clock.shown(dropped)} stands for nothing" if dropped else ""
+        return Rejected("no_identifier", "", f"none of {', '.join(ALIAS_KINDS)} is given{nothing}")
     return None
 
 

@@ -26,6 +26,8 @@ TEXTS: Final = (
 
 
 _ENVIRONMENT: Final = TEXTS.index("environment")
+#: A float beyond it may stand for several integers.
+_MOST: Final = 2**53
 #: Stands for an environment that is no text.
 NO_WORD: Final = "?"
 
@@ -100,8 +102,11 @@ def _make_texts(texts: list[Any]) -> Rejected | None:
             texts[i] = ""
         elif i == _ENVIRONMENT:
             texts[i] = value[:MAX_ID_BYTES] if type(value) is str else NO_WORD
-        elif type(value) is int:
-            texts[i] = str(value)
+        elif type(value) is int or (type(value) is float and value.is_integer() and abs(value) < _MOST):
+            texts[i] = str(int(value))
+        elif type(value) is bool or value == [] or value == {}:  # noqa: PLR1714 - neither can be hashed
+            # A program wrote it for nothing: it is dropped, and counted, as that text.
+            texts[i] = str(value).lower()
         elif type(value) is not str:
             return Rejected("wrong_type", TEXTS[i], f"a text is expected, not {kind_of(value)}")
         elif (length := len(value.encode())) > MAX_ID_BYTES:

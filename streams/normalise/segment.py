@@ -31,9 +31,12 @@ _OWN_FIELDS: Final = frozenset(
 )
 #: What Segment has no field for, in the context.
 _BESIDE: Final = frozenset(["sessionToken", "session_token", "apiKey", "api_key", "environment", "groupId", "group_id"])
-_ANONYMOUS_TRAITS: Final = ("anonymousId", "anonymous_id")
-_USER_TRAITS: Final = ("userId", "user_id", "id")
-_GROUP_TRAITS: Final = ("groupId", "group_id")
+#: Where older SDKs put an identifier, in the traits of the context.
+SPARE_TRAITS: Final = {
+    "anonymous_id": ("anonymousId", "anonymous_id"),
+    "user_id": ("userId", "user_id", "id"),
+    "company_id": ("groupId", "group_id"),
+}
 _TIME_NAMES: Final = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
 _PAGE_FIELDS: Final = ("path", "url", "referrer", "title")
 
@@ -61,6 +64,9 @@ def read_segment(body: dict[str, Any], named: NamedProperties) -> Raw | Rejected
     in_context = context if type(context) is dict else {}
     in_properties = properties if type(properties) is dict else {}
 
+    if "request_ip" in body and "ip" not in in_context and (type(context) is dict or is_empty(context)):
+        # RudderStack's server adds it.
+        context = in_context = in_context | {"ip": body["request_ip"]}
     in_traits = in_context.get("traits")
     if is_empty(traits) and type(in_traits) is dict:
         traits = in_traits
@@ -79,10 +85,9 @@ def read_segment(body: dict[str, Any], named: NamedProperties) -> Raw | Rejected
         user = user or _first(in_properties, named.user_id)
         group = group or _first(in_properties, named.company_id)
     if type(in_traits) is dict and in_traits:
-        # Older SDKs put the identifiers there.
-        anonymous = anonymous or _first(in_traits, _ANONYMOUS_TRAITS)
-        user = user or _first(in_traits, _USER_TRAITS)
-        group = group or _first(in_traits, _GROUP_TRAITS)
+        anonymous = anonymous or _first(in_traits, SPARE_TRAITS["anonymous_id"])
+        user = user or _first(in_traits, SPARE_TRAITS["user_id"])
+        group = group or _first(in_traits, SPARE_TRAITS["company_id"])
     raw = raw_event(
         event_type,
         name or get("event"),

@@ -1,4 +1,4 @@
-"""Keeps the late writes of a worker that lost its partitions out of the state.
+"""Keeps the late writes of a worker that lost its partitions out of the state. `lease.py` stops such a worker before it writes.
 
 Kafka fences no plain producer. A worker that was suspended or cut off may write to a changelog after its partitions went to
 another worker, behind newer changes of the same rows. Two rules keep these records out of the numbers:

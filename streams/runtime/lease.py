@@ -6,6 +6,8 @@ second in between, and a gap that is too long ends the worker.
 
 The Kafka client waits until times of day. If the wall clock is set back, a wait of a tenth of a second takes as much longer as the clock
 went back. Only a restart helps.
+
+A worker may be suspended between a check and its write. `fencing.py` keeps that write out of the state.
 """
 
 from __future__ import annotations

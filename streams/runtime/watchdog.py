@@ -1,4 +1,6 @@
-"""Measures how far behind a process is and whether it is ready, and ends it when it is stuck.
+"""Decides whether a process is ready (/readyz) or stuck (/healthz), and ends it when it is stuck.
+
+`Watchdog._evaluate` finds the reasons that /readyz and the log print. The same checks measure the lag.
 
 It checks every few seconds, from its own thread and on its own connections to the brokers. So it sees what the process itself does
 not: a loop that no longer turns, a processor that hangs, a partition from which no record comes any more. A stuck process ends

@@ -13,7 +13,7 @@ from faust.types import TP
 from schemas.config.definitions import load
 from streams.runtime.batch_consumer import BatchConsumer
 from streams.runtime.partition_progress import PartitionProgress
-from streams.runtime.worker_status import report
+from streams.runtime.worker_report import report
 from tests.benchmarks.recovery import signups
 from tests.support.pipeline import running
 from tests.support.scraped import metrics_of

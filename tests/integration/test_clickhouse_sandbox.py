@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from deploy.local.clickhouse import LocalClickHouse
-from deploy.local.clickhouse.sandbox import lock_version
+from deploy.local.clickhouse.sandbox import landlock_version
 from tests.support.outside import SECRET, Outside, ask, outside
 
 ROOT = Path(__file__).resolve().parents[2]
 
-locked = pytest.mark.skipif(lock_version() < 3, reason="this kernel has no Landlock: only statements are looked at")
+locked = pytest.mark.skipif(landlock_version() < 3, reason="this kernel has no Landlock: only statements are looked at")
 
 #: All that only computes, or reads tables of the directory. Whatever an engine to come has beside it must be looked at.
 INSIDE = {
@@ -288,7 +288,7 @@ thread.join()
     assert found.pop("own") == "done"
     # The engine crashes now and then as it is loaded if it may not read this.
     assert found.pop("auxiliary vector") == "done"
-    if lock_version() < 4:
+    if landlock_version() < 4:
         del found["connect"], found["listen"]
     assert set(found.values()) == {"PermissionError"}, found
     assert place.touched() == []

@@ -21,7 +21,7 @@ from deploy.alerts.alert_rows import AlertRows
 from deploy.audit import audit
 from deploy.erasure.statements import Statements
 from deploy.queries import catalog
-from deploy.rebuild import generations, history, removal, views
+from deploy.rebuild import generations, history, removal, view_switch
 from schemas.config.settings import Settings
 from schemas.sql.named_queries import query_names, read_query
 from sinks.clickhouse import Address, StatementError, connect, connected
@@ -167,7 +167,7 @@ def work_of_operators(url: str) -> None:
     erasure.close()
     migrate(generations.address_of(settings, 2))
     history.copy_tables(settings, 1, 2)
-    assert views.switch(settings, 2)
+    assert view_switch.switch_views(settings, 2)
     removal.drop_tables(settings, 1)
 
 

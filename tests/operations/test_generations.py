@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver import Client
 
-from deploy.rebuild import generations, history, removal, run, views
+from deploy.rebuild import generations, history, removal, steps, view_switch
 from deploy.rebuild.plan import Plan
 from deploy.stack.stack import Stack
 from deploy.stack.terminal import Terminal
@@ -88,7 +88,7 @@ def test_every_view_can_be_read_by_who_is_in_another_database(deployed):
             for reading in readings(served):
                 elsewhere.query(reading)
             assert rows(elsewhere, f"SELECT detail FROM `{served}`.dead_letters") == [(f"u{live}",)]
-            views.switch(deployed, 2)
+            view_switch.switch_views(deployed, 2)
 
 
 def test_views_of_the_same_database_show_the_tables_of_another_generation(deployed):
@@ -96,7 +96,7 @@ def test_views_of_the_same_database_show_the_tables_of_another_generation(deploy
     with of(deployed, 1) as served:
         before = rows(served, described, {"database": served.database, "views": VIEWS})
         assert (generations.live(deployed), shown(served)) == (1, [("u1",)])
-        assert views.switch(deployed, 2) is True
+        assert view_switch.switch_views(deployed, 2) is True
         assert (generations.live(deployed), shown(served)) == (2, [("u2",)])
         assert rows(served, described, {"database": served.database, "views": VIEWS}) == before
         own = (
@@ -104,7 +104,7 @@ def test_views_of_the_same_database_show_the_tables_of_another_generation(deploy
         )
         assert rows(served, own, {"served": served.database, "name": f"{served.database}."}) == []
         assert len(rows(served, own, {"served": served.database, "name": f"{served.database}_g2."})) > len(VIEWS) / 2
-        assert views.switch(deployed, 2) is False
+        assert view_switch.switch_views(deployed, 2) is False
         assert [name for (name,) in rows(served, "SHOW DATABASES") if name.startswith(served.database)] == [
             served.database,
             f"{served.database}_g2",
@@ -114,14 +114,14 @@ def test_views_of_the_same_database_show_the_tables_of_another_generation(deploy
 def test_a_change_over_that_stopped_anywhere_is_put_right_by_doing_it_again(deployed):
     """As if ClickHouse had been killed between two of the exchanges, and a command before that."""
     with of(deployed, 1) as served:
-        views.switch(deployed, 2)
+        view_switch.switch_views(deployed, 2)
         for view in VIEWS[::2]:
             served.command(f"CREATE OR REPLACE VIEW {view} AS SELECT 1")
         served.command(f"DROP VIEW {VIEWS[1]}")
         served.command(f"CREATE DATABASE {served.database}_views")
-        assert views.switch(deployed, 2) is True
+        assert view_switch.switch_views(deployed, 2) is True
         assert (generations.live(deployed), shown(served)) == (2, [("u2",)])
-        assert views.switch(deployed, 2) is False
+        assert view_switch.switch_views(deployed, 2) is False
 
 
 def test_alerts_and_erasures_are_carried_and_what_a_generation_has_itself_stays(deployed):
@@ -136,7 +136,7 @@ def test_alerts_and_erasures_are_carried_and_what_a_generation_has_itself_stays(
         old.command("INSERT INTO dead_letter_replay_rows VALUES ('web-events', 0, 4, 'message', now64(3), 9)")
         new.command("INSERT INTO alert_rows (alert_id, state, version) VALUES ('b', 'resolved', 2)")
         new.command("INSERT INTO monitor_rows (monitor, carried, version) VALUES ('m', 'new', 2)")
-        run.switch_over(plan(lost_before={("web-events", 0): 5}), deployed)
+        steps.switch_over(plan(lost_before={("web-events", 0): 5}), deployed)
         history.copy_tables(deployed, 1, 2)
         assert rows(old, "SELECT alert_id, state FROM alerts ORDER BY alert_id") == [("a", "firing"), ("b", "resolved")]
         assert rows(new, "SELECT monitor, carried FROM monitor_rows FINAL") == [("m", "new")]
@@ -148,10 +148,10 @@ def test_an_erasure_that_a_generation_may_have_missed_holds_up_the_change_over(d
     with of(deployed, 1) as old, of(deployed, 2) as new:
         old.command("INSERT INTO erasure_rows (subject, asked_at, version) SELECT 'x', now64(3) + INTERVAL 1 MINUTE, 1")
         with pytest.raises(DeploymentError, match="1 erasures were requested"):
-            run.switch_over(plan(), deployed)
+            steps.switch_over(plan(), deployed)
         assert generations.live(deployed) == 1
         new.command("INSERT INTO erasure_rows (subject, asked_at, version) SELECT 'x', now64(3), 1")
-        run.switch_over(plan(), deployed)
+        steps.switch_over(plan(), deployed)
         assert generations.live(deployed) == 2
 
 
@@ -159,7 +159,7 @@ def test_a_generation_that_nobody_reads_any_more_is_not_run(deployed):
     generations.refuse_others(deployed, BEFORE)
     with pytest.raises(DeploymentError, match="the tables were made under other definitions"):
         generations.refuse_others(deployed, AFTER)
-    views.switch(deployed, 2)
+    view_switch.switch_views(deployed, 2)
     with pytest.raises(DeploymentError, match="dashboards read generation 2; generation 1 is over"):
         generations.refuse_others(deployed, BEFORE)
     generations.refuse_others(generations.of_generation(deployed, 2), AFTER)
@@ -167,7 +167,7 @@ def test_a_generation_that_nobody_reads_any_more_is_not_run(deployed):
 
 def test_an_interrupted_hand_over_is_noticed_by_what_creates_tables(deployed, monkeypatch):
 
-    views.switch(deployed, 2)
+    view_switch.switch_views(deployed, 2)
     monkeypatch.setenv("FIRSTCALL_CLICKHOUSE", deployed.served_address)
     monkeypatch.setenv("FIRSTCALL_DATA_DIR", str(deployed.data_dir))
     stack = Stack(Terminal(quiet=True))

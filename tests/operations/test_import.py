@@ -104,7 +104,10 @@ def test_lines_that_are_no_events_are_named_by_their_numbers(settings):
     result = run_import("-", lines=[page(), "{broken", "[1, 2]", {"name": "Nobody"}, call()])
     assert result.exit_code == 1
     assert "Sent 3 messages" in result.output
-    assert "2 lines are no JSON objects and were not sent:\n  line 2: " in result.output
+    assert (
+        "2 lines are no JSON objects and were sent as they came, each to become a dead letter:\n  line 2: "
+        in result.output
+    )
     assert "\n  line 3: not a JSON object\n" in result.output
     assert "1 event will be refused" in result.output
     assert "  no_identifier: 1, first in line 4\n" in result.output

@@ -68,7 +68,7 @@ def confine(directory: Path) -> bool:
     Open files stay open; Python's own files and the system's libraries stay readable. It cannot be undone.
     Returns whether the kernel supports it. Raises OSError when a kernel that does refuses.
     """
-    version = lock_version()
+    version = landlock_version()
     if version < _OLDEST_VERSION:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
@@ -88,7 +88,7 @@ def confine(directory: Path) -> bool:
     return True
 
 
-def lock_version() -> int:
+def landlock_version() -> int:
     """The version of Landlock in the kernel; 0 if it has none."""
     if sys.platform != "linux":
         return 0

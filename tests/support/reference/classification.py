@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +13,7 @@ from schemas.config.definitions import Definitions, PropertyTest, Selector
 #: How much of an address is looked at, and how much of each of its parts is kept.
 MAX_ADDRESS_CHARACTERS = 4_000
 MAX_BYTES = 200
+BLANKS = " \t\r\n\v\f\xa0\u2007\u200b\u202f\u2060\u3000\ufeff"
 CAMPAIGN_FIELDS = {"campaign": "name", "source": "source", "medium": "medium", "term": "term", "content": "content"}
 
 
@@ -123,19 +125,35 @@ def is_internal(
 ) -> bool:
     """Whether the event shows one of the own organisation's traits."""
     internal = definitions.internal
+    inner = context.get("traits")
+    beside = inner if isinstance(inner, dict) else {}
     return (
         (ids["user_id"] in internal.user_ids)
         or (ids["company_id"] in internal.company_ids)
-        or any(_is_own_email(internal.email_domains, data.get("email")) for data in (traits, properties))
-        or any(_is_own_address(tuple(internal.ip_networks), _text(data.get("ip"))) for data in (context, properties))
+        or any(_is_own_email(internal.email_domains, data.get("email")) for data in (traits, properties, beside))
+        or any(
+            _is_own_address(tuple(internal.ip_networks), _address_in(data.get("ip"))) for data in (context, properties)
+        )
     )
 
 
 def _is_own_email(domains: list[str], email: Any) -> bool:
     if not isinstance(email, str) or "@" not in email:
         return False
-    domain = email.rpartition("@")[2].lower()
+    domain = re.split(r"[>\s\u200b\u2060\ufeff]", email.rpartition("@")[2].lower().strip())[0].rstrip(".")
     return any(domain == own.lower() or domain.endswith("." + own.lower()) for own in domains)
+
+
+def _address_in(value: Any) -> str:
+    """The address in what a proxy wrote: the first of several, without quotes, brackets, a port, a zone or a prefix length."""
+    if isinstance(value, list):
+        value = value[0] if value else ""
+    first_one = re.split(r"[,;]", _text(value))[0]
+    first_one = re.sub(r"^for=", "", first_one.strip(BLANKS), flags=re.IGNORECASE).strip(BLANKS + "\"'")
+    found = re.match(r"/*(?:\[([^\]]*)\](?::\d*)?|(\d+\.\d+\.\d+\.\d+):\d*|([^%/]*)(?:[%/].*)?)\Z", first_one)
+    if not found:
+        return ""
+    return re.split("[%/]", found[1] or found[2] or found[3] or "")[0]
 
 
 @lru_cache(maxsize=100_000)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from schemas.config.definitions import Definitions
@@ -21,8 +19,9 @@ from tests.support.reference.classification import (
     selectors_that_matter,
     touch_of,
 )
-from tests.support.reference.fields import Message, RefusedError, first, mapping
+from tests.support.reference.fields import BLANKS, Message, RefusedError, first, is_nothing, mapping
 from tests.support.reference.formats import Record, Rejection, native_messages
+from tests.support.reference.moments import is_no_time, milliseconds_of
 from tests.support.reference.secrets import TooDeepError, cleaned, cleaned_text, secrets_of
 
 DAY = 86_400_000
@@ -37,8 +36,12 @@ ENVIRONMENTS = {
     "test": "test testing staging stage sandbox qa uat preprod pre-production preview ci demo trial",
     "development": "development develop dev local localhost",
 }
+IN_TRAITS = {
+    "anonymous_id": ("anonymousId", "anonymous_id"),
+    "user_id": ("userId", "user_id", "id"),
+    "company_id": ("groupId", "group_id"),
+}
 NAMES = {"identify": "Identify", "group": "Group", "merge": "Merge"}
-RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-]\d\d:\d\d))", re.ASCII)
 
 __all__ = ["DAY", "HOUR", "Event", "Record", "Rejection", "read", "without_copies"]
 
@@ -162,7 +165,7 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
     if source not in ("web", "api"):
         raise RefusedError("wrong_value", "source")
     ids = {
-        field: _identifier(message, field)
+        field: _identifier(message, field, definitions)
         for field in ("anonymous_id", "session_token", "api_key", "user_id", "company_id", "previous_id", "message_id")
     }
     if not (ids["user_id"] or ids["api_key"] or ids["session_token"] or ids["anonymous_id"]):
@@ -245,11 +248,35 @@ def _without_keys(
     return cleaned_text(name, secrets, prefixes), ids, clean, disguise
 
 
-def _identifier(message: Message, field: str) -> str:
-    value = message.get(field)
+def _identifier(message: Message, field: str, definitions: Definitions) -> str:
+    """The identifier, without blanks around it; '' if there is none, or what a program wrote for none."""
+    text = _id_text(message.get(field), field)
+    if field in ("api_key", "session_token"):
+        return text
+    text, given = text.strip(BLANKS), text
+    if given and (text.strip("\"'").lower() in [word.lower() for word in definitions.placeholders] or is_nothing(text)):
+        inner = mapping(message, "context").get("traits")
+        spare = [inner.get(name) for name in IN_TRAITS.get(field, ())] if isinstance(inner, dict) else []
+        usable = [
+            str(one)
+            for one in spare
+            if isinstance(one, str | int)
+            and not isinstance(one, bool)
+            and one != ""
+            and len(str(one).encode()) <= MAX_BYTES
+        ]
+        return usable[0] if usable else ""
+    return text
+
+
+def _id_text(value: Any, field: str) -> str:
     if value is None:
         return ""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, bool) or value in ([], {}):
+        value = str(value).lower()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
+    if isinstance(value, int):
         value = str(value)
     if not isinstance(value, str):
         raise RefusedError("wrong_type", field)
@@ -274,41 +301,40 @@ def _environment(message: Message, api_key: str, definitions: Definitions) -> st
 def _times(message: Message, record: Record, definitions: Definitions) -> tuple[int, int | None]:
     """The event time and what the client's clock showed then (None: not given), in ms.
 
-    The client's clock is corrected by what it showed when it sent the message. Only a receipt that the message itself
-    states does so: the broker's timestamp changes with a replay.
+    The client's clock is corrected by what it showed when it sent the message, unless somebody has corrected it. Only a
+    receipt that the message itself states does so: the broker's timestamp changes with a replay.
     """
-    time, original, sent, received = (
-        _milliseconds(message, field) for field in ("time", "original_timestamp", "sent_at", "received_at")
-    )
-    recorded = min(record.timestamp_ms, YEAR_2100)
-    shown = time if original is None else original
-    if shown is not None and sent is not None and received is not None:
-        result = received - (sent - shown)
-    else:
-        result = next(value for value in (time, original, received, recorded) if value is not None)
-    if received is not None and received > recorded + definitions.limits.future_hours * HOUR:
+    written = {field: first(message.get(field)) for field in ("time", "original_timestamp", "sent_at", "received_at")}
+    written = {field: None if is_no_time(value) else value for field, value in written.items()}
+    read = {field: milliseconds_of(value) for field, value in written.items()}
+    time, original, sent, received = read.values()
+    broken = [field for field in written if written[field] is not None and read[field] is None]
+    if broken and time is original is received is None:
+        raise RefusedError("wrong_time", broken[0])
+    kafka = record.timestamp_ms if YEAR_2000 <= record.timestamp_ms <= YEAR_2100 else None
+    ahead = definitions.limits.future_hours * HOUR
+    latest = (YEAR_2100 if kafka is None else kafka) + ahead
+    if received is not None and received > latest:
         raise RefusedError("future", "received_at")
-    latest = (recorded if received is None else received) + definitions.limits.future_hours * HOUR
-    if result > latest:
+    shown = original if time is None else time
+    if shown is None:
+        seconds = record.timestamp_ms * 1000
+        others = [received, kafka, seconds if YEAR_2000 <= seconds <= YEAR_2100 else None, sent]
+        result = next((value for value in others if value is not None), None)
+    elif (time is not None and original is not None) or None in (sent, received):
+        result = shown
+    else:
+        assert sent is not None
+        assert received is not None
+        result = shown if sent < shown else received - (sent - shown)
+    if result is None:
+        raise RefusedError("missing", "time")
+    if result > (latest if received is None else received + ahead):
         raise RefusedError("future", "time")
+    result = result if received is None else min(result, received)
     if result < YEAR_2000:
         raise RefusedError("ancient", "time")
-    return result, shown
-
-
-def _milliseconds(message: Message, field: str) -> int | None:
-    value = first(message.get(field))
-    if value is None:
-        return None
-    parts = RFC3339.fullmatch(value) if isinstance(value, str) else None
-    if parts is None:
-        raise RefusedError("wrong_time", field)
-    day, clock, fraction, offset = parts.groups()
-    try:
-        seconds = datetime.fromisoformat(f"{day}T{clock}{offset or '+00:00'}").timestamp()
-    except (ValueError, OverflowError):
-        raise RefusedError("wrong_time", field) from None
-    return int(seconds) * 1000 + int(((fraction or "") + "000")[:3])
+    return result, time if original is None else original
 
 
 def _hash(api_key: str, secret: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 Message = dict[str, Any]
@@ -29,3 +30,46 @@ def mapping(message: Message, field: str) -> Message:
     if not isinstance(value, dict):
         raise RefusedError("wrong_type", field)
     return value
+
+
+BLANKS = " \t\r\n\v\f\xa0\u2007\u200b\u202f\u2060\u3000\ufeff"
+NOTHING = [
+    "undefined",
+    "null",
+    "none",
+    "nil",
+    "nan",
+    "na",
+    "objectobject",
+    "redacted",
+    "filtered",
+    "masked",
+    "hidden",
+    "removed",
+    "omitted",
+    "protected",
+    "secure",
+    "secret",
+    "sensitive",
+    "sensitivevalue",
+    "scrubbed",
+    "obfuscated",
+    "anonymized",
+    "yourapikey",
+]
+
+
+def is_nothing(text: str) -> bool:
+    """Whether programs, masks and templates write the text where there is nothing."""
+    bare = text.strip(" \t\r\n\"'`\u00a0\ufeff")
+    letters = "".join(character for character in bare if re.match(r"[^\W_]", character))
+    if not letters or letters.lower() in NOTHING:
+        return True
+    if len(bare) >= 3 and len(set(bare)) == 1:
+        return True
+    if "..." in bare or "…" in bare or re.search("[*•●]{3}", bare):
+        return True
+    if (bare[0], bare[-1]) in [("[", "]"), ("<", ">"), ("(", ")"), ("{", "}")]:
+        return True
+    unresolved = [r"\$\{.*\}", r"\$[A-Za-z_]\w*", r"%\w+%", r"%![a-z]\(.*\)"]
+    return any(re.fullmatch(form, bare, re.DOTALL) for form in unresolved)

@@ -81,12 +81,31 @@ def _decoded(value: bytes | Message) -> Message | list[Any]:
     if len(value) > 1_000_000:
         raise RefusedError("too_large")
     try:
-        decoded = json.loads(value.decode("utf-8"), parse_constant=_no_number, parse_float=_double, parse_int=_whole)
+        decoded = json.loads(_text(value), parse_constant=_no_number, parse_float=_double, parse_int=_whole)
     except (ValueError, RecursionError):
         raise RefusedError("not_json") from None
     if not isinstance(decoded, dict | list):
         raise RefusedError("not_an_object")
-    return decoded
+    whole: Message | list[Any] = _whole_characters(decoded)
+    return whole
+
+
+def _text(value: bytes) -> str:
+    """The text, with U+FFFD for what is none."""
+    if value[:1] == b"\x00" or value[:2] in (b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b"):
+        raise ValueError("no text in UTF-8")
+    return value.decode("utf-8-sig", "replace")
+
+
+def _whole_characters(value: Any) -> Any:
+    """The value with U+FFFD for each half of a surrogate pair."""
+    if isinstance(value, str):
+        return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in value)
+    if isinstance(value, list):
+        return [_whole_characters(one) for one in value]
+    if isinstance(value, dict):
+        return {_whole_characters(name): _whole_characters(one) for name, one in value.items()}
+    return value
 
 
 def _no_number(word: str) -> Any:
@@ -150,6 +169,8 @@ def _from_segment(message: Message) -> Message:
         raise RefusedError("unknown_type", "type")
     kind, name = SEGMENT_CALLS[call]
     context, properties = mapping(message, "context"), mapping(message, "properties")
+    if "request_ip" in message and "ip" not in context:
+        context = context | {"ip": message["request_ip"]}
     page, traits, named = context.get("page"), _traits_beside(context), properties
     if call in ("page", "screen"):
         named = {field: message[field] for field in ("name", "category") if isinstance(message.get(field), str)}

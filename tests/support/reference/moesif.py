@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.support.reference.calls import status_number
 from tests.support.reference.fields import Message, RefusedError, first, mapping
+from tests.support.reference.moments import milliseconds_of
 from tests.support.reference.secrets import SECRET_PARAMETERS, is_secret_field
 
 KEY_HEADERS = [
@@ -50,7 +50,7 @@ def from_moesif(message: Message) -> Message:
     domain = {"domain": message["company_domain"]} if message.get("company_domain") else {}
     return {
         "type": "identify" if named else "group",
-        "time": _utc(message.get("modified_time")),
+        "time": message.get("modified_time"),
         "session_token": message.get("session_token"),
         "user_id": message.get("user_id"),
         "company_id": message.get("company_id"),
@@ -71,7 +71,7 @@ def _from_request(message: Message) -> Message:
     metadata = mapping(message, "metadata")
     shared = {
         "message_id": message.get("transaction_id"),
-        "time": _utc(request.get("time")),
+        "time": request.get("time"),
         "user_id": message.get("user_id"),
         "company_id": message.get("company_id"),
     }
@@ -160,18 +160,13 @@ def _context(holder: Message, agent: Any) -> Message:
     return {name: value for name, value in given.items() if isinstance(value, str) and value}
 
 
-def _utc(time: Any) -> Any:
-    """A time without an offset is UTC."""
-    has_offset = not isinstance(time, str) or not time or re.search(r"([Zz]|[+-]\d\d:?\d\d)\Z", time)
-    return time if has_offset else f"{time}Z"
-
-
 def _between(began: Any, ended: Any) -> int | None:
-    try:
-        moments = [datetime.fromisoformat(_utc(time)).timestamp() for time in (began, ended)]
-    except (TypeError, ValueError):
+    moments = [milliseconds_of(time) for time in (began, ended)]
+    if None in moments:
         return None
-    first_ms, last_ms = (int(moment * 1000 + 1e-4) for moment in moments)
+    first_ms, last_ms = moments
+    assert first_ms is not None
+    assert last_ms is not None
     return last_ms - first_ms if last_ms >= first_ms else None
 
 

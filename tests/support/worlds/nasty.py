@@ -27,7 +27,7 @@ REJECTS = [
     (Record("web", b"{broken", MONDAY), "not_json", ""),
     (Record("api", b"", MONDAY), "empty", ""),
     (Record("api", b"12", MONDAY), "not_an_object", ""),
-    (Record("web", b'{"name": "\xff"}', MONDAY), "not_json", ""),
+    (Record("web", b'{"name": "\xff"}', MONDAY), "no_identifier", ""),
     (Record("web", {"name": "Signed Up"}, MONDAY), "no_identifier", ""),
     (Record("web", {"anonymous_id": "a1"}, MONDAY), "missing", "name"),
     (Record("web", {"name": "Signed Up", "anonymous_id": ""}, MONDAY), "no_identifier", ""),

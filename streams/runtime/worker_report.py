@@ -1,4 +1,8 @@
-"""The worker's report to its watchdog. The watchdog calls it from its own thread: nothing here may wait or change anything."""
+"""The worker's report to its watchdog: its phase, and the progress of each partition.
+
+`streams.runtime.watchdog` decides from it whether the worker is ready (/readyz) or stuck. The watchdog calls `report` from its
+own thread, so nothing here may wait or change anything.
+"""
 
 from __future__ import annotations
 

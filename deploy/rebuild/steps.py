@@ -1,4 +1,4 @@
-"""Rebuilds all numbers under changed definitions, in tables of their own, while the old numbers are served.
+"""The steps of a rebuild: all numbers under changed definitions, in new tables, while the old numbers are served.
 
 1. `make_plan` (deploy.rebuild.plan) chooses the new generation and counts the messages to read.
 2. A worker and a sink of the new generation read the input topics from the beginning.
@@ -16,7 +16,7 @@ from typing import Final
 
 from kafka.admin import KafkaAdminClient
 
-from deploy.rebuild import generations, history, views
+from deploy.rebuild import generations, history, view_switch
 from deploy.rebuild.plan import Plan
 from deploy.services import groups
 from deploy.services.pipeline_progress import STALLED_SECONDS, PipelineProgress
@@ -75,7 +75,10 @@ def catch_up(
 
 
 def switch_over(plan: Plan, settings: Settings, *, despite_erasures: bool = False) -> None:
-    """Show the new numbers. Raises DeploymentError when they might contain someone who was erased, ClickHouseError."""
+    """Show the new numbers: from here on dashboards read the new tables.
+
+    Raises DeploymentError when the new tables might contain someone who was erased, ClickHouseError.
+    """
     missing = history.erasures_missing(settings, plan.before, plan.after)
     if missing and not despite_erasures:
         raise DeploymentError(
@@ -84,7 +87,7 @@ def switch_over(plan: Plan, settings: Settings, *, despite_erasures: bool = Fals
         )
     history.copy_tables(settings, plan.before, plan.after, history.ALERT_TABLES)
     history.copy_dead_letters(settings, plan.before, plan.after, plan.lost_before)
-    views.switch(settings, plan.after)
+    view_switch.switch_views(settings, plan.after)
     # Again, for what was written until the switch.
     history.copy_tables(settings, plan.before, plan.after)
 
