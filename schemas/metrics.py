@@ -1,6 +1,7 @@
 """Every metric of every process, and what an operator should conclude from it.
 
-A process exposes the registries that it registers with `prometheus_client.REGISTRY`. Labels are processors, topics, tables,
+The metrics of each role have a registry. A process registers those of its roles with `prometheus_client.REGISTRY`, and
+exposes only these. Labels are processors, topics, tables,
 partitions, channels and fixed words: the deployment bounds their number, never the input. Counters get the suffix `_total`.
 """
 

@@ -1,8 +1,11 @@
-"""Reconciles copies of events and counts of usage with the event rows, beside the writing. Its SQL is in `schemas/sql/reconcile`.
+"""Reconciles copies of events and counts of usage with the event rows, in a thread of its own. Its SQL is in `schemas/sql/reconcile`.
 
     event_rows ──copies──▶ event_rows ──usage──▶ usage_rows
 
-`copies` displaces copies of an event that lie in a later week than the earliest one. `usage` counts events by day and alias.
+Copies of an event in one week are merged by the table's engine (`schemas/sql/migrations/002_event_rows.sql`), whose key begins
+with the week. `copies` handles the rest: it writes a deleting row over each copy in a later week than the earliest copy.
+`usage` counts events by day and alias.
+
 Both are functions of the rows in the tables, and writing their results twice changes nothing: a run may begin at any time,
 be killed anywhere, and overlap with those of other sinks. New rows are found by ClickHouse's clock, which may be set back.
 """

@@ -1,4 +1,10 @@
-"""The requests that deliver alerts, by kind of channel. `deploy.alerts.dispatch` sends and retries them."""
+"""The requests that deliver alerts, by kind of channel. `deploy.alerts.dispatch` sends and retries them.
+
+To add a kind of channel:
+1. Declare its model in `schemas/config/monitors.py` and add it to `Channel` there.
+2. Build its request in `request` here; `repeats` decides whether a firing alert is sent again and again.
+3. Describe it in `deploy/docs/alerts.md`. `dispatch.py` stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, assert_never
 
 import orjson
 
@@ -40,7 +46,9 @@ def request(channel: Channel, alerts: Sequence[Alert], now: float) -> Request:
     if isinstance(channel, SlackChannel):
         body_text = orjson.dumps({"text": slack_text(alerts[0])})
         return Request(channel.address, {"Content-Type": "application/json"}, body_text)
-    return _webhook(channel, alerts[0], now)
+    if isinstance(channel, WebhookChannel):
+        return _webhook(channel, alerts[0], now)
+    assert_never(channel)
 
 
 def alertmanager_alert(alert: Alert, labels: Mapping[str, str], now: float) -> dict[str, Any]:

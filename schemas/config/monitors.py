@@ -158,6 +158,7 @@ class WebhookChannel(_Addressed):
         return found.encode()
 
 
+#: The kinds of channels. `deploy.alerts.channels` builds the request of each, and describes how to add one.
 Channel = Annotated[AlertmanagerChannel | SlackChannel | WebhookChannel, Field(discriminator="kind")]
 
 
@@ -190,6 +191,7 @@ def default_watch(definitions: Definitions) -> dict[str, Monitor]:
             found[f"activations-{level}-{name}"] = ActivationsMonitor(
                 kind="activations", level=level, definition=name, segments=["source"] if level == "developer" else []
             )
+    # In the order of the funnel: a stage is watched against a later one only.
     stages = list(definitions.stages)
     # Steps that usually take hours. A conversion is evaluated when its time is up; steps of days or weeks, as activation
     # and payment, would raise an alert long after the monitors of activations.

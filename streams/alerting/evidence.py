@@ -1,4 +1,4 @@
-"""How strongly the last hours speak for a drop, counted so that looking every hour costs nothing.
+"""How strongly the last hours speak for a drop. Evaluating it every hour raises no more false alarms than the level allows.
 
 For each hour s at which a drop may have begun and each size d it may have, the likelihood ratio of "dropped by d since s" to "no change"
 is an e-value: without a change its expectation is 1. Their sum over all s, averaged over d, is a Shiryaev-Roberts statistic: without
@@ -7,8 +7,9 @@ a change it grows by 1 an hour in expectation, so the mean time to its first pas
 series, all subjects and their segments, is one again, so more segments need no further correction.
 
 Counts are Poisson given a rate that is known up to a gamma distribution (so negative binomial); shares are binomial given a share
-known up to a beta distribution. Nothing is ever taken to be normal. Where who is counted once is counted for hours, so many counts
-weigh as one: observed and expected are divided by the dispersion of their sum (a quasi-likelihood; McCullagh and Nelder 1989, 9.2).
+known up to a beta distribution. Nothing is ever taken to be normal. A subject may be counted in several successive hours, so the
+counts of these hours are not independent. Therefore observed and expected are divided by the dispersion of their sum (a
+quasi-likelihood; McCullagh and Nelder 1989, 9.2).
 """
 
 from __future__ import annotations
@@ -102,10 +103,12 @@ class _Totals:
         def backwards(values: Array) -> Array:
             return np.asarray(np.cumsum(values[::-1])[:hours])
 
+        # Half an event: without any in the past, the relative variance of chance is large and finite.
+        floor = 0.5
         length = np.arange(1, min(hours, WEEK) + 1)
         days = expectation.day_variance * np.minimum(1.0, DAY / length)
         dispersion = expectation.dispersion[np.minimum(length, DAY) - 1]
-        chance = dispersion / np.maximum(backwards(expectation.reference), 0.5)
+        chance = dispersion / np.maximum(backwards(expectation.reference), floor)
         return cls(
             observed=backwards(expectation.observed),
             expected=backwards(expectation.mean),
@@ -134,7 +137,9 @@ class _Totals:
     def _beta(self, kept: Array) -> tuple[Array, Array]:
         """Parameters of the beta distributions of the share, kept by so much, with the relative variance of the totals."""
         assert self.trials is not None
+        # A share of 0 or 1 has no beta distribution.
         share = np.clip(kept * self.expected / np.maximum(self.trials, 1e-9), 1e-6, 1 - 1e-6)
+        # At least 2, the weight of the uniform distribution: a variance that no beta distribution has knows nothing of the share.
         weight = np.maximum(self.precision * (1 - share) / share - 1.0, 2.0)
         return share * weight, (1 - share) * weight
 

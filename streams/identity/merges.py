@@ -1,6 +1,7 @@
 """All merges: which users are one person.
 
-Merges are rare, so one partition holds every pointer. Each id points at most at one other, by the latest evidence. The
+Merges are rare, so one partition holds every pointer. Each id points at most at one other, by the latest evidence; of equal
+times, to the larger id. Any rule that does not depend on the order of arrival would do. The
 pointers lead to the canonical id; in a cycle it is the smallest id. An id that points at itself is canonical.
 """
 

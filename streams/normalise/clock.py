@@ -46,7 +46,7 @@ class Times(msgspec.Struct, frozen=True, gc=False):
 class When(msgspec.Struct, frozen=True, gc=False):
     """The time of an event and of its receipt, in ms. `given`: its time by the clock of its sender; None: not given.
 
-    `ignored`: (field, reason) of the times that were given and say nothing.
+    `ignored`: (field, reason) of the times that were given and hold no time.
     """
 
     time: int
@@ -59,7 +59,7 @@ def read(times: Times, recorded_at: int, future_ms: int) -> When | Rejected:
     """When the event happened, or why that is not known.
 
     An event time beside the original one is already corrected. Else the client's clock is corrected as Segment's
-    specification does: received_at - (sent_at - time), unless it was sent before the event, which says nothing. Only a
+    specification does: received_at - (sent_at - time), unless it was sent before the event. Only a
     receipt in the event itself corrects or bounds it: the time at which a message reached Kafka is that of its
     delivery, and another delivery would change it. A broken time is ignored beside a good one.
 

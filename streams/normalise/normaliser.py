@@ -69,7 +69,7 @@ class Normaliser:
         #: Knows how this deployment's keys look; dead letters are written with it.
         self.redactor = redaction.Redactor(definitions.key_prefixes)
         self._future_ms = int(definitions.limits.future_hours * 3_600_000)
-        #: How many values were ignored, by field and reason. Whoever reads it, clears it.
+        #: How many values were ignored, by field and reason. The reader clears it.
         self.ignored: Counter[tuple[str, str]] = Counter()
         words = frozenset(word.lower() for word in definitions.placeholders)
         self._clean_id = lru_cache(IDS_CACHED)(lambda text: _clean_id(text, words))

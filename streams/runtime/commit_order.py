@@ -34,9 +34,9 @@ _decode_dead_letter: Final = msgspec.json.Decoder(_DeadLetter).decode
 class CommitOrder:
     """Makes batches durable. Each step begins when the brokers have acknowledged the step before it.
 
-    1. `write_intent`: the offset at which the batch ends goes to the changelog. After a crash the next worker folds exactly
-       this batch again, from the same rows, and emits the same messages. A longer batch could leave out a message that
-       retracts an earlier one.
+    1. `write_intent`: the offset at which the batch ends goes to the changelog, then to RocksDB. After a crash the next worker folds exactly
+       this batch again, from the same rows, and emits the same messages. In a longer batch a later event may undo an
+       earlier effect. It would emit no message for it, although one was sent before the crash.
     2. `send_messages`: the messages go to their topics. They precede the changes, so the state never holds an effect that
        was not published.
     3. `write_changes`: the changed rows go to the changelog, then to RocksDB, in the order of the outcome: rolling counts,
@@ -56,7 +56,7 @@ class CommitOrder:
         self._lease = lease
         self._topic_name = topic_name
         self._fence = WriterFence()
-        #: The generation of the consumer group in which overwritten rows were restored, by changelog.
+        #: By changelog: the consumer group's generation in which the rows were restored that a late worker overwrote (fencing.py).
         self._restored: dict[TP, int] = {}
 
     async def make_durable(self, table: RowTable, tp: TP, outcome: Outcome) -> None:
@@ -97,10 +97,14 @@ class CommitOrder:
         consumer.steps[tp] += 1
 
     async def _write_rows(self, table: RowTable, tp: TP, changes: Sequence[Change], version: int) -> None:
-        """Write to the changelog, and once the brokers have acknowledged it, to the local rows."""
+        """Write to the changelog, and once the brokers have acknowledged it, to the local rows.
+
+        The fence checks the acknowledged offsets before the local write. The offset of the local rows would else cover records
+        of another worker, which a recovery then skips.
+        """
         self._lease.check()
         changelog, rows = table.changelog(tp.partition), table.store.partition(tp.partition)
-        overwritten = self._overwritten(changelog, rows)
+        overwritten = self._take_overwritten(changelog, rows)
         headers = header(version)
         # Drops what a cancelled batch left behind.
         self._producer.take_written(changelog.topic, changelog.partition)
@@ -117,8 +121,11 @@ class CommitOrder:
             rows.clear_overwritten(overwritten)
         self._count_step(tp)
 
-    def _overwritten(self, changelog: TP, rows: PartitionRows) -> list[bytes]:
-        """The keys whose rows are written again before anything else, once after each recovery."""
+    def _take_overwritten(self, changelog: TP, rows: PartitionRows) -> list[bytes]:
+        """The keys of rows that a late worker overwrote in the changelog; they are written again, once after each recovery.
+
+        Marks them as restored before the write. A write that fails ends the worker, and the next one recovers them again.
+        """
         generation = self._app.consumer_generation_id
         if self._restored.get(changelog) == generation:
             return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -11,6 +11,36 @@ T = TypeVar("T")
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+
+
+#: The first byte of a key: the kind of its row, and the ids that follow. Each processor has a store of its own.
+TAGS: Final = {
+    # fold_aliases (with c, f and i); a name is `kind:alias`
+    b"w": "web alias: kind, alias",
+    b"h": "events that a web alias holds, by day: name, day",
+    b"v": "share of the owner of such events: name, user, company",
+    b"s": "subscriber of an alias's links or a key's parents: name, name",
+    b"l": "received links of another web alias: name, name",
+    b"q": "received owner and company of an API key: name, hash",
+    b"k": "API key: hash",
+    b"b": "facts of an API key by user and company: hash, user, company, web",
+    # fold_developers
+    b"u": "developer: user",
+    b"o": "developer's own events by company: user, company",
+    b"c": "contribution to a developer or company: parent, contributor",
+    b"g": "user merged into a developer: canonical user, user",
+    b"i": "internal flag of a contributing user: owner, user",
+    b"f": "facts by company: owner, company",
+    # fold_companies (with c and i)
+    b"m": "company: company",
+    # resolve_merges
+    b"p": "pointer of a merge: user",
+    b"t": "pointers to a target, for the way back: target, user",
+    # r is the canonical user there, and the rolling counts everywhere else.
+    b"r": "canonical user: user; rolling count: metric, level, segment, value, then window and hour",
+    # all
+    b"e": "checkpoint of the partition",
+}
 
 
 class Store(Protocol):
@@ -24,7 +54,10 @@ class Store(Protocol):
 
 
 def row_key(tag: bytes, *parts: str) -> bytes:
-    """A key of `tag` and ids. Every part carries its length, so no id can be mistaken for two, or for a prefix."""
+    """A key of `tag` (one byte of `TAGS`) and ids.
+
+    Every part carries its length, so no id can be mistaken for two, or for a prefix.
+    """
     pieces = [tag]
     for part in parts:
         encoded = part.encode()

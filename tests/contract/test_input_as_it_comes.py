@@ -214,7 +214,7 @@ IMPORTED = {"timestamp": "2025-03-01T10:00:00Z"}
         ({"sentAt": LATER}, clock(RECORDED)),
     ],
 )
-def test_of_times_that_say_two_things_the_corrected_one_counts(times, expected):
+def test_of_two_times_the_corrected_one_counts(times, expected):
     call = {"type": "track", "event": "Signed Up", "userId": "u1"} | times
     assert clock(event_of(call).time) == clock(at(expected))
 

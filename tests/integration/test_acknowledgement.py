@@ -1,6 +1,6 @@
 """An event is acknowledged only when all that derives from it is durable.
 
-The brokers are made to refuse one kind of what derives from an event, and then nothing may be acknowledged. This test fails
+For each topic that an event leads to, the brokers refuse all writes. Then no event may be acknowledged. This test fails
 if `streams/runtime/commit_order.py` omits a wait for the brokers, or acknowledges before one.
 """
 
@@ -39,8 +39,10 @@ def refused(pipeline: Pipeline, topic: str) -> Iterator[None]:
                 time.sleep(0.05)
 
     limit(1)
-    yield
-    limit(MAX_MESSAGE_BYTES)
+    try:
+        yield
+    finally:
+        limit(MAX_MESSAGE_BYTES)
 
 
 def acknowledged(pipeline: Pipeline, *names: str) -> int:
@@ -53,8 +55,8 @@ def acknowledged(pipeline: Pipeline, *names: str) -> int:
 def newcomers(place: int, records: int) -> list[Record]:
     """Sign-ups of people on devices, neither seen before.
 
-    Every derived message changes an alias and links it: whatever a worker batches, and be it one message, has something to
-    wait for. An event of a known device may derive nothing.
+    Each of their messages changes an alias and links it. So every batch, even of one message, has a write to wait for.
+    An event of a known device might change nothing.
     """
     return [
         as_bytes(record(identify(MONDAY, f"newcomer-{place}-{number}", anonymous_id=f"device-{place}-{number}")))

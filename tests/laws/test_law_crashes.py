@@ -1,4 +1,4 @@
-"""The law through crashes: a processor may stop between any two effects of a batch, and folds the batch again.
+"""Numbers are a function of the set of events (`test_law_core.py`), also if processors crash between any two effects of a batch.
 
 The effects of a batch are its intent, its messages, one by one, its changes, one by one (the changelog), and the commit. Here a
 crash is a place in that list. What was sent stays sent, what was written stays written, and the batch comes again, often

@@ -46,7 +46,8 @@ _OF_THE_SYSTEM: Final = (
     *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/localtime"),
     *("/etc/ld.so.cache", "/dev/null", "/dev/urandom", "/sys/devices/system/cpu", "/sys/fs/cgroup"),
     *("/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/proc/loadavg", "/proc/uptime", "/proc/sys/vm"),
-    # Without it the engine reads memory behind the environment, which Python has moved, and crashes while it is loaded.
+    # The engine reads the auxiliary vector here. Without the file it searches the memory behind the environment, which Python has
+    # moved, and crashes while it is loaded.
     "/proc/self/auxv",
     *("/proc/self/maps", "/proc/self/status", "/proc/self/statm", "/proc/self/limits", "/proc/self/mounts"),
 )
@@ -64,6 +65,8 @@ class _PathBeneath(ctypes.Structure):
 
 def confine(directory: Path) -> bool:
     """Restrict this thread and its later threads to reading and writing one directory, without new connections.
+
+    Call it before any other thread starts: Landlock does not restrict the threads that exist.
 
     Open files stay open; Python's own files and the system's libraries stay readable. It cannot be undone.
     Returns whether the kernel supports it. Raises OSError when a kernel that does refuses.

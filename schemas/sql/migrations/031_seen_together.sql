@@ -1,7 +1,7 @@
 -- Grain: one row or more for each alias and what its events carry besides.
 -- Key: none: rows repeat each other.
 -- Engine: a view over usage_rows, and over those event_rows that are not counted there yet. It is exact at any time, and may hold what
---   was deleted or displaced lately: it says which aliases to look at, not whose they are.
+--   was deleted or displaced lately: it shows which aliases to read, not whose they are.
 CREATE OR REPLACE VIEW seen_together /* ON CLUSTER */
 (
     alias_kind LowCardinality(String) COMMENT 'Which identifier is the alias: user_id, api_key, session_token or anonymous_id',
