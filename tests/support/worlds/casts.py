@@ -78,8 +78,8 @@ TIMES = [
     )
     for beside in (-1, 0, 0, 1, 10 * MINUTE)
 ]
-LONG = "ł" * 256
-#: The same strings serve as different kinds of ids; 42 and "42" are one id; ids are not stripped.
+LONG = "łu" * 170 + "ł"
+#: The same strings serve as different kinds of ids; 42 and "42" are one id; blanks around one are no part of it.
 USERS = ["u1", "u2", "u3", 42, "42", "用户 🐘", LONG, " u1", "employee"]
 KEYS = ["sk_live_1", "sk_live_2", "sk_test_1", "sk_dev_1", "u1", "ключ"]
 SESSIONS = ["s1", "s2", "u1"]
