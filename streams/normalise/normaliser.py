@@ -18,6 +18,7 @@ from schemas.config.definitions import Definitions
 from schemas.event import ALIAS_KINDS, Event, Rejected, Source
 from streams.facts.compiled_definitions import Matcher
 from streams.normalise import clock, redaction
+from streams.normalise.authorization import bare_token, given_key
 from streams.normalise.exclusions import BLANKS, Exclusions
 from streams.normalise.formats import calls, is_batch, read
 from streams.normalise.http_status import with_status
@@ -129,9 +130,12 @@ class Normaliser:
             if given != "web" and given != "api":  # noqa: PLR1714 - narrows the type
                 return Rejected("wrong_value", "source", f"{clock.shown(given)} is neither 'web' nor 'api'")
             source = given
+        if raw.api_key or raw.session_token:
+            _drop_placeholders(raw)
         dropped = self._clean_ids(raw)
         wrong = _check_ids(raw, dropped)
         if wrong:
+            self._count_ignored(raw)
             return wrong
         when = clock.read(raw.times, recorded_at, self._future_ms)
         if isinstance(when, Rejected):
@@ -142,6 +146,7 @@ class Normaliser:
         if environment not in _ENVIRONMENTS:
             environment = self._environment(environment, raw.api_key)
         clean = self._without_secrets(raw, value, suspect=suspect)
+        self._count_ignored(raw)
         if isinstance(clean, Rejected):
             return clean
         properties, context, traits, disguise = clean
@@ -198,6 +203,11 @@ class Normaliser:
             setattr(raw, field, clean)
         return dropped
 
+    def _count_ignored(self, raw: Raw) -> None:
+        if raw.ignored:
+            self.ignored.update(raw.ignored)
+            raw.ignored = []
+
     def _environment(self, word: str, api_key: str) -> str:
         """The environment that the word means, else the one that the key's prefix names, else production."""
         if word:
@@ -212,6 +222,23 @@ class Normaliser:
                 return environment
         return "production"
 
+    def _drop_secret_ids(self, raw: Raw, own: tuple[str, ...]) -> Rejected | None:
+        """Drop the identifiers with a key in them. Refused is a call that means nothing without one."""
+        dropped = ""
+        for field in _STORED_IDS:
+            identifier = getattr(raw, field)
+            if identifier and self.redactor.text(identifier, own) != identifier:
+                setattr(raw, field, "")
+                raw.ignored.append((field, "secret_identifier"))
+                dropped = dropped or field
+        if not dropped:
+            return None
+        wrong = _check_ids(raw)
+        if wrong is None:
+            return None
+        advice = "an API key stands in it: send the id of the user or company there, and keys only as the key"
+        return Rejected("secret", dropped if wrong.reason == "no_identifier" else wrong.field, advice)
+
     def _without_secrets(
         self, raw: Raw, value: bytes, *, suspect: bool | None
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], str] | Rejected:
@@ -219,9 +246,12 @@ class Normaliser:
 
         They are rebuilt only where they can hold a secret. A key in the name is replaced there. A message id that holds
         one is given up, and returned as fourth with the key replaced: the id is then derived from it and the content.
-        An identifier that holds a key is no identifier.
+        An identifier that holds a key is dropped.
         """
         redactor, key = self.redactor, raw.api_key
+        secrets = raw.secrets
+        if secrets is None:
+            secrets = (key,) if key else ()
         parts = (raw.properties, raw.context, raw.traits)
         alone = suspect is None
         if suspect is None:
@@ -229,7 +259,8 @@ class Normaliser:
         elif key:
             # Part of a batch: where else in it the key stands is not known from its bytes.
             suspect = True
-        suspect = suspect or raw.hides_key
+        # Moesif's calls hold the credential in another spelling than the key's.
+        suspect = suspect or raw.secrets is not None
         walked = [suspect or redaction.needs_scrubbing(part) for part in parts]
         if True not in walked:
             return (*parts, "")
@@ -237,15 +268,13 @@ class Normaliser:
         keys: tuple[str, ...] = ()
         looks = suspect
         if suspect or not (found.keys() <= {key}):
-            keys = redaction.spellings(dict.fromkeys([key, *found]))
+            keys = redaction.spellings(dict.fromkeys([*secrets, *found]))
             # A call of a batch is looked through itself: the batch would be read once for each key of each call.
             looks = suspect or not alone or any(value.count(spelled.encode()) > 1 for spelled in keys)
         if suspect:
-            own = redaction.spellings([key])
-            for field in _STORED_IDS:
-                identifier = getattr(raw, field)
-                if identifier and redactor.text(identifier, own) != identifier:
-                    return Rejected("secret", field, "an API key stands in an identifier, which is stored as it is")
+            refused = self._drop_secret_ids(raw, redaction.spellings(secrets))
+            if refused:
+                return refused
         disguise = ""
         if looks:
             raw.name = redactor.text(raw.name, keys)
@@ -278,6 +307,22 @@ def _spare_id(raw: Raw, field: str) -> str:
             if type(spare) in (str, int) and spare != "" and len(str(spare).encode()) <= MAX_ID_BYTES:
                 return str(spare)
     return ""
+
+
+def _drop_placeholders(raw: Raw) -> None:
+    """Drop a key and a session token that stand for nothing, or for a web token, which is no key."""
+    if raw.api_key and raw.secrets is None:
+        key, reason = given_key(raw.api_key)
+        if reason:
+            raw.ignored.append(("api_key", reason))
+            raw.secrets = (bare_token(raw.api_key),) if reason == "web_token" else None
+        raw.api_key = key
+    if raw.session_token:
+        session = bare_token(raw.session_token)
+        if is_placeholder(session):
+            raw.ignored.append(("session_token", "placeholder"))
+            session = ""
+        raw.session_token = session
 
 
 def _check_ids(raw: Raw, dropped: str = "") -> Rejected | None:

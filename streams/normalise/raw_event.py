@@ -35,7 +35,8 @@ NO_WORD: Final = "?"
 class Raw(msgspec.Struct, gc=False):
     """The fields of an event as they were given, the same names in all formats. `api_key` is still the key.
 
-    `hides_key`: the key is spelled differently in the message, so a search for its text would not find it.
+    `secrets`: the parts of the credential that must stand nowhere; None: `api_key`, which stands in the message as it is.
+    `ignored`: (field, reason) of each value that is not used.
     """
 
     type: EventType
@@ -53,7 +54,8 @@ class Raw(msgspec.Struct, gc=False):
     company_id: str
     previous_id: str
     environment: str
-    hides_key: bool = False
+    secrets: tuple[str, ...] | None = None
+    ignored: list[tuple[str, str]] = []
 
 
 def raw_event(

@@ -25,7 +25,7 @@ _SECRET_NAMES: Final = frozenset(
     [
         *("apikey", "xapikey", "authorization", "proxyauthorization", "token", "refreshtoken", "idtoken", "authtoken"),
         *("xauthtoken", "secret", "secretkey", "privatekey", "accesskey", "writekey", "subscriptionkey", "passwd"),
-        *("ocpapimsubscriptionkey", "xfunctionskey", "bearer", "cookie", "setcookie"),
+        *("ocpapimsubscriptionkey", "xfunctionskey", "bearer", "cookie", "setcookie", "sessiontoken"),
     ]
 )
 _SECRET_ENDINGS: Final = ("apikey", "accesstoken", "clientsecret", "password")
@@ -194,7 +194,9 @@ def _collect(value: Any, found: dict[str, None], depth: int) -> None:
             if not is_secret(name):
                 _collect(inner, found, depth + 1)
             elif type(inner) is str and inner:
-                found |= dict.fromkeys([inner, *(_credentials(inner) if " " in inner else ())])
+                found[inner] = None
+                if " " in inner:
+                    found |= dict.fromkeys([inner.partition(" ")[2].strip(), *credential(inner).secrets])
             elif type(inner) is int or type(inner) is float:
                 found[str(inner)] = None
     elif type(value) is list:
@@ -202,12 +204,6 @@ def _collect(value: Any, found: dict[str, None], depth: int) -> None:
             _collect(item, found, depth + 1)
     elif type(value) is str and "=" in value:
         found |= dict.fromkeys(match[0][len(match[1]) :] for match in _PARAMETER.finditer(value))
-
-
-def _credentials(authorization: str) -> list[str]:
-    scheme, _, rest = authorization.partition(" ")
-    user, _, password = user_and_password(rest.strip()) if scheme.lower() == "basic" else ("", "", "")
-    return [credential(authorization), user, password]
 
 
 def _without_credentials(match: re.Match[str]) -> str:

@@ -19,6 +19,7 @@ from tests.support.reference.classification import (
     selectors_that_matter,
     touch_of,
 )
+from tests.support.reference.credentials import bare, is_web_token, means_nothing
 from tests.support.reference.fields import BLANKS, Message, RefusedError, first, is_nothing, mapping
 from tests.support.reference.formats import Record, Rejection, native_messages
 from tests.support.reference.moments import is_no_time, milliseconds_of
@@ -42,6 +43,8 @@ IN_TRAITS = {
     "company_id": ("groupId", "group_id"),
 }
 NAMES = {"identify": "Identify", "group": "Group", "merge": "Merge"}
+NEEDED = {"merge": ["previous_id", "user_id"], "group": ["company_id"]}
+IDENTIFIERS = ("user_id", "api_key", "session_token", "anonymous_id")
 
 __all__ = ["DAY", "HOUR", "Event", "Record", "Rejection", "read", "without_copies"]
 
@@ -168,17 +171,17 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
         field: _identifier(message, field, definitions)
         for field in ("anonymous_id", "session_token", "api_key", "user_id", "company_id", "previous_id", "message_id")
     }
+    ids, secrets = _without_what_is_none(message, ids)
     if not (ids["user_id"] or ids["api_key"] or ids["session_token"] or ids["anonymous_id"]):
         raise RefusedError("no_identifier")
     for field in ("user_id", "company_id", "previous_id"):
         if ids[field].startswith(RESERVED):
             raise RefusedError("reserved", field)
-    needed = {"merge": ["previous_id", "user_id"], "group": ["company_id"]}
-    for field in needed.get(kind, []):
+    for field in NEEDED.get(kind, []):
         if not ids[field]:
             raise RefusedError("missing", field)
     environment = _environment(message, ids["api_key"], definitions)
-    name, ids, (properties, context, traits), disguise = _without_keys(name, ids, message, definitions)
+    name, ids, (properties, context, traits), disguise = _without_keys(name, kind, ids, message, definitions, secrets)
     if source == "api":
         context = with_library(context, properties)
         properties = with_status(properties)
@@ -223,16 +226,20 @@ def _event(message: Message, record: Record, definitions: Definitions, used: lis
 
 
 def _without_keys(
-    name: str, ids: dict[str, str], message: Message, definitions: Definitions
+    name: str, kind: str, ids: dict[str, str], message: Message, definitions: Definitions, own: list[str]
 ) -> tuple[str, dict[str, str], list[Message], str]:
     """The name, the identifiers and the three parts of an event without keys where none belongs, and the message id as it
     would read without one, if it had one: such an id is given up."""
     parts = {field: mapping(message, field) for field in ("properties", "context", "traits")}
-    own = [ids["api_key"]] if len(ids["api_key"]) >= 8 else []
+    own = [secret for secret in own if len(secret) >= 8]
     prefixes = list(definitions.key_prefixes)
-    for field in ("user_id", "session_token", "anonymous_id", "company_id", "previous_id"):
-        if cleaned_text(ids[field], own, prefixes) != ids[field]:
-            raise RefusedError("secret", field)
+    stored = ("user_id", "session_token", "anonymous_id", "company_id", "previous_id")
+    dropped = [field for field in stored if cleaned_text(ids[field], own, prefixes) != ids[field]]
+    ids = ids | dict.fromkeys(dropped, "")
+    if dropped:
+        needed = NEEDED.get(kind, [])
+        if any(not ids[field] for field in needed) or not any(ids[field] for field in IDENTIFIERS):
+            raise RefusedError("secret", next((field for field in needed if not ids[field]), dropped[0]))
     secrets = list(dict.fromkeys([*own, *secrets_of(*parts.values())]))
     clean = []
     for field, part in parts.items():
@@ -246,6 +253,18 @@ def _without_keys(
     else:
         ids = ids | {"message_id": ""}
     return cleaned_text(name, secrets, prefixes), ids, clean, disguise
+
+
+def _without_what_is_none(message: Message, ids: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The identifiers without masks and without a scheme before the key or the session, and the texts that are secret."""
+    session = bare(ids["session_token"])
+    ids = ids | {"session_token": "" if means_nothing(session) else session}
+    if "(secrets)" in message:
+        return ids, message["(secrets)"]
+    key = bare(ids["api_key"])
+    if means_nothing(key):
+        return ids | {"api_key": ""}, []
+    return ids | {"api_key": "" if is_web_token(key) else key}, [key]
 
 
 def _identifier(message: Message, field: str, definitions: Definitions) -> str:

@@ -2,55 +2,61 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from tests.support.reference.calls import status_number
+from tests.support.reference.credentials import CONSTANT_USERS, of_address, of_headers, of_session
 from tests.support.reference.fields import Message, RefusedError, first, mapping
 from tests.support.reference.moments import milliseconds_of
-from tests.support.reference.secrets import SECRET_PARAMETERS, is_secret_field
 
-KEY_HEADERS = [
-    "x-api-key",
-    "api-key",
-    "apikey",
-    "x-apikey",
-    "x-auth-token",
-    "x-access-token",
-    "x-goog-api-key",
-    "ocp-apim-subscription-key",
-    "x-functions-key",
-]
 KEPT_HEADERS = ("content-type", "accept-language", "origin")
 CAMPAIGN = {"name": "utm_campaign", "source": "utm_source", "medium": "utm_medium"} | {
     "term": "utm_term",
     "content": "utm_content",
+    "referrer": "referrer",
+    "referring_domain": "referring_domain",
+    "gclid": "gclid",
 }
 OF_A_PERSON = {"modified_time", "user_agent_string", "company_domain", "metadata"}
+ABOUT_A_PERSON = OF_A_PERSON | {
+    "user_id",
+    "anonymous_id",
+    "company_id",
+    "session_token",
+    "campaign",
+    "created",
+    "ip_address",
+    "subscription_id",
+    "transaction_id",
+}
 
 
 def speaks_moesif(message: Message) -> bool:
     """Whether the message is in Moesif's format, which has neither type nor name."""
     fields = set(message)
-    return fields.isdisjoint({"type", "name"}) and not fields.isdisjoint({"request", "action_name"} | OF_A_PERSON)
+    if not fields.isdisjoint({"type", "name"}):
+        return False
+    return not fields.isdisjoint({"request", "action_name"} | OF_A_PERSON) or (
+        fields != set() and fields <= ABOUT_A_PERSON
+    )
 
 
 def from_moesif(message: Message) -> Message:
     """The same in the native format. Raises RefusedError."""
     if "request" in message or "action_name" in message:
         return _from_request(message)
-    named = first(message.get("user_id")) is not None
+    user, visitor, company = (first(message.get(field)) for field in ("user_id", "anonymous_id", "company_id"))
+    is_identify = user is not None or (visitor is not None and company is None)
     campaign = message.get("campaign")
     context = _context(message, message.get("user_agent_string"))
     if isinstance(campaign, dict):
         context["campaign"] = {ours: campaign[theirs] for ours, theirs in CAMPAIGN.items() if campaign.get(theirs)}
     domain = {"domain": message["company_domain"]} if message.get("company_domain") else {}
     return {
-        "type": "identify" if named else "group",
+        "type": "identify" if is_identify else "group",
         "time": message.get("modified_time"),
+        "anonymous_id": message.get("anonymous_id"),
         "session_token": message.get("session_token"),
         "user_id": message.get("user_id"),
         "company_id": message.get("company_id"),
@@ -61,6 +67,8 @@ def from_moesif(message: Message) -> Message:
 
 def _from_request(message: Message) -> Message:
     request = message.get("request")
+    if request is None and "action_name" in message:
+        request = {}
     if not isinstance(request, dict):
         raise RefusedError("wrong_type", "request")
     uri = request.get("uri") or request.get("url") or ""
@@ -69,11 +77,13 @@ def _from_request(message: Message) -> Message:
     if len(uri) > 4_000:
         raise RefusedError("too_long", "request.uri")
     metadata = mapping(message, "metadata")
-    shared = {
+    shared: Message = {
         "message_id": message.get("transaction_id"),
         "time": request.get("time"),
         "user_id": message.get("user_id"),
         "company_id": message.get("company_id"),
+        "anonymous_id": message.get("anonymous_id"),
+        "(secrets)": [],
     }
     if "action_name" in message:
         where = {"url": uri, "path": _address(uri)[1]} if uri else {}
@@ -109,50 +119,23 @@ def _call(message: Message, request: Message, uri: str, metadata: Message) -> Me
     }
     given = {name: value for name, value in beside.items() if value is not None and value != ""}
     kept = {name: headers[name] for name in headers if name in KEPT_HEADERS and isinstance(headers[name], str)}
-    key = _key(headers) or next(
-        (value for name, value in parse_qsl(query) if is_secret_field(name) or _plain(name) in SECRET_PARAMETERS), ""
-    )
+    found = of_headers(headers)
+    if not found.key:
+        found = of_address(query)
     session = message.get("session_token")
+    if isinstance(session, str) and session:
+        found, session = of_session(session, found, headers, bool(message.get("anonymous_id")))
     outgoing = str(message.get("direction")).lower() == "outgoing"
-    return {
+    is_nobody = bool(found.user) and message.get("user_id") == found.user and found.user in CONSTANT_USERS
+    return ({"user_id": ""} if is_nobody else {}) | {
         "name": "Outgoing API Call" if outgoing else "API Call",
         "source": "api",
-        "api_key": key,
-        "session_token": None if key and session == key else session,
+        "api_key": found.key,
+        "(secrets)": list(found.secrets),
+        "session_token": session,
         "properties": metadata | {"path": path, "status": status} | given,
         "context": _context(request, headers.get("user-agent")) | ({"headers": kept} if kept else {}),
     }
-
-
-def _key(headers: dict[str, Any]) -> str:
-    texts = {name: value for name, value in headers.items() if isinstance(value, str) and value}
-    alone = [texts[name] for name in KEY_HEADERS if name in texts and not _is_web_token(texts[name])]
-    if alone:
-        return alone[0]
-    words = texts.get("authorization", "").split(None, 1)
-    if not words:
-        return ""
-    key = words[-1].strip()
-    if len(words) == 2 and words[0].lower() == "basic":
-        user, _, password = _decoded(key).partition(":")
-        key = user or password
-    return "" if _is_web_token(key) else key
-
-
-def _decoded(credentials: str) -> str:
-    try:
-        text = base64.b64decode(credentials + "=" * (-len(credentials) % 4), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
-    return text if ":" in text else ""
-
-
-def _is_web_token(text: str) -> bool:
-    return re.match(r"eyJ[^.]*\.[^.]*\.[^.]*\Z", text) is not None
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "")
 
 
 def _context(holder: Message, agent: Any) -> Message:

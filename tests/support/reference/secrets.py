@@ -33,6 +33,7 @@ SECRET_FIELDS = frozenset(
         "bearer",
         "cookie",
         "setcookie",
+        "sessiontoken",
     ]
 )
 SECRET_ENDINGS = ("apikey", "accesstoken", "clientsecret", "password")

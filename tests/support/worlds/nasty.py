@@ -29,7 +29,7 @@ REJECTS = [
     (Record("api", b"12", MONDAY), "not_an_object", ""),
     (Record("web", b'{"name": "\xff"}', MONDAY), "no_identifier", ""),
     (Record("web", {"name": "Signed Up"}, MONDAY), "no_identifier", ""),
-    (Record("web", {"anonymous_id": "a1"}, MONDAY), "missing", "name"),
+    (Record("web", {"anonymous_id": "a1", "properties": {}}, MONDAY), "missing", "name"),
     (Record("web", {"name": "Signed Up", "anonymous_id": ""}, MONDAY), "no_identifier", ""),
     (Record("web", {"type": "imagine", "name": "Signed Up", "anonymous_id": "a1"}, MONDAY), "unknown_type", "type"),
     (Record("web", {"name": "Signed Up", "anonymous_id": ["a1"]}, MONDAY), "wrong_type", "anonymous_id"),
