@@ -25,7 +25,7 @@ _SECRET_NAMES: Final = frozenset(
     [
         *("apikey", "xapikey", "authorization", "proxyauthorization", "token", "refreshtoken", "idtoken", "authtoken"),
         *("xauthtoken", "secret", "secretkey", "privatekey", "accesskey", "writekey", "subscriptionkey", "passwd"),
-        *("ocpapimsubscriptionkey", "xfunctionskey", "bearer", "cookie", "setcookie", "sessiontoken"),
+        *("ocpapimsubscriptionkey", "xfunctionskey", "bearer", "cookie", "setcookie"),
     ]
 )
 _SECRET_ENDINGS: Final = ("apikey", "accesstoken", "clientsecret", "password")

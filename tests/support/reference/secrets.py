@@ -33,7 +33,6 @@ SECRET_FIELDS = frozenset(
         "bearer",
         "cookie",
         "setcookie",
-        "sessiontoken",
     ]
 )
 SECRET_ENDINGS = ("apikey", "accesstoken", "clientsecret", "password")
