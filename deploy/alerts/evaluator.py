@@ -15,6 +15,7 @@ import numpy as np
 from clickhouse_connect.driver import Client
 
 from deploy.alerts.alert import Alert, closed, dropped, fell_silent, resolved
+from deploy.alerts.calendar import Calendars
 from deploy.alerts.readings import read_longest_gap, read_newest, read_series
 from schemas.config.monitors import Monitor, Monitors, SilenceMonitor
 from streams.alerting import evidence
@@ -75,6 +76,7 @@ class Evaluator:
     def __init__(self, monitors: Monitors, carried: Mapping[str, str]) -> None:
         self._monitors = monitors
         self.rules = rules(monitors)
+        self._calendars = Calendars(monitors.calendars)
         self.carried = {name: _read(carried.get(name)) for name in monitors.watch}
         self._memory = {name: Memory() for name in monitors.watch}
         self._usual: dict[str, tuple[int, Expectation | None, float, int]] = {}
@@ -106,7 +108,7 @@ class Evaluator:
         for hour in range(first, closed_hour + 1):
             at_hour = up_to(series, hour)
             before = carried.state
-            done = step(before, self.rules, at_hour, self._memory[name])
+            done = step(before, self._rules_at(hour), at_hour, self._memory[name])
             status = done.status
             carried.state = replace(done.state, evaluated=hour)
             if isinstance(done.change, Opened):
@@ -158,6 +160,9 @@ class Evaluator:
             "carried": msgspec.json.encode(carried).decode(),
         }
 
+    def _rules_at(self, hour: int) -> Rules:
+        return self._calendars.applied(self.rules, hour)
+
     def _concentration(
         self, name: str, incident: Incident, state: MonitorState, series: Mapping[Scope, Series]
     ) -> Concentration | None:
@@ -166,7 +171,7 @@ class Evaluator:
             return None
         found = {}
         for scope, each in series.items():
-            _, expected = expectation(state, self.rules, scope, each, self._memory[name])
+            _, expected = expectation(state, self._rules_at(each.until), scope, each, self._memory[name])
             weighed = evidence.since(expected, incident.detected - incident.started) if expected else None
             if weighed is not None:
                 found[scope] = weighed
@@ -214,7 +219,7 @@ class Evaluator:
             weeks, expected = 0.0, None
             if ALL in series:
                 state = replace(self.carried[name].state, incident=None)
-                weeks, expected = expectation(state, self.rules, ALL, series[ALL], self._memory[name])
+                weeks, expected = expectation(state, self._rules_at(hour), ALL, series[ALL], self._memory[name])
             longest = read_longest_gap(client, monitor, hour, self._monitors.weeks) if expected else 0
             kept = (hour, expected, weeks, longest)
             self._usual[name] = kept

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import available_timezones
 
 from pydantic import ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 
@@ -162,6 +163,43 @@ class WebhookChannel(_Addressed):
 Channel = Annotated[AlertmanagerChannel | SlackChannel | WebhookChannel, Field(discriminator="kind")]
 
 
+class Calendar(_Model):
+    """Where developers live: when their clocks change, and when public holidays are.
+
+    `holidays`: a country, or a country and a part of it, by their ISO 3166 codes.
+    """
+
+    time_zone: str = Field(description="A name of the IANA time zone database.")
+    holidays: str | None = Field(default=None, description="As DE, or DE-BE. Without it no day is a holiday.")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"no time zone is named {value!r}; names are as Europe/Berlin or America/New_York")
+        return value
+
+    @field_validator("holidays")
+    @classmethod
+    def _known_country(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        import holidays  # Most configurations name no country.
+
+        parts = holidays.list_supported_countries()
+        country, _, part = value.partition("-")
+        if country not in parts:
+            raise ValueError(f"the holidays of {country!r} are not known; give an ISO 3166 code, as DE or US")
+        if "-" in value and part not in parts[country]:
+            known = ", ".join(parts[country]) or "none"
+            raise ValueError(f"{country} has no part {part!r} with holidays of its own; known are {known}")
+        return value
+
+
+#: Most developers live where the clocks change with one of these.
+DEFAULT_CALENDARS: Final = (Calendar(time_zone="Europe/Berlin"), Calendar(time_zone="America/New_York"))
+
+
 class Monitors(_Model):
     """The whole section. A prediction needs at least two past weeks."""
 
@@ -173,6 +211,9 @@ class Monitors(_Model):
     late_minutes: int = Field(default=10, ge=0, le=1440, description="How long an hour stays open for late events.")
     accept_after_days: int = Field(default=14, ge=1, le=90, description="A drop that lasts longer is the usual level.")
     largest_values: int = Field(default=5, ge=1, le=20, description="Values of each segment that are watched.")
+    calendars: list[Calendar] = Field(
+        default=list(DEFAULT_CALENDARS), description="Time zones and public holidays that the numbers follow."
+    )
     watch: dict[str, Monitor] = Field(default_factory=dict)
     channels: dict[str, Channel] = Field(default_factory=dict)
 

@@ -1,13 +1,15 @@
 """How a change of the clocks moves the hours of a series, which are UTC.
 
 People live by local time: after a change by `shift` hours they do at UTC hour h what they did at h + `shift` before. Some live
-elsewhere and do not change. The share that moved is estimated from the shape of the days since the change, never from their level,
-so that a drop is no move. Until it is known well, the least that it allows is expected.
+elsewhere and do not change. The share that moved is estimated from the shape of the days since the change, with the level of each
+day unknown, so that a drop is no move. Until the share is known well, the least that it allows is expected.
+
+Only whole UTC days are estimated from: the result changes once a day, as habits do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -51,24 +53,37 @@ class Aligned:
     least: Array
 
 
-def align(series: Series, changes: Sequence[ClockChange]) -> Aligned:
+def align(series: Series, changes: Collection[ClockChange]) -> Aligned:
     """The series as if the clocks had always been as they are now."""
     least = np.ones(WEEK)
-    for change in sorted(changes):
-        at = len(series.counts) - (series.until - change.hour)
-        if 0 < at < len(series.counts):
-            series, part = _aligned(series, at, change.shift)
-            least = np.minimum(least, part)
+    hours = len(series.counts)
+    places = [(hours - (series.until - change.hour), change.shift) for change in sorted(changes)]
+    inside = [(at, shift) for at, shift in places if 0 < at < hours]
+    whole_days = hours - 1 - (series.until - 1) % DAY
+    for at, shift in inside:
+        # What a change of other days moves is not taken for moved by this one. Changes of one day are nearly the same.
+        end = min([at + HOURS_AFTER, whole_days, *(each for each, _ in inside if each > at + DAY)])
+        series, part = _aligned(series, at, shift, end)
+        least = np.minimum(least, part)
     return Aligned(series, least)
 
 
-def _aligned(series: Series, at: int, shift: int) -> tuple[Series, Array]:
-    """The series aligned across one change at place `at`."""
+def _aligned(series: Series, at: int, shift: int, end: int) -> tuple[Series, Array]:
+    """The series aligned across one change at place `at`; unchanged with less than a week before it.
+
+    The share that moved is estimated from the hours before place `end`.
+    """
     volume = series.counts if series.trials is None else series.trials
-    share, deviation = _moved_share(volume, at, shift, RECURRING_VARIANCE if series.recurring else 1.0)
+    # The place of hour 0, and whatever is days from it, begins a UTC day. Before the first event nothing is usual.
+    first = max((len(volume) - series.until) % DAY, at - WEEKS_BEFORE * WEEK, int(np.argmax(volume > 0)))
+    if at - first < WEEK:
+        return series, np.ones(WEEK)
+    usual = _usual(volume, first, at)
+    moved = np.roll(usual, -shift)
+    variance = RECURRING_VARIANCE if series.recurring else 1.0
+    share, deviation = _moved_share(volume, at, end, usual, moved, variance)
     least = np.ones(WEEK)
     if series.trials is None:
-        usual, moved = _profiles(volume, at, shift)
         expected = usual + share * (moved - usual)
         low, high = max(0.0, share - DEVIATIONS * deviation), min(1.0, share + DEVIATIONS * deviation)
         smallest = np.minimum(usual + low * (moved - usual), usual + high * (moved - usual))
@@ -84,29 +99,28 @@ def _shifted(values: Array, at: int, shift: int, share: float) -> Array:
     moved = np.roll(values[:at], -shift)
     # The hours that would come from beyond the change are those of the week before it; at the begin, of the week after.
     if shift > 0:
-        moved[-shift:] = values[at - WEEK : at - WEEK + shift] if at >= WEEK else values[at - shift : at]
+        moved[-shift:] = values[at - WEEK : at - WEEK + shift]
     else:
-        moved[:-shift] = values[WEEK + shift : WEEK] if at >= WEEK else values[:-shift]
+        moved[:-shift] = values[WEEK + shift : WEEK]
     return np.concatenate([values[:at] + share * (moved - values[:at]), values[at:]])
 
 
-def _profiles(values: Array, at: int, shift: int) -> tuple[Array, Array]:
-    """The usual count by place modulo WEEK before the change: as it was, and as it is where the clocks changed."""
-    first = max(0, at - WEEKS_BEFORE * WEEK)
+def _usual(values: Array, first: int, at: int) -> Array:
+    """The usual count by place modulo WEEK, from the places `first` up to `at`."""
     places = np.arange(first, at) % WEEK
-    sums = np.bincount(places, values[first:at], minlength=WEEK)
-    usual = sums / np.maximum(np.bincount(places, minlength=WEEK), 1)
-    return usual, np.roll(usual, -shift)
+    counted = np.bincount(places, values[first:at], minlength=WEEK).astype(np.float64)
+    return np.asarray(counted / np.bincount(places, minlength=WEEK), dtype=np.float64)
 
 
-def _moved_share(values: Array, at: int, shift: int, variance: float) -> tuple[float, float]:
-    """The share of subjects whose clocks changed, and its standard deviation.
+def _moved_share(values: Array, at: int, end: int, usual: Array, moved: Array, variance: float) -> tuple[float, float]:
+    """The share of subjects whose clocks changed, and its standard deviation; of no hours, what is known before any.
 
     Weighted least squares in a few rounds, the level of each day being unknown too: a day of few hours, in which share and level
     cannot be separated, adds little.
     """
-    usual, moved = _profiles(values, at, shift)
-    places = np.arange(at, min(len(values), at + HOURS_AFTER))
+    if end <= at:
+        return PRIOR_MEAN, PRIOR_DEVIATION
+    places = np.arange(at, end)
     before, slope = usual[places % WEEK], (moved - usual)[places % WEEK]
     observed, days = values[places], (places - at) // DAY
 

@@ -267,6 +267,5 @@ def _holidays(series: Series, rules: Rules) -> Array:
     """1 for each hour of a public holiday."""
     found = np.zeros_like(series.counts)
     first = series.until - len(found) + 1
-    places = [hour - first for hour in rules.holidays if first <= hour <= series.until]
-    found[places] = 1.0
+    found[[hour - first for hour in rules.holidays if first <= hour <= series.until]] = 1.0
     return found

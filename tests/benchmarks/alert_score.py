@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import repeat
 from typing import Final
@@ -28,6 +28,7 @@ from tests.benchmarks.alert_worlds import (
     World,
     fixed_threshold,
     last_week,
+    office_world,
     source,
     token_world,
     world,
@@ -52,8 +53,18 @@ class Case:
     of_tokens: bool = False
     #: How the table names the incident, if not by its drop.
     label: str = ""
+    #: Of office hours: by how much the clocks change, which part of people do not change theirs, how many holidays there are.
+    office: tuple[int, float, int] | None = None
+    #: False: the monitor has no calendar.
+    calendar: bool = True
 
     def world(self, seed: int) -> World:
+        if self.office is not None:
+            shift, elsewhere, holidays = self.office
+            made = office_world(
+                seed, a_day=self.a_day, shift=shift, elsewhere=elsewhere, holidays=holidays, drop=self.drop
+            )
+            return made if self.calendar else replace(made, clock_changes=(), holidays=frozenset())
         if self.of_tokens:
             return token_world(seed, a_day=self.a_day, shape=self.shape, drop=self.drop)
         return world(seed, a_day=self.a_day, shape=self.shape, drop=self.drop, share=self.share)
@@ -72,10 +83,11 @@ class Outcome:
 def firstcall(world: World) -> Outcome:
     """The outcome of the monitors."""
     state, memory = MonitorState(), Memory()
+    rules = replace(RULES, clock_changes=world.clock_changes, holidays=world.holidays)
     begin, end = _span(world)
     false_alarms = 0
     for place in range(world.start, end):
-        done = step(state, RULES, world.until(place), memory)
+        done = step(state, rules, world.until(place), memory)
         state = done.state
         if isinstance(done.change, Opened):
             if place >= begin and (place < begin + FOUND_WITHIN):
@@ -137,6 +149,28 @@ def cases() -> Iterator[Case]:
     for a_day in (100, 1000):
         for drop in (0.2, 0.3, 0.5, 0.8):
             yield Case(f"active tokens, {a_day:,} a day", a_day, "sudden", drop, of_tokens=True)
+    yield from _calendar_cases()
+
+
+def _calendar_cases() -> Iterator[Case]:
+    """Office hours when clocks change, or with holidays: with the calendar and without, and drops after a change."""
+    worlds = {
+        "no change": (0, 0.0, 0),
+        "spring": (1, 0.0, 0),
+        "spring, half elsewhere": (1, 0.5, 0),
+        "autumn": (-1, 0.0, 0),
+        "autumn, half elsewhere": (-1, 0.5, 0),
+        "two holidays": (0, 0.0, 2),
+    }
+    for a_day in (1000, 10_000):
+        for name, office in worlds.items():
+            title = f"calendar, {a_day:,} a day, {name}"
+            yield Case(title, a_day, "none", 0.0, office=office)
+            if name != "no change":
+                yield Case(f"{title}, not configured", a_day, "none", 0.0, office=office, calendar=False)
+    for name in ("no change", "spring", "autumn"):
+        for drop in (0.3, 0.5):
+            yield Case(f"calendar, 1,000 a day, {name}", 1000, "sudden", drop, office=worlds[name])
 
 
 # Silence

@@ -7,10 +7,11 @@ others, and in the past a campaign and a holiday. The evaluated weeks hold one i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
+from streams.alerting.clock_changes import ClockChange
 from streams.alerting.series import ALL, DAY, WEEK, Array, Scope, Series
 
 PAST, EVALUATED = 8 * WEEK, 4 * WEEK
@@ -24,6 +25,7 @@ class World:
     """Counts by hour of all scopes (of shares: successes and trials), and the truth about them.
 
     `start`: the place of the first hour that is evaluated. `incident`: places of the hours of the incident, first and one past the last.
+    `clock_changes`, `holidays`: what a calendar knows of the world.
     """
 
     counts: dict[Scope, Array]
@@ -32,6 +34,8 @@ class World:
     incident: tuple[int, int] | None
     incident_scope: Scope
     recurring: bool = False
+    clock_changes: tuple[ClockChange, ...] = ()
+    holidays: frozenset[int] = frozenset()
 
     def until(self, place: int) -> dict[Scope, Series]:
         """The series as they were known after the hour at a place."""
@@ -106,6 +110,57 @@ def token_world(seed: int, *, a_day: float, shape: Shape = "none", drop: float =
         there[there] = luck[there] < kept[at[there]]
         counts += np.bincount(at[there], minlength=hours)
     return World({ALL: counts}, None, PAST, incident, ALL, recurring=True)
+
+
+#: What part of its usual number of people a holiday has.
+ON_HOLIDAYS: Final = 0.2
+
+
+def office_world(
+    seed: int, *, a_day: float, shift: int = 0, elsewhere: float = 0.0, holidays: int = 0, drop: float = 0.0
+) -> World:
+    """People at work from 9 to 18 of one time zone, at weekends 30 % of them, and few at other hours.
+
+    The clocks change by `shift` hours when the evaluated weeks begin; for the part `elsewhere` they do not. So many weekdays of the
+    evaluated weeks are `holidays`, and as many of the past. A drop begins in the first evaluated week, after its first day.
+    """
+    chance = np.random.default_rng(seed)
+    hours = PAST + EVALUATED
+    local = np.arange(hours, dtype=np.float64) + int(chance.integers(0, DAY))
+
+    def usual(at: Array) -> Array:
+        open_hours = (at % DAY >= 9) & (at % DAY < 18)
+        return np.asarray(np.where(open_hours, 1.0, 0.03) * np.where(at // DAY % 7 >= 5, 0.3, 1.0))
+
+    moved = (1 - elsewhere) * usual(local + shift) + elsewhere * usual(local)
+    rate = np.where(np.arange(hours) < PAST, usual(local), moved)
+    rate *= np.repeat(np.exp(chance.normal(0, chance.uniform(0.0, 0.08), hours // DAY)), DAY)
+    rate *= a_day * 7 / rate[:WEEK].sum()
+    days = local // DAY
+    workdays = np.array([day for day in np.unique(days)[1:-1] if day % 7 < 5])
+    chosen = np.concatenate(
+        [
+            chance.choice(workdays[part], holidays, replace=False)
+            for part in (workdays * DAY < PAST, workdays * DAY > PAST)
+        ]
+    )
+    closed = np.isin(days, chosen)
+    rate[closed] *= ON_HOLIDAYS
+    incident = None
+    if drop:
+        start = PAST + int(chance.integers(DAY, WEEK))
+        incident = (start, hours)
+        rate[start:] *= 1 - drop
+    return World(
+        {ALL: chance.poisson(rate).astype(np.float64)},
+        None,
+        PAST,
+        incident,
+        ALL,
+        clock_changes=(ClockChange(PAST, shift),) if shift else (),
+        # The number of an hour is one more than its place.
+        holidays=frozenset((np.flatnonzero(closed) + 1).tolist()),
+    )
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,14 @@ def test_the_section_of_a_file_is_read_and_is_no_concern_of_the_definitions(tmp_
     assert list(monitors.channels) == ["pager"]
 
 
+def test_without_calendars_two_zones_and_no_holidays_are_followed():
+    found = [(each.time_zone, each.holidays) for each in build({}, DEFINITIONS).calendars]
+    assert found == [("Europe/Berlin", None), ("America/New_York", None)]
+    assert build({"calendars": []}, DEFINITIONS).calendars == []
+    part = build({"calendars": [{"time_zone": "Europe/Berlin", "holidays": "DE-BE"}]}, DEFINITIONS)
+    assert part.calendars[0].holidays == "DE-BE"
+
+
 def test_the_example_in_the_shipped_file_is_one_that_works():
     example = (Path(__file__).parents[2] / "deploy" / "firstcall.example.yaml").read_text("utf-8")
     section = example[example.index("# monitors:") :]
@@ -123,6 +131,18 @@ def test_the_example_in_the_shipped_file_is_one_that_works():
         (
             {"watch": {"a": {"kind": "activations", "definition": "first_call", "segments": ["campain"]}}},
             "monitors.watch.a.segments[0]: no segment named 'campain'; did you mean 'campaign'?",
+        ),
+        (
+            {"calendars": [{"time_zone": "Europe/Berlim"}]},
+            "monitors.calendars[0].time_zone: no time zone is named 'Europe/Berlim'",
+        ),
+        (
+            {"calendars": [{"time_zone": "Europe/Berlin", "holidays": "XX"}]},
+            "monitors.calendars[0].holidays: the holidays of 'XX' are not known",
+        ),
+        (
+            {"calendars": [{"time_zone": "Europe/Berlin", "holidays": "AT-X"}]},
+            "monitors.calendars[0].holidays: AT has no part 'X' with holidays of its own; known are 1, 2, 3",
         ),
         ({"channels": {"a": {"kind": "slack"}}}, "give either `url` or `url_file`"),
         (
