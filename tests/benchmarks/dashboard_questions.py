@@ -51,6 +51,8 @@ QUESTIONS: Final = {
     "view companies": "SELECT toStartOfWeek(signup_at) AS week, count() FROM companies GROUP BY week ORDER BY week",
     "view activations": "SELECT level, definition, toDate(activated_at) AS day, count() FROM activations GROUP BY ALL",
     "view api_keys": "SELECT company_id, uniqExact(token) FROM api_keys GROUP BY company_id",
+    "view web_usage": "SELECT is_known, count(), sum(events) FROM web_usage GROUP BY is_known",
+    "view seen_together": "SELECT count() FROM seen_together",
     "view hour_at": "SELECT hour FROM hour_at(at = '')",
     "view trailing_weeks": "SELECT weeks_back, week_end FROM trailing_weeks(at = '', weeks = 8)",
     "view subjects": "SELECT level, kind, segments['technology'] AS technology, count() FROM subjects GROUP BY ALL",

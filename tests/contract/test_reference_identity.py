@@ -44,7 +44,7 @@ def test_an_alias_that_no_one_is_known_behind_stands_for_itself_as_a_visitor():
     )
     assert published.events == {
         ("device", "anonymous_id", "a1"): Resolved("anonymous_id:a1", "", NINE),
-        ("session", "session_token", "s1"): Resolved("session_token:s1", "", NINE),
+        ("session", "session_token", "s1"): Resolved("anonymous_id:a1", "", NINE),
         ("key", "api_key", K1): Resolved(f"api_key:{K1}", "", NINE),
     }
     assert {profile["kind"] for profile in published.developers.values()} == {"visitor"}
@@ -58,12 +58,14 @@ def test_an_alias_that_no_one_is_known_behind_stands_for_itself_as_a_visitor():
         ({"api_key": "sk_live_1", "session_token": "s1", "anonymous_id": "a1"}, "by key"),
         ({"session_token": "s1", "anonymous_id": "a1"}, "by session"),
         ({"anonymous_id": "a1"}, "by device"),
-        # The strongest identifier decides even when no one is known behind it.
-        ({"api_key": "sk_live_2", "anonymous_id": "a1"}, f"api_key:{key_alias('sk_live_2')}"),
-        ({"session_token": "s2", "anonymous_id": "a1"}, "session_token:s2"),
+        # An identifier that leads to nobody hides none of the weaker ones.
+        ({"api_key": "sk_live_2", "anonymous_id": "a1"}, "by device"),
+        ({"session_token": "s2", "anonymous_id": "a1"}, "by device"),
+        ({"api_key": "sk_live_2", "session_token": "s1"}, "by session"),
+        ({"api_key": "sk_live_2"}, f"api_key:{key_alias('sk_live_2')}"),
     ],
 )
-def test_the_strongest_identifier_decides(fields, developer):
+def test_the_first_identifier_that_leads_to_a_user_decides(fields, developer):
     published = outcome(
         key_created(NINE, user_id="by key", api_key="sk_live_1"),
         identify(NINE, "by session", session_token="s1"),
@@ -71,6 +73,42 @@ def test_the_strongest_identifier_decides(fields, developer):
         event("Unheard Of", TEN, message_id="seen", **fields),
     )
     assert developers_of(published, "seen") == [developer]
+
+
+def test_of_three_sessions_on_one_browser_all_belong_to_who_signs_in_in_the_second():
+    published = outcome(
+        page_viewed(NINE, message_id="first", anonymous_id="a1", session_token="s1"),
+        page_viewed(TEN, message_id="second", anonymous_id="a1", session_token="s2"),
+        identify(ELEVEN, "ada", anonymous_id="a1", session_token="s2"),
+        page_viewed(NOON, message_id="third", anonymous_id="a1", session_token="s3"),
+    )
+    assert developers_of(published, "first", "second", "third") == ["ada", "ada", "ada"]
+
+
+def test_two_people_on_one_browser_keep_their_sessions():
+    published = outcome(
+        page_viewed(TEN, message_id="of bob", anonymous_id="a1", session_token="s2"),
+        identify(NINE, "ada", anonymous_id="a1", session_token="s1"),
+        # Known by its session alone, and late.
+        identify(NOON, "bob", session_token="s2"),
+        page_viewed(ELEVEN, message_id="of ada", anonymous_id="a1", session_token="s1"),
+    )
+    assert developers_of(published, "of ada", "of bob") == ["ada", "bob"]
+
+
+def test_a_session_belongs_to_the_device_it_was_seen_with_first():
+    published = outcome(
+        page_viewed(NINE, anonymous_id="a1", session_token="s1"),
+        page_viewed(TEN, message_id="moved", anonymous_id="a2", session_token="s1"),
+        api_call(ELEVEN, message_id="alone", session_token="s1"),
+        identify(NOON, "ada", anonymous_id="a1"),
+    )
+    assert developers_of(published, "moved", "alone") == ["anonymous_id:a2", "ada"]
+
+
+def test_a_browser_with_ten_sessions_is_one_visitor():
+    published = outcome(*(page_viewed(NINE + i, anonymous_id="a1", session_token=f"s{i}") for i in range(10)))
+    assert list(published.developers) == ["anonymous_id:a1"]
 
 
 def test_history_before_the_first_identification_belongs_to_the_first_identified_user():
@@ -248,6 +286,9 @@ def test_merged_ids_are_one_developer_with_one_pool_of_facts_and_companies():
     assert published.developers["new"]["company_id"] == "globex"
     assert published.identities == {
         ("anonymous_id", "a1", "developer", "old", NINE),
+        # The previous id of an alias call may be a device's.
+        ("anonymous_id", "old", "developer", "mid", NOON),
+        ("anonymous_id", "mid", "developer", "new", NOON),
         ("user_id", "old", "developer", "new", 0),
         ("user_id", "mid", "developer", "new", 0),
         *(("user_id", user, "company", "globex", 0) for user in ("old", "mid", "new")),
@@ -295,6 +336,7 @@ def test_users_known_only_as_the_target_of_a_link_have_identity_rows():
     )
     assert published.identities == {
         ("api_key", K1, "developer", "ada", NINE),
+        ("anonymous_id", "ada", "developer", "ada@new", TEN),
         ("user_id", "ada", "developer", "ada@new", 0),
         ("user_id", "ada", "company", "acme", 0),
         ("user_id", "ada@new", "company", "acme", 0),
