@@ -4,7 +4,8 @@ WITH
     sides AS
     (
         SELECT
-            toDate(fromUnixTimestamp64Milli(time, 'UTC')) AS day, toString(alias_kind) AS kind, alias, api_key, company_id,
+            toDate(fromUnixTimestamp64Milli(time, 'UTC')) AS day, toString(alias_kind) AS kind, alias, api_key,
+            if(user_id = '', (session_token, anonymous_id), ('', '')) AS web_aliases, company_id,
             (toString(environment), toString(source), toString(type), toString(name), toString(sdk), is_internal, is_bot) AS dimensions,
             1 AS events,
             ifNull(status >= 200 AND status < 300, 0) AS successes,
@@ -18,7 +19,7 @@ WITH
         FROM event_rows FINAL
         UNION ALL
         SELECT
-            day, toString(alias_kind), alias, api_key, company_id,
+            day, toString(alias_kind), alias, api_key, (session_token, anonymous_id), company_id,
             (toString(environment), toString(source), toString(type), toString(name), toString(sdk), is_internal, is_bot),
             events, successes, client_errors, server_errors, latency_events, toUInt64(round(1000 * latency_ms)), hours, toDateTime(0), true
         FROM usage
@@ -44,6 +45,6 @@ WITH
                 [expected, found]) AS shown,
             shown[1] AS shown_expected, shown[2] AS shown_found
         FROM sides
-        GROUP BY day, kind, alias, api_key, company_id, dimensions
+        GROUP BY day, kind, alias, api_key, web_aliases, company_id, dimensions
     )
 /* outcome */
