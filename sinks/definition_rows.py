@@ -18,7 +18,10 @@ SECTIONS: Final = ("stages", "activations", "segments", "churn_risks", "power_us
 
 #: The other sections: no view reads them, but they show under which definitions the numbers were made.
 _ENTRIES: Final = (*SECTIONS, "selectors")
-_SINGLE: Final = ("usage", "touch", "outreach", "bots", "key_prefixes", "limits")
+_SINGLE: Final = (
+    *("usage", "touch", "outreach", "bots", "key_prefixes", "limits"),
+    *("placeholders", "named_properties"),
+)
 #: Names people of the own organisation, so only a digest is stored.
 _DIGESTED: Final = "internal"
 _GENERATION: Final = "generation"

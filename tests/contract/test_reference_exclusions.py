@@ -64,14 +64,18 @@ def test_a_bot_contributes_links_and_nothing_else():
 
 
 def test_past_the_limit_a_web_alias_is_automated_and_its_links_stay():
-    # The limit is 4 events that matter; copies, and events that match nothing, do not.
+    # The limit is 3 events that matter on a UTC day and 5 in all; copies, and events that match nothing, do not count.
     def visits(count: int, **fields: str) -> list[Message]:
         return [event("Page Viewed", NINE + i, **fields) for i in range(count)]
 
-    person = outcome(*visits(4, anonymous_id="a1"), *visits(4, anonymous_id="a1"), event("X", NINE, anonymous_id="a1"))
+    person = outcome(*visits(3, anonymous_id="a1"), *visits(3, anonymous_id="a1"), event("X", NINE, anonymous_id="a1"))
     assert person.developers["anonymous_id:a1"]["is_bot"] is False
 
-    robot = outcome(*visits(5, anonymous_id="a1")).developers["anonymous_id:a1"]
+    days = [event("Page Viewed", NINE + i // 2 * 24 * HOUR + i, anonymous_id="a1") for i in range(6)]
+    assert outcome(*days[:5]).developers["anonymous_id:a1"]["is_bot"] is False
+    assert outcome(*days).developers["anonymous_id:a1"]["is_bot"] is True
+
+    robot = outcome(*visits(4, anonymous_id="a1")).developers["anonymous_id:a1"]
     assert (robot["is_bot"], robot["stages"], robot["first_seen"], robot["last_active"]) == (True, {}, None, None)
 
     linked = outcome(*visits(5, anonymous_id="a1"), signed_up(NINE + HOUR, user_id="ada", anonymous_id="a1"))

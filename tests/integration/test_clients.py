@@ -125,9 +125,9 @@ def test_moesifs_client_sends_api_calls_one_by_one_and_in_batches(
     monkeypatch.setattr(Configuration, "BASE_URI", collector.address)
     api = MoesifAPIClient("an application id").api
     api.create_event(moesif_call(user_id="ada", company_id="acme", session_token="s1", transaction_id="t1"))
-    api.create_events_batch([moesif_call(user_id=str(i)) for i in range(3)])
+    api.create_events_batch([moesif_call(user_id=f"u{i}") for i in range(3)])
     first, *others = collector.events("api")
-    assert [event.user_id for event in others] == ["0", "1", "2"]
+    assert [event.user_id for event in others] == ["u0", "u1", "u2"]
     assert (first.message_id, first.name, first.source, first.time) == ("t1", "API Call", "api", 1_778_668_924_405)
     assert (first.user_id, first.company_id, first.session_token) == ("ada", "acme", "s1")
     assert (first.api_key, first.environment) == (key_alias(KEY), "production")
