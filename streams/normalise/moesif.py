@@ -230,7 +230,8 @@ def _raw(
         {},
     )
     if type(raw) is Raw:
-        raw.secrets = found.secrets
+        if found.secrets != ((found.key,) if found.key else ()):
+            raw.secrets = found.secrets
         if found.user and raw.user_id == found.user and found.user in CONSTANT_USERS:
             raw.user_id = ""
             raw.ignored.append(("user_id", "constant_user"))
