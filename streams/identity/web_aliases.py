@@ -267,8 +267,10 @@ def _emit(
     """Emit what changed to developers, companies, subscribers and the device; publish changed rows."""
     before, after = states
     name = visitor_id(*alias)
-    _publish_identity(context, alias, before, after)
-    _emit_links(context, alias, before, after, new)
+    owned = before.intervals
+    owners = owned if after.links is before.links else after.intervals
+    _publish_identity(context, alias, (owned, before), (owners, after))
+    _emit_links(context, alias, owned, owners, new)
     if after.is_lone and after.device is not None and (not before.is_lone or before.device != after.device):
         context.outbox.alias("anonymous_id", after.device[1]).subscribers.add(alias)
     for user, company in shares.changed():
@@ -282,10 +284,13 @@ def _emit(
     _emit_to_companies(context, name, is_open, shares, lone)
 
 
-def _publish_identity(context: BatchContext, alias: Alias, before: WebAlias, after: WebAlias) -> None:
+def _publish_identity(
+    context: BatchContext, alias: Alias, before: tuple[list[Link], WebAlias], after: tuple[list[Link], WebAlias]
+) -> None:
+    """Publish the alias with its ownership intervals, if any column changed."""
     was, now = (
-        (state.intervals, state.device if state.is_lone else None, state.automated, state.automated_keyed)
-        for state in (before, after)
+        (intervals, state.device if state.is_lone else None, state.automated, state.automated_keyed)
+        for intervals, state in (before, after)
     )
     if was != now:
         intervals, device, is_bot, is_bot_with_key = now
@@ -295,11 +300,12 @@ def _publish_identity(context: BatchContext, alias: Alias, before: WebAlias, aft
         context.outbox.publish(row)
 
 
-def _emit_links(context: BatchContext, alias: Alias, before: WebAlias, after: WebAlias, new: Iterable[Alias]) -> None:
+def _emit_links(
+    context: BatchContext, alias: Alias, before: list[Link], intervals: list[Link], new: Iterable[Alias]
+) -> None:
     """Emit changed links to all subscribers; to a new one, if there are any."""
-    intervals = after.intervals
     to = new if intervals else ()
-    if intervals != before.intervals:
+    if intervals != before:
         to = subscribers_of(context, visitor_id(*alias))
     for subscriber in to:
         links = AliasLinks(*alias, intervals, context.version)
