@@ -13,29 +13,29 @@ _encode = msgspec.msgpack.Encoder().encode
 _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
 
 
-#: The first byte of a key: the kind of its row, and the ids that follow. Each processor has a store of its own.
+#: The first byte of a key: the name of its row, and the ids that follow. Each processor has a store of its own.
 TAGS: Final = {
     # fold_aliases (with c, f and i); a name is `kind:alias`
     b"w": "web alias: kind, alias",
-    b"h": "events that a web alias holds, by day: name, day",
-    b"v": "share of the owner of such events: name, user, company",
-    b"s": "subscriber of an alias's links or a key's parents: name, name",
-    b"l": "received links of another web alias: name, name",
-    b"q": "received owner and company of an API key: name, hash",
-    b"k": "API key: hash",
-    b"b": "facts of an API key by user and company: hash, user, company, web",
+    b"h": "events of a day: name, day",
+    b"v": "share: name, user, company",
+    b"s": "subscriber: name, name",
+    b"l": "received links: name, name",
+    b"q": "received parents: name, hash",
+    b"k": "key: hash",
+    b"b": "key by user and company: hash, user, company, web",
     # fold_developers
     b"u": "developer: user",
-    b"o": "developer's own events by company: user, company",
-    b"c": "contribution to a developer or company: parent, contributor",
-    b"g": "user merged into a developer: canonical user, user",
-    b"i": "internal flag of a contributing user: owner, user",
+    b"o": "developer's own events: user, company",
+    b"c": "contribution: parent, contributor",
+    b"g": "merged user: canonical user, user",
+    b"i": "internal flag: owner, user",
     b"f": "facts by company: owner, company",
     # fold_companies (with c and i)
     b"m": "company: company",
     # resolve_merges
-    b"p": "pointer of a merge: user",
-    b"t": "pointers to a target, for the way back: target, user",
+    b"p": "pointer: user",
+    b"t": "pointer back: target, user",
     # r is the canonical user there, and the rolling counts everywhere else.
     b"r": "canonical user: user; rolling count: metric, level, segment, value, then window and hour",
     # all

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Any
 
 from schemas.config.definitions import Definitions, load
 from schemas.event import Event
@@ -13,29 +13,9 @@ from streams.identity.route import route
 from streams.local import LocalRunner
 from streams.messages.outbox import Message, Outbox
 from streams.processors import Outcome
-from streams.state.rows import MemoryStore
+from streams.state.rows import TAGS, MemoryStore
 from streams.topology import MAX_MESSAGE_BYTES
 from tests.support.worlds import SECRETS
-
-#: Tables by the first byte of their keys.
-TABLES: Final = {
-    b"w": "web alias",
-    b"h": "events of a day",
-    b"v": "share",
-    b"s": "subscriber",
-    b"l": "received links",
-    b"q": "received parents",
-    b"k": "key",
-    b"b": "key by user and company",
-    b"u": "developer",
-    b"o": "developer's own events",
-    b"c": "contribution",
-    b"f": "facts by company",
-    b"g": "merged user",
-    b"i": "internal flag",
-    b"m": "company",
-}
-OTHER: Final = "other"
 
 
 def happened(name: str, time: int, message_id: str, **fields: Any) -> Event:
@@ -96,4 +76,4 @@ def _weigh(heaviest: Counter[str], name: str, key: bytes, value: bytes) -> None:
 
 
 def _table(key: bytes) -> str:
-    return TABLES.get(key[:1], OTHER)
+    return TAGS[key[:1]].partition(":")[0]
