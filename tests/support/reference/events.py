@@ -19,7 +19,7 @@ from tests.support.reference.classification import (
     selectors_that_matter,
     touch_of,
 )
-from tests.support.reference.credentials import bare, is_web_token, means_nothing
+from tests.support.reference.credentials import bare, is_web_token
 from tests.support.reference.fields import BLANKS, Message, RefusedError, first, is_nothing, mapping
 from tests.support.reference.formats import Record, Rejection, native_messages
 from tests.support.reference.moments import is_no_time, milliseconds_of
@@ -258,11 +258,11 @@ def _without_keys(
 def _without_what_is_none(message: Message, ids: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     """The identifiers without masks and without a scheme before the key or the session, and the texts that are secret."""
     session = bare(ids["session_token"])
-    ids = ids | {"session_token": "" if means_nothing(session) else session}
+    ids = ids | {"session_token": "" if is_nothing(session) else session}
     if "(secrets)" in message:
         return ids, message["(secrets)"]
     key = bare(ids["api_key"])
-    if means_nothing(key):
+    if is_nothing(key):
         return ids | {"api_key": ""}, []
     return ids | {"api_key": "" if is_web_token(key) else key}, [key]
 
